@@ -1,0 +1,27 @@
+"""The one error type that a user sees, and the one way to say "did you mean"."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AlambicError(Exception):
+    """What went wrong, for a person: expected ..., got ..., because ..., try ...
+
+    The command line prints it without a traceback; in Python it is an ordinary exception.
+    """
+
+
+class Skip(AlambicError):
+    """A combination that cannot work, with the reason: data in a study, an error in a single run."""
+
+
+def nearest(name: str, options: Iterable[str], count: int = 3) -> str:
+    """Text that names the closest options to a mistyped name, for the end of an error message."""
+    known = sorted(options)
+    close = difflib.get_close_matches(name, known, n=count, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(repr(item) for item in close) + "?"
+    shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+    return f"known names: {shown or 'none'}"
