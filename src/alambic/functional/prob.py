@@ -1,0 +1,68 @@
+"""Functions of class scores."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def kl_divergence(student: Tensor, teacher: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+    """KL(teacher || student) of the softened class probabilities, per sample, not scaled by T².
+
+    Args:
+        student, teacher: logits, B x C.
+        temperature: divides both logits; a tensor must broadcast to B x C.
+
+    Returns: B values >= 0.
+    """
+    log_student = F.log_softmax(student / temperature, dim=1)
+    log_teacher = F.log_softmax(teacher / temperature, dim=1)
+    return (log_teacher.exp() * (log_teacher - log_student)).sum(1)
+
+
+def soft_targets(labels: Tensor, classes: int, partner: Tensor | None = None, lam: Tensor | None = None) -> Tensor:
+    """Class targets of a batch, mixed where images are mixed.
+
+    Args:
+        labels: int64 B; -1 (unlabelled) gives a row of zeros.
+        classes: C.
+        partner: int64 B, labels of the mixing partners.
+        lam: B, share of the image itself.
+
+    Returns: float32 B x C; rows sum to 1, to 0 where unlabelled.
+    """
+    own = _one_hot(labels, classes)
+    if partner is None or lam is None:
+        return own
+    known = ((labels >= 0) & (partner >= 0)).float()[:, None]
+    return known * (lam[:, None] * own + (1 - lam[:, None]) * _one_hot(partner, classes))
+
+
+def _one_hot(labels: Tensor, classes: int) -> Tensor:
+    hot = F.one_hot(labels.clamp_min(0), classes).float()
+    return hot * (labels >= 0)[:, None]
+
+
+def pearson(student: Tensor, teacher: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Pearson correlation along ``dim``; shapes equal, the result has ``dim`` removed."""
+    a = student - student.mean(dim, keepdim=True)
+    b = teacher - teacher.mean(dim, keepdim=True)
+    return (a * b).sum(dim) / (a.norm(dim=dim) * b.norm(dim=dim) + eps)
+
+
+def entropy(logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """Entropy in nats of the softened class probabilities; B x C -> B."""
+    log_p = F.log_softmax(logits / temperature, dim=1)
+    return -(log_p.exp() * log_p).sum(1)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy against (possibly zero) target rows; logits and targets B x C -> B."""
+    return -(targets * F.log_softmax(logits, dim=1)).sum(1)
+
+
+def standardise(values: Tensor, dim: int, eps: float, unbiased: bool = False) -> Tensor:
+    """(values - mean) / (std + eps) along ``dim``."""
+    centred = values - values.mean(dim, keepdim=True)
+    return centred / (torch.std(values, dim=dim, keepdim=True, unbiased=unbiased) + eps)

@@ -1,0 +1,1 @@
+"""Networks: taps, projectors, the student zoo and teachers."""
