@@ -7,6 +7,7 @@ Cross-entropy belongs to the engine: a method only declares the weight of it tha
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError, nearest
-from alambic.models.feature import OutputSpec, Outputs
+from alambic.models.feature import Outputs, OutputSpec
 
 QUANTITIES = ("logits", "embedding", "stages", "energy", "head", "tail")
 Parts = dict[str, Tensor]
@@ -29,7 +30,7 @@ class Needs:
 
     Attributes:
         student, teacher: names out of logits, embedding, stages, energy, head, tail.
-            ``energy`` (mean over channels of squared stage maps) fits a bank; ``stages`` and ``tail`` need a live teacher.
+            ``energy`` (channel mean of squared stage maps) fits a bank; ``stages`` and ``tail`` need a live teacher.
         labels: reads ``batch.labels`` (unlabelled images, -1, must then contribute 0).
         ids: reads ``batch.ids`` (memory banks).
         views: 2 where the method compares two views of an image (``batch.second``).
@@ -155,12 +156,7 @@ class Method(nn.Module):
 
     def __init__(self, **hyper: Any) -> None:
         super().__init__()
-        defaults = self.hyper_defaults()
-        for name, value in hyper.items():
-            if name not in defaults:
-                raise AlambicError(f"method {self.name!r} has no setting {name!r}; {nearest(name, defaults)}")
-            setattr(self, name, _coerce(self.name, name, value, defaults[name]))
-        self.built = False
+        apply_settings(self, "method", self.name, Method, hyper)
 
     @property
     def name(self) -> str:
@@ -169,13 +165,7 @@ class Method(nn.Module):
     @classmethod
     def hyper_defaults(cls) -> dict[str, Any]:
         """Hyper-parameters and the authors' defaults, in declaration order (``ce_weight`` last)."""
-        found: dict[str, Any] = {}
-        for klass in reversed(cls.__mro__):
-            if not issubclass(klass, Method):
-                continue
-            for name in klass.__dict__.get("__annotations__", {}):
-                if not _is_class_var(klass, name) and hasattr(cls, name):
-                    found[name] = getattr(cls, name)
+        found = declared_settings(cls, Method)
         weight = found.pop("ce_weight")
         return {**found, "ce_weight": weight}
 
@@ -217,11 +207,28 @@ class Method(nn.Module):
         """Called after each optimiser step; for momentum banks and the like."""
 
 
-def _is_class_var(klass: type, name: str) -> bool:
-    return "ClassVar" in str(klass.__dict__["__annotations__"][name])
+def declared_settings(cls: type, base: type) -> dict[str, Any]:
+    """Annotated class attributes (but ClassVar) with their defaults, base class first."""
+    found: dict[str, Any] = {}
+    for klass in reversed(cls.__mro__):
+        if not issubclass(klass, base):
+            continue
+        for name, annotation in inspect.get_annotations(klass).items():
+            if "ClassVar" not in str(annotation) and hasattr(cls, name):
+                found[name] = getattr(cls, name)
+    return found
 
 
-def _coerce(method: str, name: str, value: Any, default: Any) -> Any:
+def apply_settings(item: object, kind: str, label: str, base: type, given: Mapping[str, Any]) -> None:
+    """Sets hyper-parameters on an instance. Raises AlambicError for an unknown name (with the nearest) or type."""
+    defaults = declared_settings(type(item), base)
+    for name, value in given.items():
+        if name not in defaults:
+            raise AlambicError(f"{kind} {label!r} has no setting {name!r}; {nearest(name, defaults)}")
+        setattr(item, name, _coerce(f"{kind} {label!r}", name, value, defaults[name]))
+
+
+def _coerce(owner: str, name: str, value: Any, default: Any) -> Any:
     """A setting in the type of its default; int is accepted for float, a list for a tuple."""
     if isinstance(default, bool) or isinstance(value, bool):
         accepted = isinstance(default, bool) and isinstance(value, bool)
@@ -235,7 +242,8 @@ def _coerce(method: str, name: str, value: Any, default: Any) -> Any:
         accepted = isinstance(value, type(default))
     if not accepted:
         raise AlambicError(
-            f"method {method!r}: expected {name} of type {type(default).__name__}, got {value!r}; default is {default!r}"
+            f"{owner}: expected {name} of type {type(default).__name__}, got {value!r}; "
+            f"the default is {default!r}"
         )
     return value
 

@@ -63,7 +63,8 @@ class RSD(Method):
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         inputs, outputs = specs.student.embedding, specs.teacher.embedding
-        assert inputs is not None and outputs is not None
+        assert inputs is not None
+        assert outputs is not None
         hidden = inputs * self.expansion
         self.projector = nn.Sequential(
             nn.Linear(inputs, hidden, bias=False),

@@ -14,6 +14,7 @@ from torch import Tensor
 from alambic.errors import AlambicError
 
 T = TypeVar("T")
+STAGES = 4
 Form = Literal["map", "tokens", "vector"]
 
 
@@ -172,6 +173,11 @@ def square_grid(tokens: int) -> tuple[int, int] | None:
     """The square grid of a token count, None where it is not a square."""
     side = math.isqrt(tokens)
     return (side, side) if side * side == tokens else None
+
+
+def stage_indices(blocks: int, stages: int = STAGES) -> list[int]:
+    """Block indices at equal fractions of a network; fewer blocks than stages merge. (6, 4) gives [1, 2, 4, 5]."""
+    return sorted({math.ceil(blocks * (k + 1) / stages) - 1 for k in range(stages)}) if blocks else []
 
 
 def pair_stages(student: int, teacher: int) -> list[tuple[int, int]]:

@@ -24,7 +24,7 @@ def conv1x1(inputs: int, outputs: int, norm: bool = False) -> nn.Module:
 
 
 class SepConv(nn.Module):
-    """Two depthwise-separable convolutions, the first with stride 2: halves a map. B x I x H x W -> B x O x H/2 x W/2."""
+    """Two depthwise-separable convolutions, the first with stride 2: B x I x H x W -> B x O x H/2 x W/2."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

@@ -1,0 +1,1 @@
+"""alambic: distil big networks of any architecture into tiny convolutional ones."""

@@ -1,0 +1,195 @@
+"""Finds, by running one example, where a network's blocks, classifier and embedding are.
+
+Blocks are the members of the network's containers (``nn.Sequential``, ``nn.ModuleList``); bare layers between them are
+grouped: a normalisation or activation belongs to the layer before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from alambic.errors import AlambicError
+from alambic.models.feature import Feature, square_grid, stage_indices
+
+Layout = tuple[Literal["nchw", "nhwc", "tokens"], int, tuple[int, int] | None]
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.MultiheadAttention)
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Module names.
+
+    Attributes:
+        stages: shallow to deep.
+        heads: linear layers that end the network; one is its classifier, several (a distilled DeiT) are averaged
+            by the network, none means that the embedding is the pooled last stage.
+        layouts: of each stage.
+    """
+
+    stages: tuple[str, ...]
+    heads: tuple[str, ...]
+    layouts: dict[str, Layout]
+
+
+def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, label: str) -> Anatomy:
+    """Runs the example once with hooks everywhere. Raises AlambicError when the network does not run on it."""
+    outputs: dict[str, Tensor] = {}
+    inputs: dict[str, Tensor] = {}
+    order: list[str] = []
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            if isinstance(output, Tensor):
+                outputs[name] = output.detach()
+                order.append(name)
+            if args and isinstance(args[0], Tensor):
+                inputs[name] = args[0].detach()
+
+        return hook
+
+    handles = [module.register_forward_hook(watch(name)) for name, module in net.named_modules() if name]
+    try:
+        logits = net(example)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise AlambicError(
+            f"{label}: expected a network that runs on images of shape {tuple(example.shape)}, but it failed: {error}; "
+            "try the size and the channel count that it was made for"
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not isinstance(logits, Tensor):
+        raise AlambicError(f"{label}: expected one tensor of class scores, got {type(logits).__name__}")
+    modules = dict(net.named_modules())
+    if stages is None:
+        found = find_blocks(net, outputs, order, len(example))
+        stages = tuple(found[i] for i in stage_indices(len(found))) if found else ()
+    else:
+        for name in stages:
+            if not _spatial(outputs.get(name), len(example)):
+                got = tuple(outputs[name].shape) if name in outputs else "no single tensor"
+                raise AlambicError(f"{label}: expected a map or tokens at tap {name!r}, got {got}; try another module")
+    grid = _first_grid(outputs, order)
+    layouts = {name: find_layout(modules[name], outputs[name], grid) for name in stages}
+    return Anatomy(stages, _find_heads(modules, outputs, order, logits), layouts)
+
+
+def find_blocks(net: nn.Module, outputs: dict[str, Tensor], order: list[str], batch: int) -> list[str]:
+    """Names of the blocks with a spatial output, in call order, grouped as this module's docstring says."""
+    best: list[str] = []
+    for deep in (True, False):  # trunks of composite blocks first; plain trunks when that finds too few
+        names = _block_names(net, outputs, order, deep)
+        best = [name for name in names if _spatial(outputs.get(name), batch)]
+        if len(best) > 2:
+            break
+    return best
+
+
+def _block_names(net: nn.Module, outputs: dict[str, Tensor], order: list[str], deep: bool) -> list[str]:
+    called = {name: i for i, name in enumerate(order)}
+    blocks: list[str] = []
+
+    def visit(module: nn.Module, prefix: str) -> None:
+        pending: str | None = None
+        for name, child in module.named_children():
+            full = f"{prefix}{name}"
+            leaf = not list(child.children())
+            if not leaf and (isinstance(child, CONTAINERS) or _holds_trunk(child, deep)):
+                blocks.extend([pending] if pending else [])
+                pending = None
+                visit(child, f"{full}.")
+            elif any(True for _ in child.parameters()) and (not leaf or isinstance(child, WEIGHTED)):
+                blocks.extend([pending] if pending else [])
+                pending = full if full in called else None
+            elif pending and leaf and full in called and outputs[full].shape == outputs[pending].shape:
+                pending = full  # a normalisation or activation ends the layer before it
+        blocks.extend([pending] if pending else [])
+
+    visit(net, "")
+    return sorted(dict.fromkeys(blocks), key=lambda name: called[name])
+
+
+def _holds_trunk(module: nn.Module, deep: bool) -> bool:
+    """Whether a module is a trunk rather than a block: it holds a container of at least two composite members.
+
+    ``deep``: their members must be composite too, which tells a transformer's encoder from an inverted residual.
+    """
+
+    def composite(item: nn.Module) -> bool:
+        children = list(item.children())
+        return any(list(child.children()) for child in children) if deep else bool(children)
+
+    return any(
+        isinstance(inner, CONTAINERS) and sum(composite(item) for item in inner.children()) >= 2
+        for inner in module.modules()
+        if inner is not module
+    )
+
+
+def _spatial(tensor: Tensor | None, batch: int) -> bool:
+    if tensor is None or tensor.shape[0] != batch:
+        return False
+    return tensor.ndim == 4 or (tensor.ndim == 3 and tensor.shape[1] > 1)
+
+
+def _first_grid(outputs: dict[str, Tensor], order: list[str]) -> tuple[int, int] | None:
+    """The last convolutional grid before the first token tensor: the patch grid of a transformer."""
+    grid = None
+    for name in order:
+        tensor = outputs[name]
+        if tensor.ndim == 4:
+            grid = int(tensor.shape[2]), int(tensor.shape[3])
+        elif tensor.ndim == 3:
+            return grid
+    return grid
+
+
+def find_layout(module: nn.Module, tensor: Tensor, grid: tuple[int, int] | None) -> Layout:
+    """How a block's output is laid out: channels first or last (4-d), or tokens with a prefix and a grid (3-d)."""
+    if tensor.ndim == 3:
+        count = int(tensor.shape[1])
+        if grid is not None and 0 <= count - grid[0] * grid[1] <= 8:
+            return "tokens", count - grid[0] * grid[1], grid
+        for prefix in range(3):
+            square = square_grid(count - prefix)
+            if square is not None:
+                return "tokens", prefix, square
+        return "tokens", 0, None
+    first, last = int(tensor.shape[1]), int(tensor.shape[3])
+    widths_first = {m.num_features for m in module.modules() if isinstance(m, nn.BatchNorm2d | nn.InstanceNorm2d)}
+    widths_first |= {m.out_channels for m in module.modules() if isinstance(m, nn.Conv2d)}
+    widths_last = {m.normalized_shape[-1] for m in module.modules() if isinstance(m, nn.LayerNorm)}
+    widths_last |= {m.out_features for m in module.modules() if isinstance(m, nn.Linear)}
+    if last in widths_last and first not in widths_first:
+        return "nhwc", 0, None
+    if first in widths_first and last not in widths_last:
+        return "nchw", 0, None
+    square_last = tensor.shape[1] == tensor.shape[2] != tensor.shape[3]
+    return ("nhwc" if square_last else "nchw"), 0, None
+
+
+def feature_of(tensor: Tensor, name: str, layout: Layout) -> Feature:
+    """A caught tensor as a Feature; channels-last maps are turned."""
+    kind, prefix, grid = layout
+    if kind == "tokens":
+        return Feature(tensor, "tokens", prefix, grid, name)
+    return Feature(tensor.permute(0, 3, 1, 2) if kind == "nhwc" else tensor, "map", name=name)
+
+
+def _find_heads(
+    modules: dict[str, nn.Module], outputs: dict[str, Tensor], order: list[str], logits: Tensor
+) -> tuple[str, ...]:
+    """Linear layers whose output is the network's output, or several whose mean it is."""
+    ends = [name for name in order if isinstance(modules[name], nn.Linear) and outputs[name].shape == logits.shape]
+    for name in reversed(ends):
+        if torch.equal(outputs[name], logits.detach()):
+            return (name,)
+    pair = ends[-2:]
+    if len(pair) == 2 and torch.allclose((outputs[pair[0]] + outputs[pair[1]]) / 2, logits.detach(), atol=1e-5):
+        return tuple(pair)
+    return ()

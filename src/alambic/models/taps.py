@@ -1,0 +1,185 @@
+"""Taps: read logits, embedding, stages and head from any ``nn.Module`` without editing it.
+
+Two ways, chosen once per network:
+- timm's ``forward_intermediates`` and ``forward_head`` where the network has them;
+- else forward hooks on modules found by running one example (see ``discover.py``), with an override by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from alambic.errors import AlambicError, nearest
+from alambic.models.discover import Anatomy, dissect, feature_of
+from alambic.models.feature import Feature, Head, Outputs, OutputSpec, stage_energy, stage_indices
+
+
+class Tapped:
+    """A network whose named outputs can be read in one forward pass.
+
+    Args:
+        net: any module that maps images to class scores (B x classes).
+        example: B x C x H x W images as the network expects them (normalised, its own size); B >= 2.
+        want: quantities among logits, embedding, stages, energy, head.
+        stages: names of modules to read as stages instead of the found ones.
+        label: "student" or "teacher" and the network's name, for messages.
+
+    The network itself stays untouched: hooks exist only while ``__call__`` runs.
+    Raises AlambicError where a wanted quantity cannot be found, at construction.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        example: Tensor,
+        want: frozenset[str] | set[str],
+        stages: Sequence[str] | None = None,
+        label: str = "network",
+    ) -> None:
+        self.net, self.label, self.want = net, label, frozenset(want)
+        self._names = tuple(stages) if stages else None
+        self._timm = stages is None and hasattr(net, "forward_intermediates") and hasattr(net, "forward_head")
+        self._anatomy: Anatomy | None = None
+        if stages:
+            known = dict(net.named_modules())
+            for name in stages:
+                if name not in known:
+                    raise AlambicError(f"{label}: there is no module {name!r} to tap; {nearest(name, known)}")
+        with torch.no_grad(), evaluating(net):
+            if self._timm:
+                self._timm = self._probe_timm(example)
+            if not self._timm:
+                self._anatomy = dissect(net, example, self._names, label)
+            self.spec = OutputSpec.of(self._probe(example))
+
+    def _probe(self, example: Tensor) -> Outputs:
+        outputs = self(example)
+        for quantity, value in (("logits", outputs.logits), ("embedding", outputs.embedding), ("head", outputs.head)):
+            if quantity in self.want and value is None:
+                raise AlambicError(
+                    f"{self.label}: expected a network with {quantity}, found none, because no linear layer produces "
+                    "its output; try a method that reads logits only, or end the network with nn.Linear"
+                )
+        if self.want & {"stages", "energy"} and not outputs.stages and not outputs.energy:
+            raise AlambicError(f"{self.label}: found no intermediate maps or tokens; try `stages=[module names]`")
+        if outputs.logits is not None and outputs.logits.ndim != 2:
+            raise AlambicError(
+                f"{self.label}: expected class scores B x classes, got shape {tuple(outputs.logits.shape)}"
+            )
+        return outputs
+
+    def _probe_timm(self, example: Tensor) -> bool:
+        """Whether the timm way gives the network's own logits (two heads, odd poolings go the other way)."""
+        net: Any = self.net
+        try:
+            features = net.forward_features(example)
+            embedding = net.forward_head(features, pre_logits=True)
+            read_intermediates(net, example)
+            return bool(torch.allclose(net.get_classifier()(embedding), net(example), atol=1e-4, rtol=1e-4))
+        except (TypeError, AttributeError, RuntimeError, NotImplementedError):
+            return False
+
+    def __call__(self, images: Tensor) -> Outputs:
+        """One forward pass; B x C x H x W -> the wanted quantities."""
+        if self.want <= {"logits"}:
+            return Outputs(logits=self.net(images))
+        return self._call_timm(images) if self._timm else self._call_hooks(images)
+
+    def _call_timm(self, images: Tensor) -> Outputs:
+        net: Any = self.net
+        stages: tuple[Feature, ...] = ()
+        if self.want & {"stages", "energy"}:
+            final, stages = read_intermediates(net, images)
+        else:
+            final = net.forward_features(images)
+        embedding = net.forward_head(final, pre_logits=True)
+        return self._select(net.get_classifier()(embedding), embedding, stages, net.get_classifier())
+
+    def _call_hooks(self, images: Tensor) -> Outputs:
+        anatomy = self._anatomy
+        assert anatomy is not None
+        caught: dict[str, Any] = {}
+        handles = []
+        modules = dict(self.net.named_modules())
+        if self.want & {"stages", "energy"} or not anatomy.heads:
+            for name in anatomy.stages:
+                handles.append(modules[name].register_forward_hook(_keep_output(caught, name)))
+        for name in anatomy.heads:
+            handles.append(modules[name].register_forward_hook(_keep_input(caught, f"into {name}")))
+        try:
+            logits = self.net(images)
+        finally:
+            for handle in handles:
+                handle.remove()
+        stages = tuple(
+            feature_of(caught[name], name, anatomy.layouts[name]) for name in anatomy.stages if name in caught
+        )
+        vectors = [caught[f"into {name}"] for name in anatomy.heads]
+        if not vectors and stages:
+            vectors = [stages[-1].as_vector()]
+        embedding = sum(vectors[1:], vectors[0]) / len(vectors) if vectors else None
+        head = modules[anatomy.heads[0]] if len(anatomy.heads) == 1 else None
+        return self._select(logits, embedding, stages, head)
+
+    def _select(self, logits: Tensor, embedding: Tensor | None, stages: tuple[Feature, ...], head: Any) -> Outputs:
+        want = self.want
+        given: Head | None = None
+        if "head" in want and isinstance(head, nn.Linear):
+            bias = head.bias if head.bias is not None else head.weight.new_zeros(head.weight.shape[0])
+            given = Head(head.weight, bias)
+        return Outputs(
+            logits=logits,
+            embedding=embedding.flatten(1) if embedding is not None and "embedding" in want else None,
+            stages=stages if "stages" in want else (),
+            energy=tuple(stage_energy(s) for s in stages) if "energy" in want else (),
+            head=given,
+        )
+
+
+def read_intermediates(net: Any, images: Tensor) -> tuple[Tensor, tuple[Feature, ...]]:
+    """(final features, four stages) by timm's ``forward_intermediates``; class and register tokens are kept."""
+    prefix = int(getattr(net, "num_prefix_tokens", 0) or 0)
+    blocks = len(getattr(net, "blocks", ()) or ())
+    if prefix:
+        final, pairs = net.forward_intermediates(
+            images, indices=stage_indices(blocks), output_fmt="NLC", return_prefix_tokens=True
+        )
+        grid = tuple(net.patch_embed.dynamic_feat_size(images.shape[-2:]))
+        return final, tuple(
+            Feature(torch.cat([front, patches], 1), "tokens", int(front.shape[1]), grid, f"block {i}")
+            for i, (patches, front) in zip(stage_indices(blocks), pairs, strict=True)
+        )
+    final, maps = net.forward_intermediates(images)
+    chosen = stage_indices(len(maps))
+    return final, tuple(Feature(maps[i], "map", name=f"stage {i}") for i in chosen)
+
+
+def _keep_output(store: dict[str, Any], name: str) -> Any:
+    def hook(module: nn.Module, args: Any, output: Any) -> None:
+        store[name] = output
+
+    return hook
+
+
+def _keep_input(store: dict[str, Any], name: str) -> Any:
+    def hook(module: nn.Module, args: Any, output: Any) -> None:
+        store[name] = args[0]
+
+    return hook
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a probe, each module's own mode restored afterwards (BatchNorm and dropout untouched)."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

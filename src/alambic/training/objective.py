@@ -1,0 +1,145 @@
+"""The objective of one student: cross-entropy plus the weighted parts of its methods, through the modifiers.
+
+The engine's loop and ``alambic.Distiller`` both use this and nothing else, so that a study and a user's own loop
+compute the same loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from alambic.errors import AlambicError
+from alambic.methods.base import Batch, Method, Needs, Specs
+from alambic.models.feature import Outputs
+from alambic.training.task import Task
+from alambic.treatments.modifier import Modifier
+
+Schedule = Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The total and its named parts, each already weighted, so that parts sum to the total.
+
+    ``total`` and the parts are 0-d tensors on the device; reading a float of them syncs a GPU.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+    def backward(self) -> None:
+        self.total.backward()
+
+    def item(self) -> float:
+        return float(self.total.item())
+
+    def __float__(self) -> float:
+        return self.item()
+
+
+class Objective(nn.Module):
+    """Cross-entropy (once) and any number of methods.
+
+    Args:
+        methods: their parts add up; each keeps its own weight.
+        task: gives the cross-entropy.
+        modifiers: change the logits that methods see, or weigh samples.
+        weights: factor per method on all of its parts (default 1).
+        schedules: factor per method as a function of progress in [0, 1] (default constant 1).
+        ce_weight: of the cross-entropy; None takes the largest of the methods' defaults, so that it counts once.
+    """
+
+    def __init__(
+        self,
+        methods: Sequence[Method],
+        task: Task,
+        modifiers: Sequence[Modifier] = (),
+        weights: Sequence[float] | None = None,
+        schedules: Sequence[Schedule] | None = None,
+        ce_weight: float | None = None,
+    ) -> None:
+        super().__init__()
+        if weights is not None and len(weights) != len(methods):
+            raise AlambicError(f"expected {len(methods)} method weights, one per method, got {len(weights)}")
+        self.methods, self.modifiers, self.task = nn.ModuleList(methods), nn.ModuleList(modifiers), task
+        self.weights = tuple(weights or [1.0] * len(methods))
+        self.schedules = tuple(schedules or [_constant] * len(methods))
+        self.ce_weight = max(method.ce_weight for method in methods) if ce_weight is None else ce_weight
+        names = [method.name for method in methods]
+        if len(set(names)) != len(names):
+            raise AlambicError(f"expected different methods, got {names}; try one of each with a weight")
+        for modifier in modifiers:
+            modifier.check(list(methods))
+
+    @property
+    def needs(self) -> Needs:
+        """The union of what methods and modifiers read."""
+        needs = Needs.of("logits", "")
+        for item in (*self.methods, *self.modifiers):
+            needs = needs | item.needs
+        return needs
+
+    @property
+    def uses_teacher(self) -> bool:
+        return bool(self.needs.teacher)
+
+    def build(self, specs: Specs, generator: torch.Generator) -> None:
+        """Checks the pair and builds projectors; random draws stay inside the generator's stream."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+            for item in (*self.methods, *self.modifiers):
+                item.check_specs(specs) if isinstance(item, Modifier) else item.check(specs)
+                item.build(specs, generator)
+
+    def forward(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Loss:
+        """Student and teacher outputs of one batch to a ``Loss``; computed in fp32 under any autocast."""
+        device_type = s.need_logits().device.type
+        with torch.autocast(device_type, enabled=False):
+            s, t = _full_precision(s), _full_precision(t)
+            parts = {}
+            if self.ce_weight:
+                parts["ce"] = self.ce_weight * self.task.loss(s.need_logits(), batch.labels, batch.partner, batch.lam)
+            seen_s, seen_t, sample_weight = s, t, None
+            for modifier in self.modifiers:
+                seen_s, seen_t = modifier.transform(seen_s, seen_t, progress)
+                extra = modifier.sample_weight(s, t, batch, progress)
+                if extra is not None:
+                    sample_weight = extra if sample_weight is None else sample_weight * extra
+            for method, weight, schedule in zip(self.methods, self.weights, self.schedules, strict=True):
+                reads_modified = method.family == "logit"
+                named = method.loss(seen_s if reads_modified else s, seen_t if reads_modified else t, batch, progress)
+                factor = weight * schedule(progress)
+                for name, value in named.items():
+                    if sample_weight is not None and reads_modified and value.ndim == 1:
+                        value = value * sample_weight
+                    parts[_part_name(method.name, name, len(self.methods))] = factor * value
+        means = {name: value.mean() for name, value in parts.items()}
+        if not means:
+            means["ce"] = s.need_logits().sum() * 0.0
+        return Loss(torch.stack(list(means.values())).sum(), means)
+
+    def after_step(self) -> None:
+        for method in self.methods:
+            method.after_step()
+
+
+def _constant(progress: float) -> float:
+    return 1.0
+
+
+def _part_name(method: str, part: str, methods: int) -> str:
+    return part if methods == 1 or part == method else f"{method}.{part}"
+
+
+def _full_precision(outputs: Outputs) -> Outputs:
+    return replace(
+        outputs,
+        logits=None if outputs.logits is None else outputs.logits.float(),
+        embedding=None if outputs.embedding is None else outputs.embedding.float(),
+        stages=tuple(stage.float() for stage in outputs.stages),
+        energy=tuple(energy.float() for energy in outputs.energy),
+    )

@@ -1,0 +1,1 @@
+"""Modifiers of logit losses and treatments around the loss: one file each."""
