@@ -242,8 +242,7 @@ def _coerce(owner: str, name: str, value: Any, default: Any) -> Any:
         accepted = isinstance(value, type(default))
     if not accepted:
         raise AlambicError(
-            f"{owner}: expected {name} of type {type(default).__name__}, got {value!r}; "
-            f"the default is {default!r}"
+            f"{owner}: expected {name} of type {type(default).__name__}, got {value!r}; the default is {default!r}"
         )
     return value
 
@@ -254,7 +253,7 @@ def all_methods() -> Mapping[str, type[Method]]:
     found: dict[str, type[Method]] = {}
     package = importlib.import_module("alambic.methods")
     for info in pkgutil.iter_modules(package.__path__):
-        if info.name == "base" or info.name.startswith("_"):
+        if info.name in ("base", "modifier"):
             continue
         module = importlib.import_module(f"alambic.methods.{info.name}")
         classes = [

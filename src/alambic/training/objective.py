@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from alambic.errors import AlambicError
 from alambic.methods.base import Batch, Method, Needs, Specs
+from alambic.methods.modifier import Modifier
 from alambic.models.feature import Outputs
 from alambic.training.task import Task
-from alambic.treatments.modifier import Modifier
 
 Schedule = Callable[[float], float]
 
@@ -73,7 +73,7 @@ class Objective(nn.Module):
         if len(set(names)) != len(names):
             raise AlambicError(f"expected different methods, got {names}; try one of each with a weight")
         for modifier in modifiers:
-            modifier.check(list(methods))
+            modifier.check_methods(list(methods))
 
     @property
     def needs(self) -> Needs:
@@ -92,7 +92,7 @@ class Objective(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
             for item in (*self.methods, *self.modifiers):
-                item.check_specs(specs) if isinstance(item, Modifier) else item.check(specs)
+                item.check(specs)
                 item.build(specs, generator)
 
     def forward(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Loss:

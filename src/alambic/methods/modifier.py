@@ -1,6 +1,7 @@
 """The contract of a modifier: it changes what any logit loss sees, or how much each sample counts.
 
-One file of this folder = one modifier (a subclass of ``Modifier``); the file's name is its name.
+One file of ``alambic/treatments`` = one modifier (a subclass of ``Modifier``); the file's name is its name. The
+contract stands on the methods' floor, because the objective below the treatments applies it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Modifier(nn.Module):
     def name(self) -> str:
         return type(self).__module__.rsplit(".", 1)[-1]
 
-    def check(self, methods: list[Method]) -> None:
+    def check_methods(self, methods: list[Method]) -> None:
         """Refuses methods that it cannot modify, at construction."""
         for method in methods:
             if method.family != "logit":
@@ -54,7 +55,7 @@ class Modifier(nn.Module):
                     f"({', '.join(sorted(method.batch_parts))}); try kd, dkd or ofa"
                 )
 
-    def check_specs(self, specs: Specs) -> None:
+    def check(self, specs: Specs) -> None:
         """Refuses a task on which it degenerates."""
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
