@@ -1,7 +1,22 @@
 """Sources (uint8 images with content-hashed splits) and views (pure functions of seed, image id and view id)."""
 
 from alambic.data.load import load_source, source_names
+from alambic.data.photometry import Photometry, Sensor
 from alambic.data.source import Source
 from alambic.data.spec import DataSpec
+from alambic.data.views import ViewSpec, key, mixing, render, render_clean, view_ids
 
-__all__ = ["DataSpec", "Source", "load_source", "source_names"]
+__all__ = [
+    "DataSpec",
+    "Photometry",
+    "Sensor",
+    "Source",
+    "ViewSpec",
+    "key",
+    "load_source",
+    "mixing",
+    "render",
+    "render_clean",
+    "source_names",
+    "view_ids",
+]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from alambic.data.hashing import mix, mix_int
+from alambic.data.hashing import hash_keys, mix_int
 from alambic.data.pixels import fit_images
 from alambic.data.raw import RawImages
 from alambic.data.source import SPLITS, Source, make_source
@@ -41,10 +41,9 @@ def assemble(name: str, raw: RawImages, spec: DataSpec) -> Source:
     return make_source(name, images, labels, rows, names, raw.unreadable, raw.licence)
 
 
-def _order(keys: Tensor, state: int) -> Tensor:
+def _order(keys: Tensor, seed: int) -> Tensor:
     """The keys (int64) in the order of their hash."""
-    words = mix(state - (1 << 64) if state >= 1 << 63 else state, keys)
-    return keys[words.argsort()]
+    return keys[hash_keys(keys, seed).argsort()]
 
 
 def _divide(name: str, raw: RawImages, spec: DataSpec) -> Tensor:
@@ -104,7 +103,7 @@ def _refuse_straddling(name: str, division: Tensor, units: Tensor, groups: Seque
             )
 
 
-def _take(name: str, division: Tensor, units: Tensor, wanted: int, split: int, state: int) -> None:
+def _take(name: str, division: Tensor, units: Tensor, wanted: int, split: int, seed: int) -> None:
     """Moves units from train to ``split`` in hash order until their images come nearest to ``wanted``; in place."""
     pool = units[division == TRAIN]
     unique, sizes = pool.unique(return_counts=True)
@@ -113,7 +112,7 @@ def _take(name: str, division: Tensor, units: Tensor, wanted: int, split: int, s
             f"source {name!r}: expected at least two groups to make a {SPLITS[split]} split, got {len(unique)}; "
             "try another group column, or a set with more groups"
         )
-    ordered = _order(unique, state)
+    ordered = _order(unique, seed)
     reached = sizes[torch.searchsorted(unique, ordered)].cumsum(0)
     number = int((reached - wanted).abs().argmin()) + 1
     chosen = ordered[: min(number, len(unique) - 1)]

@@ -184,4 +184,3 @@ def pair_stages(student: int, teacher: int) -> list[tuple[int, int]]:
     """Pairs of stage indices, counted from the deep end, shallow pair first: (2, 4) gives [(0, 2), (1, 3)]."""
     count = min(student, teacher)
     return [(student - count + i, teacher - count + i) for i in range(count)]
-

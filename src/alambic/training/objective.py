@@ -35,7 +35,7 @@ class Loss:
         self.total.backward()
 
     def item(self) -> float:
-        return float(self.total.item())
+        return float(self.total.detach())
 
     def __float__(self) -> float:
         return self.item()
