@@ -59,7 +59,7 @@ def test_views_differ_by_view_image_and_seed(images: Tensor) -> None:
 
 
 def naive_geometry(image: np.ndarray, down: int, right: int, flip: bool, reflect: bool) -> np.ndarray:
-    channels, height, width = image.shape
+    _, height, width = image.shape
     moved = np.zeros_like(image)
     for row in range(height):
         for column in range(width):

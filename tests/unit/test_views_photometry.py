@@ -140,7 +140,9 @@ def test_normal_draws_are_normal() -> None:
 @pytest.mark.parametrize("alpha", [0.2, 0.8, 1.0, 4.0])
 def test_beta_draws_follow_beta(alpha: float) -> None:
     drawn = beta((torch.arange(40000) + 0.5) / 40000, alpha).double().numpy()
-    assert stats.kstest(drawn, "beta", args=(alpha, alpha)).statistic < 5e-4
+    wanted = stats.beta(alpha, alpha).ppf((np.arange(40000) + 0.5) / 40000)
+    assert np.abs(drawn - wanted)[20:-20].max() < 2e-3
+    assert np.abs(drawn - wanted).mean() < 2e-5
     assert drawn.min() >= 0
     assert drawn.max() <= 1
 
@@ -185,7 +187,7 @@ def test_cutmix_share_is_exactly_the_area_on_both_sides(images: Tensor) -> None:
     assert set(student.unique().tolist()) == {0.0, 1.0}
     white = student.flatten(1).double().mean(1)
     torch.testing.assert_close(white, 1 - keep.double(), atol=1e-6, rtol=0)
-    assert keep.mean() == pytest.approx(0.57, abs=0.1), "clipping lifts the mean of a uniform share above one half"
+    assert keep.mean() == pytest.approx(0.68, abs=0.08), "clipping lifts the mean of a uniform share"
     clipped = student[:, 0].any(2)[:, 0] | student[:, 0].any(2)[:, -1]
     assert clipped.float().mean() > 0.3, "boxes reach the border"
 
