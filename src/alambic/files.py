@@ -1,0 +1,109 @@
+"""Files that are either whole or not there: checkpoints and weights, written beside and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from alambic.errors import AlambicError
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Lets ``write`` fill a temporary file in the same folder, syncs it, and renames it to ``path``.
+
+    A kill at any moment leaves the old file or the new one, never half of one. Raises AlambicError where the disk
+    is full or the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise AlambicError(f"cannot write into {path.parent}: {error.strerror}; try another output folder") from error
+    part = Path(name)
+    try:
+        write(part)
+        with part.open("rb") as done:
+            os.fsync(done.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise AlambicError(
+            f"cannot write {path}: {error.strerror}; what was there before is untouched; try freeing disk space"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """A resumable state: tensors, numbers, strings, lists and dicts of them."""
+    write_atomic(path, lambda part: torch.save(state, part))
+
+
+def load_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
+    """The state saved under ``key``; None where there is none, or it is another run's. Never unpickles code."""
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
+        raise AlambicError(
+            f"checkpoint {path}: expected a file written by alambic, got one that cannot be read safely "
+            f"({type(error).__name__}); try deleting it: only the work since the last finished cell is lost"
+        ) from error
+    return state if state.get("key") == key else None
+
+
+def hash_tensors(state: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> str:
+    """sha256 over names, shapes, types and bytes of tensors, in name order."""
+    digest = hashlib.sha256()
+    items = state.items() if isinstance(state, Mapping) else state
+    for name, tensor in sorted(items):
+        value = tensor.detach().cpu().contiguous()
+        digest.update(f"{name}|{tuple(value.shape)}|{value.dtype}|".encode())
+        digest.update(value.view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+    return digest.hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file, or of a torch file read without running code.
+
+    Raises AlambicError when the file is missing, truncated, not weights, or would run code.
+    """
+    if not path.exists():
+        raise AlambicError(f"expected a weights file at {path}, found none")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise AlambicError(f"expected whole weights at {path}, got a file that cannot be read: {error}") from error
+    except pickle.UnpicklingError as error:
+        raise AlambicError(
+            f"refused {path}: expected tensors only, got a pickle that asks to run code ({str(error)[:200]}); "
+            "try saving net.state_dict() as safetensors"
+        ) from error
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise AlambicError(f"expected a state_dict (names to tensors) at {path}, got {type(state).__name__}")
+    return state

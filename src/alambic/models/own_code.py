@@ -1,0 +1,40 @@
+"""A user's own network by ``"file.py:function"``."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from alambic.errors import AlambicError, nearest
+
+
+def is_own_code(name: str) -> bool:
+    """Whether a name reads ``file.py:function``."""
+    return ".py:" in name
+
+
+def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Module:
+    """Runs ``function(**kwargs)`` of ``file.py`` (relative to ``folder``); it must return a ``torch.nn.Module``.
+
+    This runs the user's code, which is why such names are accepted from the user's own study file and command line
+    only. Raises AlambicError when the file or function is missing, or the result is not a module.
+    """
+    file, function = name.rsplit(":", 1)
+    path = (folder or Path()) / file
+    if not path.exists():
+        raise AlambicError(f"expected the Python file {path} for the network {name!r}, found none")
+    spec = importlib.util.spec_from_file_location(f"alambic_user_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, function):
+        known = [item for item in vars(module) if not item.startswith("_")]
+        raise AlambicError(f"{path} has no function {function!r}; {nearest(function, known)}")
+    net = getattr(module, function)(**kwargs)
+    if not isinstance(net, nn.Module):
+        raise AlambicError(f"expected {name!r} to return a torch.nn.Module, got {type(net).__name__}")
+    return net

@@ -1,0 +1,248 @@
+"""Teachers: any timm or torchvision name, a network of the student zoo, a user's own function, or an ONNX file.
+
+A teacher may come with a weights file and, beside it, its card: a JSON of the same name that says how the network is
+made, what it was trained on and by which recipe, and what it scores.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from alambic.errors import AlambicError, nearest
+from alambic.files import hash_file, hash_tensors, read_state_dict, write_atomic
+from alambic.models.onnx_net import OnnxNet
+from alambic.models.own_code import create_own, is_own_code
+from alambic.models.students import create_student
+
+TeacherData = Literal["same", "superset", "external"]
+
+
+@dataclass(frozen=True)
+class TeacherSpec:
+    """How to make a teacher.
+
+    Attributes:
+        net: ``timm:NAME``, ``torchvision:NAME``, ``zoo:NAME`` (a student of ours), ``file.py:function`` or ``file.onnx``.
+        kwargs: for the network's constructor.
+        weights: safetensors, or a state_dict that loads without running code; a card beside it fills the rest.
+        pretrained: the hub's weights (timm and torchvision), with a new head for the task unless the classes agree.
+        size: input (height, width); None takes the images' own. mean, std: input normalisation; empty takes the data's.
+        channels: that the network expects; None takes the images' own.
+        family: resnet, convnext, vit, swin, mixer, ... for tables; guessed from the name when empty.
+        teacher_data: ``same`` images as the student's, a ``superset`` of them, or ``external`` ones.
+        provenance: ``labels``, or ``distilled from X``.
+        split_hash: of the split that it was trained on; "" for external knowledge.
+    """
+
+    net: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    pretrained: bool = False
+    size: tuple[int, int] | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    channels: int | None = None
+    family: str = ""
+    teacher_data: TeacherData = "same"
+    provenance: str = "labels"
+    split_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A frozen network ready to teach, with what tables say of it."""
+
+    name: str
+    net: nn.Module
+    spec: TeacherSpec
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: int | None
+    hash: str
+    card: dict[str, Any]
+
+    @property
+    def family(self) -> str:
+        return self.spec.family or guess_family(self.spec.net)
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.net.parameters())
+
+
+FAMILIES = ("convnext", "swin", "mixer", "resmlp", "deit", "vit", "resnet", "regnet", "mobilenet", "efficientnet")
+
+
+def guess_family(net: str) -> str:
+    """The family by the network's name, ``other`` where it says none."""
+    lower = net.lower()
+    found = next((family for family in FAMILIES if family in lower), "other")
+    return {"deit": "vit", "resmlp": "mixer"}.get(found, found)
+
+
+def create_net(spec: TeacherSpec, classes: int, channels: int, size: tuple[int, int], folder: Path) -> nn.Module:
+    """The network of a spec without trained weights (but the hub's, if ``pretrained``)."""
+    kind, _, name = spec.net.partition(":")
+    if spec.net.endswith(".onnx"):
+        return OnnxNet(folder / spec.net, **spec.kwargs)
+    if is_own_code(spec.net):
+        return create_own(spec.net, folder, **spec.kwargs)
+    if kind == "zoo":
+        return create_student(name, in_channels=channels, image_size=size, num_classes=classes, **spec.kwargs)
+    if kind == "timm":
+        return _create_timm(name, spec, classes, channels)
+    if kind == "torchvision":
+        return _create_torchvision(name, spec, classes)
+    raise AlambicError(
+        f"expected a network as timm:NAME, torchvision:NAME, zoo:NAME, file.py:function or file.onnx, got {spec.net!r}"
+    )
+
+
+def _create_timm(name: str, spec: TeacherSpec, classes: int, channels: int) -> nn.Module:
+    import timm
+
+    if not timm.is_model(name):
+        raise AlambicError(f"timm has no network {name!r}: {nearest(name, timm.list_models())}")
+    try:
+        net: nn.Module = timm.create_model(
+            name, pretrained=spec.pretrained, in_chans=channels, num_classes=classes, **spec.kwargs
+        )
+    except (TypeError, RuntimeError, OSError) as error:
+        raise AlambicError(
+            f"timm:{name} could not be made with {spec.kwargs or 'no settings'}: {error}; try "
+            "pretrained = false with a weights file where there is no network, or other kwargs"
+        ) from error
+    return net
+
+
+def _create_torchvision(name: str, spec: TeacherSpec, classes: int) -> nn.Module:
+    from torchvision import models
+
+    if name not in models.list_models():
+        raise AlambicError(f"torchvision has no network {name!r}: {nearest(name, models.list_models())}")
+    if not spec.pretrained:
+        net: nn.Module = models.get_model(name, num_classes=classes, **spec.kwargs)
+        return net
+    net = models.get_model(name, weights="DEFAULT", **spec.kwargs)
+    last = [(key, module) for key, module in net.named_modules() if isinstance(module, nn.Linear)][-1]
+    if last[1].out_features != classes:
+        parent = net.get_submodule(last[0].rpartition(".")[0])
+        setattr(parent, last[0].rpartition(".")[2], nn.Linear(last[1].in_features, classes))
+    return net
+
+
+def load_teacher(
+    name: str,
+    spec: TeacherSpec,
+    classes: int,
+    channels: int,
+    size: tuple[int, int],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    folder: Path = Path(),
+) -> Teacher:
+    """Makes a teacher and loads its weights and card.
+
+    Args:
+        classes, channels, size, mean, std: of the task and its images; the card or the spec overrides them.
+        folder: relative paths of the spec start here.
+
+    Raises AlambicError for a missing, truncated, hostile or mismatched weights file.
+    """
+    card: dict[str, Any] = {}
+    if spec.weights is not None:
+        card = read_card(folder / spec.weights)
+        spec = merge_card(spec, card)
+    channels = spec.channels or channels
+    size = spec.size or size
+    mean, std = _for_channels(spec.mean or mean, channels), _for_channels(spec.std or std, channels)
+    net = create_net(spec, int(card.get("classes", classes)), channels, size, folder)
+    if spec.weights is not None:
+        load_weights(net, folder / spec.weights, f"teacher {name!r}")
+    digest = hash_file(folder / spec.net) if isinstance(net, OnnxNet) else hash_tensors(net.state_dict())
+    net.eval().requires_grad_(False)
+    return Teacher(name, net, spec, size, mean, std, _count_classes(net, channels, size), digest, card)
+
+
+def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    if len(values) == channels:
+        return tuple(values)
+    average = sum(values) / len(values)
+    return (average,) * channels
+
+
+def _count_classes(net: nn.Module, channels: int, size: tuple[int, int]) -> int | None:
+    with torch.no_grad():
+        scores = net(torch.zeros(2, channels, *size))
+    return int(scores.shape[1]) if isinstance(scores, Tensor) and scores.ndim == 2 else None
+
+
+def load_weights(net: nn.Module, path: Path, label: str) -> None:
+    """Loads a weights file strictly. fp16 files are widened to the network's precision."""
+    state = read_state_dict(path)
+    own = net.state_dict()
+    missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    wrong = [key for key in own if key in state and own[key].shape != state[key].shape]
+    if missing or extra or wrong:
+        detail = "; ".join(
+            f"{what}: {', '.join(keys[:3])}{' ...' if len(keys) > 3 else ''}"
+            for what, keys in (("missing", missing), ("unexpected", extra), ("other shape", wrong))
+            if keys
+        )
+        raise AlambicError(f"{label}: expected weights for {type(net).__name__}, got other ones in {path} ({detail})")
+    net.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+
+
+def save_teacher(path: Path, net: nn.Module, card: dict[str, Any]) -> None:
+    """Writes fp16 safetensors and the card beside it; the card gets the hash of the weights as loaded back."""
+    half = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    half = {k: v.detach().cpu().contiguous() for k, v in half.items()}
+    infinite = [k for k, v in half.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    if infinite:
+        raise AlambicError(f"expected weights that fit fp16, got infinity in {infinite[0]}; keep them in fp32")
+    write_atomic(path, lambda part: save_file(half, part))
+    own = net.state_dict()
+    card = {**card, "weights_hash": hash_tensors({k: v.to(own[k].dtype) for k, v in half.items()})}
+    text = json.dumps(card, indent=2, sort_keys=True) + "\n"
+    write_atomic(path.with_suffix(".json"), lambda part: part.write_text(text))
+
+
+def read_card(weights: Path) -> dict[str, Any]:
+    """The card beside a weights file, {} where there is none."""
+    path = weights.with_suffix(".json")
+    if not path.exists():
+        return {}
+    try:
+        card = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise AlambicError(f"expected a JSON card at {path}, got: {error}; try removing it") from error
+    if not isinstance(card, dict):
+        raise AlambicError(f"expected a JSON object at {path}, got {type(card).__name__}")
+    return card
+
+
+CARD_FIELDS = ("kwargs", "size", "mean", "std", "channels", "family", "teacher_data", "provenance", "split_hash")
+
+
+def merge_card(spec: TeacherSpec, card: dict[str, Any]) -> TeacherSpec:
+    """The spec with what the card knows where the spec says nothing (``net = "card"`` takes the card's network)."""
+    values = asdict(spec)
+    defaults = asdict(TeacherSpec(spec.net))
+    made = card.get("spec", {})
+    for name in CARD_FIELDS:
+        if name in made and values[name] == defaults[name]:
+            value = made[name]
+            values[name] = tuple(value) if isinstance(value, list) else value
+    if spec.net == "card":
+        if "net" not in made:
+            raise AlambicError(f"expected a card beside {spec.weights} that names its network, found none; set net")
+        values["net"] = made["net"]
+    return TeacherSpec(**values)

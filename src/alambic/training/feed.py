@@ -1,0 +1,72 @@
+"""Where a teacher's outputs come from while a student trains: the live network. (A bank is the other feed.)
+
+A feed answers ``feed(ids, views) -> Outputs``: the training loop does not know which one it holds.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from alambic.data import Source, ViewSpec, render
+from alambic.models.feature import Outputs, OutputSpec
+from alambic.models.taps import Tapped
+
+
+class Feed(Protocol):
+    """Teacher outputs for images and views, detached, without prefix of any kind of batch order."""
+
+    spec: OutputSpec
+
+    def __call__(self, ids: Tensor, views: Tensor) -> Outputs: ...
+
+
+class Normalise(nn.Module):
+    """(x - mean) / std per channel; turns grey into three channels, or colour into grey, where a network expects so."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        channels = self.mean.shape[1]
+        if images.shape[1] != channels:
+            images = images.mean(1, keepdim=True) if channels == 1 else images.expand(-1, channels, -1, -1)
+        return (images - self.mean) / self.std
+
+
+class LiveFeed:
+    """Runs the frozen teacher on its own side of the view: its size, its normalisation, the student's geometry.
+
+    The teacher is put in evaluation mode and gets no gradient; nothing in it changes.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        source: Source,
+        views: ViewSpec,
+        want: frozenset[str],
+        size: tuple[int, int],
+        normalise: Normalise,
+        pool_ids: Tensor | None = None,
+        label: str = "teacher",
+    ) -> None:
+        self.net = net.eval().requires_grad_(False)
+        self.source, self.views, self.size, self.normalise, self.pool_ids = source, views, size, normalise, pool_ids
+        rows = source.splits["train"][:2]
+        example = self._images(rows, torch.zeros_like(rows))
+        self.tapped = Tapped(self.net, example, want, label=label)
+        self.spec = self.tapped.spec
+
+    def _images(self, ids: Tensor, views: Tensor) -> Tensor:
+        pixels = render(self.source.images, ids, views, self.views, "teacher", self.size, self.pool_ids)
+        return self.normalise(pixels)  # type: ignore[no-any-return]
+
+    def __call__(self, ids: Tensor, views: Tensor) -> Outputs:
+        self.net.eval()
+        with torch.no_grad():
+            return self.tapped(self._images(ids, views))

@@ -1,0 +1,192 @@
+"""The training loop, on one screen: batch, teacher, student, loss, step.
+
+It trains students (with or without a teacher) and teachers alike. Everything random comes from named streams that
+are pure functions of (seed, name, epoch), so a run resumed at an epoch's start goes on bit for bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from alambic.data import Source, ViewSpec, mixing, render, render_clean, view_ids
+from alambic.errors import AlambicError
+from alambic.methods.base import Batch
+from alambic.models.feature import Outputs
+from alambic.models.taps import Tapped
+from alambic.training.feed import Feed, Normalise
+from alambic.training.objective import Objective
+from alambic.training.recipe import Recipe, stream, stream_seed
+from alambic.files import load_checkpoint, save_checkpoint
+from alambic.training.task import evaluate_metric, predict
+
+
+@dataclass
+class Run:
+    """One training, fully described.
+
+    Attributes:
+        student: the network that trains; the teacher, if any, is behind ``feed``.
+        objective: built (projectors exist). tapped: reads the student.
+        ids: training images. tune_ids: evaluated during training.
+        normalise, size: the student's input. seed: of order and dropout.
+        checkpoint: file to resume from and save to after each epoch; None keeps nothing.
+        key: what the checkpoint belongs to.
+    """
+
+    student: nn.Module
+    tapped: Tapped
+    objective: Objective
+    source: Source
+    ids: Tensor
+    tune_ids: Tensor
+    views: ViewSpec
+    recipe: Recipe
+    normalise: Normalise
+    size: tuple[int, int]
+    seed: int
+    feed: Feed | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    checkpoint: Path | None = None
+    key: str = ""
+
+
+History = list[dict[str, Any]]
+OnEpoch = Callable[[dict[str, Any]], None]
+
+
+def train(run: Run, on_epoch: OnEpoch | None = None) -> History:
+    """Trains ``run.student`` in place to the last epoch. Returns one record an epoch.
+
+    A record holds epoch, seconds, lr, loss (mean of each part over the epoch) and, where evaluated, ``tune``.
+    Raises AlambicError when the loss stops being finite.
+    """
+    recipe, student, objective = run.recipe, run.student.to(run.device), run.objective.to(run.device)
+    if recipe.channels_last:
+        student.to(memory_format=torch.channels_last)
+    optimizer = recipe.make_optimizer(student, objective)
+    history = _resume(run, optimizer)
+    batch = min(recipe.batch, len(run.ids))
+    steps = len(run.ids) // batch
+    for epoch in range(len(history), recipe.epochs):
+        started = time.perf_counter()
+        torch.manual_seed(stream_seed(run.seed, "step", epoch))
+        order = run.ids[torch.randperm(len(run.ids), generator=stream(run.seed, "order", epoch))]
+        student.train()
+        objective.train()
+        sums: dict[str, Tensor] = {}
+        for step in range(steps):
+            ids = order[step * batch : (step + 1) * batch].to(run.device)
+            share = epoch + step / steps
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.lr_at(share)
+            parts = _train_step(run, ids, epoch, share / recipe.epochs, optimizer)
+            for name, value in parts.items():
+                sums[name] = sums[name] + value if name in sums else value.clone()
+        record: dict[str, Any] = {"epoch": epoch + 1, "lr": recipe.lr_at(epoch + 1)}
+        record["loss"] = _finite_means(sums, steps, epoch)
+        if (epoch + 1) % recipe.eval_every == 0 or epoch + 1 == recipe.epochs:
+            record["tune"] = evaluate(run, run.tune_ids)
+        record["seconds"] = time.perf_counter() - started
+        history.append(record)
+        if run.checkpoint is not None:
+            _save(run, optimizer, history)
+        if on_epoch is not None:
+            on_epoch(record)
+    return history
+
+
+def _train_step(
+    run: Run, ids: Tensor, epoch: int, progress: float, optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
+    views = view_ids(epoch, ids, run.views)
+    images = run.normalise(render(run.source.images, ids, views, run.views, "student", run.size, run.ids))
+    if run.recipe.channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    taught = run.feed(ids, views) if run.feed is not None else Outputs()
+    batch = make_batch(run, ids, views)
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.recipe.precision == "bf16"):
+        seen = run.tapped(images)
+    loss = run.objective(seen, taught, batch, progress)
+    optimizer.zero_grad(set_to_none=True)
+    loss.total.backward()
+    if run.recipe.clip:
+        nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], run.recipe.clip)
+    optimizer.step()
+    run.objective.after_step()
+    return {name: value.detach() for name, value in loss.parts.items()}
+
+
+def make_batch(run: Run, ids: Tensor, views: Tensor) -> Batch:
+    """What methods may know of the batch: labels, ids, mixing."""
+    labels = run.source.labels
+    mixed = mixing(ids, views, run.views, run.ids, run.source.size)
+    if mixed is None:
+        return Batch(labels[ids], ids, views=views)
+    partners, lam = mixed
+    return Batch(labels[ids], ids, labels[partners], lam, views)
+
+
+def predict_logits(run: Run, ids: Tensor, block: int = 500) -> np.ndarray:
+    """fp32 logits of the student on clean images, len(ids) x classes; the student's mode is restored."""
+    student, was = run.student, run.student.training
+    student.eval()
+    found = []
+    try:
+        with torch.no_grad():
+            for rows in ids.split(block):
+                images = run.normalise(render_clean(run.source.images, rows, run.views, "student", run.size))
+                if run.recipe.channels_last:
+                    images = images.contiguous(memory_format=torch.channels_last)
+                found.append(student(images).float().cpu())
+    finally:
+        student.train(was)
+    return torch.cat(found).numpy()
+
+
+def evaluate(run: Run, ids: Tensor) -> float:
+    """The task's metric on some images, in [0, 1]."""
+    predicted, margin = predict(predict_logits(run, ids))
+    return evaluate_metric(run.objective.task.metric, predicted, margin, run.source.labels[ids].cpu().numpy())
+
+
+def _finite_means(sums: dict[str, Tensor], steps: int, epoch: int) -> dict[str, float]:
+    """Means of the parts over an epoch: the one place where the loop waits for the device."""
+    means = {name: float(value) / steps for name, value in sums.items()}
+    broken = [name for name, value in means.items() if not np.isfinite(value)]
+    if broken:
+        raise AlambicError(
+            f"expected finite losses, got {', '.join(broken)} = NaN or infinity in epoch {epoch + 1}, because the "
+            "training diverged; try a lower learning rate, a smaller weight of the method, or recipe.clip = 1.0"
+        )
+    return means
+
+
+def _save(run: Run, optimizer: torch.optim.Optimizer, history: History) -> None:
+    assert run.checkpoint is not None
+    state = {
+        "key": run.key,
+        "student": run.student.state_dict(),
+        "objective": run.objective.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": history,
+    }
+    save_checkpoint(run.checkpoint, state)
+
+
+def _resume(run: Run, optimizer: torch.optim.Optimizer) -> History:
+    state = load_checkpoint(run.checkpoint, run.key) if run.checkpoint is not None else None
+    if state is None:
+        return []
+    run.student.load_state_dict(state["student"])
+    run.objective.load_state_dict(state["objective"])
+    optimizer.load_state_dict(state["optimizer"])
+    history: History = state["history"]
+    return history

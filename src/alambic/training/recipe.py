@@ -1,0 +1,91 @@
+"""The recipe: everything of a training that is not data, networks or method, as one dataclass."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from alambic.errors import AlambicError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs, batch: passes over the training images, images a step (the last incomplete batch is left out).
+        optimizer: ``sgd`` (Nesterov momentum) or ``adamw``.
+        lr: peak learning rate. momentum: for sgd.
+        weight_decay: on weights with two or more dimensions; never on biases, norms and learned scalars.
+        schedule: ``cosine`` to zero or ``constant``, after ``warmup`` epochs of linear rise.
+        clip: largest gradient norm, over student and projectors together; 0 leaves gradients alone.
+        precision: ``fp32`` or ``bf16`` autocast of the student (losses stay in fp32).
+        channels_last: memory layout of the student and its images.
+        eval_every: epochs between evaluations on the tune split; the last epoch is always evaluated and reported.
+    """
+
+    epochs: int = 20
+    batch: int = 128
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = 1.0
+    clip: float = 0.0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = True
+    eval_every: int = 5
+
+    def __post_init__(self) -> None:
+        choices = {
+            "optimizer": ("sgd", "adamw"),
+            "schedule": ("cosine", "constant"),
+            "precision": ("fp32", "bf16"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise AlambicError(f"recipe: expected {name} among {allowed}, got {getattr(self, name)!r}")
+        if self.epochs < 1 or self.batch < 2 or self.lr <= 0 or self.eval_every < 1 or self.warmup < 0:
+            raise AlambicError(
+                "recipe: expected epochs >= 1, batch >= 2, lr > 0, eval_every >= 1, warmup >= 0, got "
+                f"{self.epochs}, {self.batch}, {self.lr}, {self.eval_every}, {self.warmup}"
+            )
+
+    def lr_at(self, epoch: float) -> float:
+        """Learning rate at a fractional epoch in [0, epochs]."""
+        if epoch < self.warmup:
+            return self.lr * (epoch + 1e-2) / (self.warmup + 1e-2)
+        if self.schedule == "constant":
+            return self.lr
+        share = (epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9)
+        return self.lr * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+
+    def make_optimizer(self, *modules: nn.Module) -> torch.optim.Optimizer:
+        """One optimiser over all modules' parameters, so that no projector or learned scalar is left out."""
+        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
+        if self.optimizer == "adamw":
+            return torch.optim.AdamW(groups, lr=self.lr, fused=True)
+        nesterov = self.momentum > 0
+        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=nesterov, fused=True)
+
+
+def stream_seed(seed: int, name: str, index: int = 0) -> int:
+    """The seed of a named random stream (init, order, method, step): moving one never moves another."""
+    digest = hashlib.sha256(f"{seed}/{name}/{index}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def stream(seed: int, name: str, index: int = 0) -> torch.Generator:
+    """A CPU generator of the named stream."""
+    return torch.Generator().manual_seed(stream_seed(seed, name, index))
