@@ -29,7 +29,8 @@ class TeacherSpec:
     """How to make a teacher.
 
     Attributes:
-        net: ``timm:NAME``, ``torchvision:NAME``, ``zoo:NAME`` (a student of ours), ``file.py:function`` or ``file.onnx``.
+        net: ``timm:NAME``, ``torchvision:NAME``, ``zoo:NAME`` (our students), ``file.py:function``, ``file.onnx``, or
+            ``card``: whatever the weights' card says.
         kwargs: for the network's constructor.
         weights: safetensors, or a state_dict that loads without running code; a card beside it fills the rest.
         pretrained: the hub's weights (timm and torchvision), with a new head for the task unless the classes agree.

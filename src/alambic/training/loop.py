@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from alambic.data import Source, ViewSpec, mixing, render, render_clean, view_ids
 from alambic.errors import AlambicError
+from alambic.files import load_checkpoint, save_checkpoint
 from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.taps import Tapped
 from alambic.training.feed import Feed, Normalise
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream, stream_seed
-from alambic.files import load_checkpoint, save_checkpoint
 from alambic.training.task import evaluate_metric, predict
 
 

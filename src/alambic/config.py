@@ -1,0 +1,143 @@
+"""TOML files into dataclasses, with errors that name the file, the line and the key."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+import types
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from alambic.errors import AlambicError, nearest
+
+T = TypeVar("T")
+LARGEST_FILE = 1_000_000  # bytes: a study file is a page, not a data set
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A TOML file: its text, for line numbers, and its tables."""
+
+    path: Path
+    text: str
+    tables: dict[str, Any]
+
+    def at(self, keys: tuple[str, ...]) -> str:
+        """``file:line (key a.b.c)`` of a key, the file alone where the line cannot be told."""
+        dotted = ".".join(keys)
+        line = find_line(self.text, keys)
+        return f"{self.path}{f':{line}' if line else ''} (key {dotted})" if keys else str(self.path)
+
+
+def read_document(path: Path) -> Document:
+    """Reads a TOML file. Raises AlambicError for a missing, huge, non-UTF-8 or malformed one."""
+    path = Path(path)
+    if not path.is_file():
+        raise AlambicError(f"expected a TOML file at {path}, found none; try `alambic study new`")
+    if path.stat().st_size > LARGEST_FILE:
+        raise AlambicError(f"expected a TOML file under {LARGEST_FILE:,} bytes, got {path.stat().st_size:,} at {path}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AlambicError(f"{path}: expected TOML, got: {error}") from error
+    return Document(path, text, tables)
+
+
+def find_line(text: str, keys: tuple[str, ...]) -> int | None:
+    """The 1-based line where a dotted key is written, None where it cannot be found."""
+    section: tuple[str, ...] = ()
+    best = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            section = tuple(part.strip().strip("\"'") for part in header.group(1).split("."))
+            if keys[: len(section)] == section:
+                best = number
+            continue
+        assigned = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)
+        if assigned:
+            written = (*section, *(part.strip("\"'") for part in assigned.group(1).split(".")))
+            if keys[: len(written)] == written:
+                return number
+    return best
+
+
+def build(cls: type[T], table: Any, document: Document, keys: tuple[str, ...] = ()) -> T:
+    """A dataclass from a TOML table; unknown keys and wrong types are refused with line and key."""
+    if not isinstance(table, dict):
+        raise AlambicError(f"{document.at(keys)}: expected a table, got {table!r}")
+    hints = get_type_hints(cls)
+    fields = {item.name: item for item in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values = {}
+    for name, value in table.items():
+        if name not in fields:
+            raise AlambicError(f"{document.at((*keys, name))}: unknown key; {nearest(name, fields)}")
+        values[name] = convert(value, hints[name], document, (*keys, name))
+    missing = [
+        name
+        for name, item in fields.items()
+        if name not in values
+        and item.default is dataclasses.MISSING
+        and item.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise AlambicError(f"{document.at(keys)}: expected the key {missing[0]!r}, which is missing")
+    try:
+        return cls(**values)
+    except AlambicError as error:
+        raise AlambicError(f"{document.at(keys)}: {error}") from error
+
+
+def convert(value: Any, wanted: Any, document: Document, keys: tuple[str, ...]) -> Any:
+    """A TOML value as the annotated type; an int is taken for a float, a list for a tuple."""
+    origin, args = get_origin(wanted), get_args(wanted)
+    if wanted is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _convert_union(value, args, document, keys)
+    if origin is Literal:
+        if value in args:
+            return value
+        raise AlambicError(f"{document.at(keys)}: expected one of {', '.join(map(repr, args))}, got {value!r}")
+    if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
+        return build(wanted, value, document, keys)
+    if origin in (tuple, list) and isinstance(value, list):
+        return _convert_list(value, origin, args, document, keys)
+    if origin is dict and isinstance(value, dict):
+        return {name: convert(item, args[1], document, (*keys, name)) for name, item in value.items()}
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(wanted, type) and isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool)):
+        return value
+    raise AlambicError(f"{document.at(keys)}: expected {_describe(wanted)}, got {value!r}")
+
+
+def _convert_list(value: list[Any], origin: Any, args: Any, document: Document, keys: tuple[str, ...]) -> Any:
+    if origin is tuple and args and args[-1] is not Ellipsis:
+        if len(value) != len(args):
+            raise AlambicError(f"{document.at(keys)}: expected a list of {len(args)}, got {value!r}")
+        return tuple(convert(item, kind, document, keys) for item, kind in zip(value, args, strict=True))
+    return origin(convert(item, args[0], document, keys) for item in value)
+
+
+def _convert_union(value: Any, args: Any, document: Document, keys: tuple[str, ...]) -> Any:
+    failures = []
+    for kind in args:
+        if kind is type(None):
+            continue
+        try:
+            return convert(value, kind, document, keys)
+        except AlambicError as error:
+            failures.append(error)
+    kinds = " or ".join(_describe(kind) for kind in args if kind is not type(None))
+    if len(failures) == 1:
+        raise failures[0]
+    raise AlambicError(f"{document.at(keys)}: expected {kinds}, got {value!r}")
+
+
+def _describe(kind: Any) -> str:
+    names = {str: "text", int: "a whole number", float: "a number", bool: "true or false", dict: "a table"}
+    names |= {tuple: "a list", list: "a list"}
+    return names.get(kind) or names.get(get_origin(kind)) or getattr(kind, "__name__", str(kind))

@@ -1,0 +1,106 @@
+"""Puts a run together: probes both networks, builds the objective, opens the streams in their fixed order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from alambic.data import Source, ViewSpec
+from alambic.errors import AlambicError
+from alambic.methods.base import Specs
+from alambic.models.feature import OutputSpec
+from alambic.models.taps import Tapped
+from alambic.models.teachers import Teacher
+from alambic.training.feed import Feed, LiveFeed, Normalise
+from alambic.training.loop import Run
+from alambic.training.objective import Objective
+from alambic.training.recipe import Recipe, stream
+
+ALL = frozenset({"logits", "embedding", "stages"})
+
+
+def probe(net: nn.Module, channels: int, size: tuple[int, int], label: str) -> OutputSpec:
+    """Shapes of everything a network gives; embedding and stages stay empty where it has none."""
+    example = torch.zeros(2, channels, *size)
+    spec = Tapped(net, example, frozenset({"logits"}), label=label).spec
+    try:
+        return Tapped(net, example, ALL, label=label).spec
+    except AlambicError:
+        return spec
+
+
+def input_channels(source: Source, views: ViewSpec) -> int:
+    """Channels that the student sees: one behind a grey sensor, else the images' own."""
+    sensor = views.student.sensor
+    return 1 if sensor is not None and sensor.grey else source.channels
+
+
+def student_normalise(source: Source, views: ViewSpec) -> Normalise:
+    """The student's input normalisation: the train split's mean and std."""
+    channels = input_channels(source, views)
+    if channels == source.channels:
+        return Normalise(source.mean, source.std)
+    return Normalise((sum(source.mean) / 3,), (sum(source.std) / 3,))
+
+
+def live_feed(teacher: Teacher, source: Source, views: ViewSpec, want: frozenset[str], ids: Tensor) -> LiveFeed:
+    """The teacher run on each batch."""
+    normalise = Normalise(teacher.mean, teacher.std)
+    return LiveFeed(teacher.net, source, views, want, teacher.size, normalise, ids, f"teacher {teacher.name!r}")
+
+
+def teacher_spec(teacher: Teacher) -> OutputSpec:
+    return probe(teacher.net, len(teacher.mean), teacher.size, f"teacher {teacher.name!r}")
+
+
+def set_up(
+    student: nn.Module,
+    objective: Objective,
+    source: Source,
+    ids: Tensor,
+    tune_ids: Tensor,
+    views: ViewSpec,
+    recipe: Recipe,
+    seed: int,
+    size: tuple[int, int] | None = None,
+    feed: Feed | None = None,
+    teacher: OutputSpec | None = None,
+    label: str = "student",
+    checkpoint: Path | None = None,
+    key: str = "",
+    class_means: Tensor | None = None,
+) -> Run:
+    """A ``Run`` ready for ``train``: shapes probed, the pair checked, projectors built from the ``method`` stream."""
+    size = size or source.size
+    normalise = student_normalise(source, views)
+    channels = input_channels(source, views)
+    needs = objective.needs
+    shapes = probe(student, channels, size, label)
+    specs = Specs(
+        shapes,
+        teacher or OutputSpec(None, None),
+        objective.task.classes,
+        len(ids),
+        int(ids.max()) + 1,
+        class_means,
+    )
+    objective.build(specs, stream(seed, "method"))
+    tapped = Tapped(student, torch.zeros(2, channels, *size), needs.student | {"logits"}, label=label)
+    return Run(
+        student,
+        tapped,
+        objective,
+        source,
+        ids,
+        tune_ids,
+        views,
+        recipe,
+        normalise,
+        size,
+        seed,
+        feed,
+        checkpoint=checkpoint,
+        key=key,
+    )

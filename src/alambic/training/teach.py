@@ -1,0 +1,116 @@
+"""Trains a teacher on the train split, from labels or from another teacher, and writes it with its card.
+
+The tune split chooses (nothing is chosen on the test split); the test split is measured once, at the end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from alambic.data import Source, ViewSpec, key
+from alambic.methods.base import create_method
+from alambic.models.teachers import Teacher, TeacherSpec, create_net, load_teacher, save_teacher
+from alambic.training.loop import OnEpoch, Run, predict_logits, train
+from alambic.training.objective import Objective
+from alambic.training.recipe import Recipe, stream_seed
+from alambic.training.setup import live_feed, set_up, teacher_spec
+from alambic.training.task import Task, evaluate_metric, predict
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherTraining:
+    """How a teacher is trained: recipe, views, and, when distilled, from which teacher by which method."""
+
+    recipe: Recipe
+    views: ViewSpec
+    method: str = "none"
+    settings: tuple[tuple[str, Any], ...] = ()
+    seed: int = 0
+
+
+def train_teacher(
+    name: str,
+    spec: TeacherSpec,
+    training: TeacherTraining,
+    source: Source,
+    task: Task,
+    path: Path,
+    folder: Path = Path(),
+    source_teacher: Teacher | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Teacher:
+    """Trains, measures and saves one teacher at ``path`` (safetensors, card beside it); resumes a killed run.
+
+    Args:
+        source_teacher: whom to distil from; None trains on labels.
+    """
+    size = spec.size or source.size
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(training.seed, "init"))
+        net = create_net(spec, task.classes, source.channels, size, folder)
+    ids, tune_ids = source.splits["train"], source.splits["tune"]
+    objective = Objective([create_method(training.method, **dict(training.settings))], task)
+    feed = given = None
+    if source_teacher is not None:
+        feed = live_feed(source_teacher, source, training.views, objective.needs.teacher, ids)
+        given = teacher_spec(source_teacher)
+    spec = dataclasses.replace(
+        spec,
+        size=size,
+        mean=source.mean,
+        std=source.std,
+        channels=source.channels,
+        provenance="labels" if source_teacher is None else f"distilled from {source_teacher.name}",
+        split_hash=source.split_hash,
+    )
+    run = set_up(
+        net,
+        objective,
+        source,
+        ids,
+        tune_ids,
+        training.views,
+        training.recipe,
+        training.seed,
+        size,
+        feed,
+        given,
+        f"teacher {name!r}",
+        path.with_suffix(".checkpoint"),
+        repr((spec, training, source.split_hash)),
+    )
+    history = train(run, on_epoch)
+    card = {
+        "name": name,
+        "spec": {k: v for k, v in dataclasses.asdict(spec).items() if k not in ("weights", "pretrained")},
+        "recipe": dataclasses.asdict(training.recipe),
+        "views": key(training.views, "student"),
+        "method": training.method,
+        "settings": dict(training.settings),
+        "seed": training.seed,
+        "data": source.name,
+        "data_hash": source.hash,
+        "classes": task.classes,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "train_images": len(ids),
+        "tune": history[-1]["tune"],
+        "test": _score(run, source, "test") if len(source.splits["test"]) else None,
+        "train_seconds": round(sum(record["seconds"] for record in history), 1),
+        "torch": torch.__version__,
+    }
+    save_teacher(path, net, card)
+    path.with_suffix(".checkpoint").unlink(missing_ok=True)
+    stored = dataclasses.replace(spec, weights=path.name)
+    return load_teacher(name, stored, task.classes, source.channels, source.size, source.mean, source.std, path.parent)
+
+
+def _score(run: Run, source: Source, split: str) -> float:
+    ids = source.splits[split]
+    predicted, margin = predict(predict_logits(run, ids))
+    labels: np.ndarray = source.labels[ids].cpu().numpy()
+    return evaluate_metric(run.objective.task.metric, predicted, margin, labels)

@@ -1,0 +1,117 @@
+"""A file that lists teachers to train: ``alambic teachers train FILE``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alambic.config import Document, build, read_document
+from alambic.data import DataSpec, Source, ViewSpec, load_source
+from alambic.errors import AlambicError, nearest
+from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
+from alambic.training.recipe import Recipe
+from alambic.training.task import Task
+from alambic.training.teach import TeacherTraining, train_teacher
+
+TRAINING_KEYS = ("recipe", "distil_from", "method", "settings", "seed")
+Report = Callable[[str, dict[str, Any], int], None]  # teacher, record of the epoch, epochs
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherEntry:
+    """One teacher of the file: its network and its training."""
+
+    spec: TeacherSpec
+    training: TeacherTraining
+    distil_from: str = ""
+
+
+def read_teacher_file(path: Path) -> tuple[DataSpec, dict[str, TeacherEntry]]:
+    """The data and the teachers of a file, in an order in which each one's own teacher comes first."""
+    document = read_document(path)
+    known = ("data", "views", "recipe", "teachers")
+    for name in document.tables:
+        if name not in known:
+            raise AlambicError(f"{document.at((name,))}: unknown table; {nearest(name, known)}")
+    data = build(DataSpec, document.tables.get("data", {}), document, ("data",))
+    views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
+    entries = {
+        name: read_entry(name, table, document, views) for name, table in document.tables.get("teachers", {}).items()
+    }
+    return data, _in_order(entries, document)
+
+
+def read_entry(name: str, table: dict[str, Any], document: Document, views: ViewSpec) -> TeacherEntry:
+    """One ``[teachers.NAME]`` table; its recipe fills in from the file's ``[recipe]``."""
+    keys = ("teachers", name)
+    own = {key: value for key, value in table.items() if key not in TRAINING_KEYS}
+    recipe = {**document.tables.get("recipe", {}), **table.get("recipe", {})}
+    training = TeacherTraining(
+        build(Recipe, recipe, document, (*keys, "recipe")),
+        views,
+        table.get("method", "kd" if table.get("distil_from") else "none"),
+        tuple(sorted(table.get("settings", {}).items())),
+        table.get("seed", 0),
+    )
+    return TeacherEntry(build(TeacherSpec, own, document, keys), training, table.get("distil_from", ""))
+
+
+def _in_order(entries: dict[str, TeacherEntry], document: Document) -> dict[str, TeacherEntry]:
+    ordered: dict[str, TeacherEntry] = {}
+
+    def visit(name: str, chain: tuple[str, ...]) -> None:
+        if name in ordered:
+            return
+        if name not in entries:
+            keys = ("teachers", chain[-1], "distil_from")
+            raise AlambicError(f"{document.at(keys)}: there is no teacher {name!r}; {nearest(name, entries)}")
+        if name in chain:
+            raise AlambicError(f"{document.path}: teachers distil from each other in a circle: {' -> '.join(chain)}")
+        if entries[name].distil_from:
+            visit(entries[name].distil_from, (*chain, name))
+        ordered[name] = entries[name]
+
+    for name in entries:
+        visit(name, ())
+    return ordered
+
+
+def train_teachers(path: Path, out: Path, report: Report, only: str | None = None) -> list[Teacher]:
+    """Trains each teacher of a file that is not yet at ``out/NAME.safetensors``; resumes a killed one."""
+    data, entries = read_teacher_file(path)
+    if only is not None and only not in entries:
+        raise AlambicError(f"{path}: there is no teacher {only!r}; {nearest(only, entries)}")
+    source = load_source(data)
+    task = Task(source.num_classes)
+    made: dict[str, Teacher] = {}
+    for name, entry in entries.items():
+        needed = only in (None, name) or (only is not None and entries[only].distil_from == name)
+        if not needed:
+            continue
+        target = out / f"{name}.safetensors"
+        if target.exists():
+            made[name] = load_saved(name, target, source)
+            continue
+        epochs = entry.training.recipe.epochs
+        made[name] = train_teacher(
+            name,
+            entry.spec,
+            entry.training,
+            source,
+            task,
+            target,
+            path.parent,
+            made.get(entry.distil_from),
+            lambda record, name=name, epochs=epochs: report(name, record, epochs),  # type: ignore[misc]
+        )
+    return list(made.values())
+
+
+def load_saved(name: str, weights: Path, source: Source) -> Teacher:
+    """A teacher from its weights and card."""
+    spec = TeacherSpec("card", weights=weights.name)
+    return load_teacher(
+        name, spec, source.num_classes, source.channels, source.size, source.mean, source.std, weights.parent
+    )
