@@ -127,6 +127,11 @@ class Method(nn.Module):
         family: logit, embedding, map, relation, baseline or control.
         fidelity: "A" equal to the authors' code, "B" from the paper's formula, "C" reconstructed from an abstract.
         differences: from the authors' released code, "" if none is known.
+        evidence: one line of published numbers, across architectures where there are any, each with its mark: [C] read
+            in code, [R] in a repository's table, [A] in an abstract, [N] in a third party's note, [M] from memory.
+        components: (name, present) of each component of the paper; empty means that all are there. A method with an
+            absent one has a name that ends in ``_lite``.
+        stochastic: True where ``loss`` draws random numbers (from torch's global generator).
         min_classes: fewest classes with which the loss means something; below, construction refuses.
         degenerate: why, for that refusal.
         pure: the formula as a function ``(student, teacher, labels=None, *, **hyper)``, None where there is none.
@@ -144,6 +149,9 @@ class Method(nn.Module):
     needs: ClassVar[Needs]
     fidelity: ClassVar[Literal["A", "B", "C"]]
     differences: ClassVar[str] = ""
+    evidence: ClassVar[str] = ""
+    components: ClassVar[tuple[tuple[str, bool], ...]] = ()
+    stochastic: ClassVar[bool] = False
     min_classes: ClassVar[int] = 2
     degenerate: ClassVar[str] = ""
     pure: ClassVar[Callable[..., Tensor] | None]
