@@ -33,7 +33,7 @@ def grey(pixels: np.ndarray) -> np.ndarray:
 def test_jitter_is_brightness_contrast_saturation_in_this_order(images: Tensor) -> None:
     pixels = images[:8].float() / 255
     draws = torch.rand(8, 3, generator=torch.Generator().manual_seed(0))
-    got = jitter(pixels, Photometry(0.5, 0.4, 0.3), draws, torch.ones(8, dtype=torch.bool)).numpy()
+    got = jitter(pixels.clone(), Photometry(0.5, 0.4, 0.3), draws, torch.ones(8, dtype=torch.bool)).numpy()
     for row in range(8):
         bright, contrast, colour = 1 + np.array([0.5, 0.4, 0.3]) * (2 * draws[row].double().numpy() - 1)
         wanted = np.clip(pixels[row].double().numpy() * bright, 0, 1)
@@ -72,7 +72,7 @@ def test_erase_fills_one_rectangle_with_the_mean_and_keeps_its_rate(images: Tens
 def test_erase_reaches_the_last_row_and_column() -> None:
     pixels = torch.arange(100, dtype=torch.float32).view(1, 1, 10, 10) / 100
     draws = torch.tensor([[0.0, 0.5, 0.999999, 0.999999]])
-    changed = erase(pixels, draws, torch.tensor([True])) != pixels
+    changed = erase(pixels.clone(), draws, torch.tensor([True])) != pixels
     assert changed[0, 0, 9, 9]
 
 

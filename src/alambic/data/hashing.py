@@ -90,4 +90,4 @@ def normal(seed: int, ids: Tensor, views: Tensor, stream: int, count: int) -> Te
     words = draw_many(seed, ids, views, stream, (count + 3) // 4)
     shifts = torch.tensor((0, 16, 32, 48), device=ids.device)
     index = (words.unsqueeze(2) >> shifts).bitwise_and_(0xFFFF).flatten(1)[:, :count]
-    return _normal_table(ids.device)[index]
+    return _normal_table(ids.device).index_select(0, index.reshape(-1)).view(-1, count)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alambic.data.photometry import box_mask
+Box = tuple[Tensor, Tensor, Tensor, Tensor]
 
 _NODES = 4096
 
@@ -38,7 +38,7 @@ def beta(draws: Tensor, alpha: float) -> Tensor:
     return table[low] * (1 - rest) + table[low + 1] * rest
 
 
-def cut_box(keep: Tensor, centre: Tensor, canvas: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def cut_box(keep: Tensor, centre: Tensor, canvas: tuple[int, int]) -> Box:
     """The box of cutmix (arXiv 1905.04899, as in the authors' code): sides sqrt(1 - keep), clipped at the border.
 
     Args:
@@ -56,10 +56,3 @@ def cut_box(keep: Tensor, centre: Tensor, canvas: tuple[int, int]) -> tuple[Tens
         edges.append((start.clamp(0, length), (start + long).clamp(0, length)))
     (top, bottom), (left, right) = edges
     return top, left, bottom, right
-
-
-def paste(own: Tensor, other: Tensor, box: tuple[Tensor, Tensor, Tensor, Tensor], active: Tensor) -> Tensor:
-    """``other`` inside the box, ``own`` outside; ``active``: bool, B, False leaves ``own``."""
-    top, left, bottom, right = box
-    inside = box_mask(top, left, bottom, right, (own.shape[2], own.shape[3])) & active.view(-1, 1, 1, 1)
-    return torch.where(inside, other, own)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from alambic.data.geometry import choose
 from alambic.errors import AlambicError
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -80,11 +81,11 @@ def to_grey(images: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return images
     red, green, blue = images.unbind(1)
-    return (red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]).unsqueeze(1)
+    return (red * _LUMA[0]).add_(green, alpha=_LUMA[1]).add_(blue, alpha=_LUMA[2]).unsqueeze(1)
 
 
 def jitter(images: Tensor, photometry: Photometry, draws: Tensor, active: Tensor) -> Tensor:
-    """Brightness, contrast, saturation in this order, clipped to [0, 1] after each.
+    """Brightness, contrast, saturation in this order, clipped to [0, 1] after each. Overwrites ``images``.
 
     Args:
         images: float32 in [0, 1], B x C x H x W.
@@ -97,21 +98,25 @@ def jitter(images: Tensor, photometry: Photometry, draws: Tensor, active: Tensor
         return torch.where(active, drawn, torch.ones_like(drawn)).view(-1, 1, 1, 1)
 
     if photometry.brightness:
-        images = (images * factor(0, photometry.brightness)).clamp_(0, 1)
+        images.mul_(factor(0, photometry.brightness)).clamp_(0, 1)
     if photometry.contrast:
-        images = _blend(images, to_grey(images).mean(dim=(2, 3), keepdim=True), factor(1, photometry.contrast))
+        _blend(images, to_grey(images.mean(dim=(2, 3), keepdim=True)), factor(1, photometry.contrast))
     if photometry.saturation and images.shape[1] == 3:
-        images = _blend(images, to_grey(images), factor(2, photometry.saturation))
+        _blend(images, to_grey(images), factor(2, photometry.saturation))
     return images
 
 
-def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    # Written so that a factor of 1 gives back each value exactly.
-    return (images * factor + other * (1 - factor)).clamp_(0, 1)
+def _blend(images: Tensor, other: Tensor, factor: Tensor) -> None:
+    # Written so that a factor of 1 gives back each value exactly; in place, since memory is what takes the time.
+    images.mul_(factor).add_(other * (1 - factor)).clamp_(0, 1)
 
 
 def erase(images: Tensor, draws: Tensor, active: Tensor) -> Tensor:
-    """Fills one rectangle of each active image with its mean. ``draws``: uniform, B x 4; ``active``: bool, B."""
+    """Fills one rectangle of each active image with its mean. Overwrites ``images``.
+
+    Args:
+        draws: uniform, B x 4. active: bool, B.
+    """
     height, width = images.shape[2:]
     area = 0.02 + 0.38 * draws[:, 0]
     lean = 2 * draws[:, 1] - 1
@@ -121,17 +126,17 @@ def erase(images: Tensor, draws: Tensor, active: Tensor) -> Tensor:
     wide = ((area / ratio).sqrt() * width).round().clamp_(1, width)
     top = (draws[:, 2] * (height - tall + 1)).floor()
     left = (draws[:, 3] * (width - wide + 1)).floor()
-    inside = box_mask(top, left, top + tall, left + wide, (height, width)) & active.view(-1, 1, 1, 1)
-    return torch.where(inside, images.mean(dim=(2, 3), keepdim=True), images)
+    inside = box_mask(top, left, top + tall, left + wide, (height, width)) * active.view(-1, 1, 1, 1)
+    return choose(inside, images.mean(dim=(2, 3), keepdim=True), images)
 
 
 def box_mask(top: Tensor, left: Tensor, bottom: Tensor, right: Tensor, size: tuple[int, int]) -> Tensor:
-    """bool, B x 1 x H x W: pixels with top <= row < bottom and left <= column < right."""
+    """float32, B x 1 x H x W: 1 for pixels with top <= row < bottom and left <= column < right, else 0."""
     rows = torch.arange(size[0], device=top.device).unsqueeze(0)
     columns = torch.arange(size[1], device=top.device).unsqueeze(0)
-    tall = (rows >= top.unsqueeze(1)) & (rows < bottom.unsqueeze(1))
-    wide = (columns >= left.unsqueeze(1)) & (columns < right.unsqueeze(1))
-    return (tall.unsqueeze(2) & wide.unsqueeze(1)).unsqueeze(1)
+    tall = ((rows >= top.unsqueeze(1)) & (rows < bottom.unsqueeze(1))).float()
+    wide = ((columns >= left.unsqueeze(1)) & (columns < right.unsqueeze(1))).float()
+    return (tall.unsqueeze(2) * wide.unsqueeze(1)).unsqueeze(1)
 
 
 def optics(images: Tensor, sensor: Sensor) -> Tensor:
@@ -162,7 +167,7 @@ def _gaussian(images: Tensor, sigma: float, dim: int) -> Tensor:
     padded = F.pad(images, padding, mode="reflect")
     blurred = torch.zeros_like(images)
     for start, weight in enumerate(weights):
-        blurred += padded.narrow(dim, start, length) * (weight / total)
+        blurred.add_(padded.narrow(dim, start, length), alpha=weight / total)
     return blurred
 
 
@@ -170,7 +175,7 @@ def expose(images: Tensor, sensor: Sensor, noise: Tensor | None) -> Tensor:
     """Noise, clipping and the converter's steps. ``noise``: standard normal, shaped as the images, or None."""
     if noise is not None:
         # Shot and read noise are independent, so one normal of the summed variance is the same as two.
-        variance = images * (sensor.gain * sensor.shot**2) + (sensor.gain * sensor.read) ** 2
-        images = images + noise * variance.sqrt()
+        variance = (images * (sensor.gain * sensor.shot**2)).add_((sensor.gain * sensor.read) ** 2)
+        images = variance.sqrt_().mul_(noise).add_(images)
     levels = 2**sensor.bits - 1
-    return (images.clamp(0, 1) * levels).round_().mul_(1 / levels)
+    return images.clamp(0, 1).mul_(levels).round_().mul_(1 / levels)

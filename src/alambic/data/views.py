@@ -1,10 +1,10 @@
 """Views: each is a pure function of (view_seed, image id, view id), batched, the same code on every device.
 
 Nothing here draws from a random generator. Whether an image is rendered alone or in a batch, in whatever order,
-on CPU or GPU, its view has the same pixels: shift, flip, erasing and mixing boxes bit for bit, interpolation and
+on CPU or GPU, its view has the same pixels: flip, shift, erasing and mixing boxes bit for bit, interpolation and
 photometry to float rounding.
 
-Order within a view: crop, shift, flip (shared by both sides); jitter, erasing (per side); mixing on the canvas;
+Order within a view: crop, flip, shift (shared by both sides); jitter, erasing (per side); mixing on the canvas;
 sensor (per side); resize. So both sides mix the same scenes, and a sensor photographs the mixed scene.
 """
 
@@ -18,10 +18,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from alambic.data.geometry import crop, resize, shift_and_flip
+from alambic.data.geometry import choose, crop, flip_and_shift, resize
 from alambic.data.hashing import draw, draw_many, normal, uniform
-from alambic.data.mixes import beta, cut_box, paste
-from alambic.data.photometry import Photometry, erase, expose, jitter, optics
+from alambic.data.mixes import Box, beta, cut_box
+from alambic.data.photometry import Photometry, box_mask, erase, expose, jitter, optics
 from alambic.errors import AlambicError
 
 Side = Literal["student", "teacher"]
@@ -107,15 +107,25 @@ def mixing(
         return None
     if spec.mix == "cutmix" and canvas is None:
         raise AlambicError("mixing: expected canvas = (height, width) for cutmix, got None; try canvas=source.size")
+    partners, keep, _ = _partners(ids, views, spec, pool_ids, canvas)
+    return partners, keep
+
+
+def _partners(
+    ids: Tensor, views: Tensor, spec: ViewSpec, pool_ids: Tensor, canvas: tuple[int, int] | None
+) -> tuple[Tensor, Tensor, Box | None]:
+    """Partner, share, and for cutmix the box that the partner fills."""
     words = draw(spec.seed, ids, views, (_PARTNER, _LAMBDA, _BOX_Y, _BOX_X))
     chosen = (words[:, 0] >> 1).bitwise_and_(2**62 - 1) % len(pool_ids)
-    partners = pool_ids[chosen]
     keep = beta(uniform(words[:, 1]), spec.mix_alpha)
-    if canvas is not None and spec.mix == "cutmix":
-        top, left, bottom, right = cut_box(keep, uniform(words[:, 2:]), canvas)
-        keep = 1 - (bottom - top) * (right - left) * (1 / (canvas[0] * canvas[1]))
     clean = views == CLEAN
-    return torch.where(clean, ids, partners), torch.where(clean, torch.ones_like(keep), keep)
+    keep = torch.where(clean, torch.ones_like(keep), keep)
+    box = None
+    if canvas is not None and spec.mix == "cutmix":
+        box = cut_box(keep, uniform(words[:, 2:]), canvas)
+        top, left, bottom, right = box
+        keep = 1 - (bottom - top) * (right - left) * (1 / (canvas[0] * canvas[1]))
+    return torch.where(clean, ids, pool_ids[chosen]), keep, box
 
 
 def render(
@@ -139,6 +149,11 @@ def render(
     Returns: float32 in [0, 1], B x C x H x W; C is 1 where the side's sensor is grey. Not normalised.
     """
     photometry: Photometry = getattr(spec, side)
+    if spec.padding == "reflect" and spec.shift >= min(images.shape[2:]):
+        raise AlambicError(
+            f"views: expected shift below the image's sides {tuple(images.shape[2:])} because reflect mirrors them, "
+            f"got {spec.shift}; try padding zero, or a smaller shift"
+        )
     pixels = _scene(images, ids, views, spec, photometry)
     if spec.mix != "none":
         if pool_ids is None:
@@ -147,11 +162,10 @@ def render(
                 "try render_clean for evaluation"
             )
         canvas = (int(images.shape[2]), int(images.shape[3]))
-        mixed = mixing(ids, views, spec, pool_ids, canvas)
-        assert mixed is not None, "spec.mix was checked above"
-        partners, keep = mixed
+        partners, keep, box = _partners(ids, views, spec, pool_ids, canvas)
         other = _scene(images, partners, views, spec, photometry)
-        pixels = _mix(pixels, other, ids, views, keep, spec)
+        share = keep.view(-1, 1, 1, 1) if box is None else 1 - box_mask(*box, canvas)
+        pixels = choose(share, pixels, other)
     if photometry.sensor is not None:
         sensor = photometry.sensor
         pixels = optics(pixels, sensor)
@@ -179,14 +193,14 @@ def _scene(images: Tensor, ids: Tensor, views: Tensor, spec: ViewSpec, photometr
         drawn = uniform(draw(spec.seed, ids, views, (_ZOOM, _TOP, _LEFT)))
         area = spec.zoom[0] + (spec.zoom[1] - spec.zoom[0]) * drawn[:, 0]
         clean = _to_float(pixels)
-        pixels = torch.where(active.view(-1, 1, 1, 1), crop(clean, area, drawn[:, 1], drawn[:, 2]), clean)
+        moved = crop(clean, area, drawn[:, 1], drawn[:, 2])
+        pixels = choose(active.view(-1, 1, 1, 1).float(), moved, clean)
     if spec.flip or spec.shift:
         drawn = uniform(draw(spec.seed, ids, views, (_FLIP, _DOWN, _RIGHT)))
-        moves = (drawn[:, 1:] * (2 * spec.shift + 1)).int().sub_(spec.shift).mul_(active.unsqueeze(1))
+        moves = (drawn[:, 1:] * (2 * spec.shift + 1)).long().sub_(spec.shift).mul_(active.unsqueeze(1))
         flip = (drawn[:, 0] < 0.5).logical_and_(active) if spec.flip else None
-        pixels = shift_and_flip(pixels, moves[:, 0], moves[:, 1], flip, spec.shift, spec.padding == "reflect")
-    if pixels.dtype == torch.uint8:
-        pixels = _to_float(pixels)
+        pixels = flip_and_shift(pixels, flip, moves[:, 0], moves[:, 1], spec.shift, spec.padding == "reflect")
+    pixels = _to_float(pixels) if pixels.dtype == torch.uint8 else pixels.contiguous()
     if photometry.random:
         pixels = jitter(pixels, photometry, uniform(draw(spec.seed, ids, views, _JITTER)), active)
         if photometry.erase:
@@ -197,17 +211,7 @@ def _scene(images: Tensor, ids: Tensor, views: Tensor, spec: ViewSpec, photometr
 
 def _to_float(pixels: Tensor) -> Tensor:
     # A multiplication, because some devices turn a division by a number into one and others do not.
-    return pixels.to(torch.float32).mul_(1 / 255)
-
-
-def _mix(own: Tensor, other: Tensor, ids: Tensor, views: Tensor, keep: Tensor, spec: ViewSpec) -> Tensor:
-    if spec.mix == "mixup":
-        share = keep.view(-1, 1, 1, 1)
-        return own * share + other * (1 - share)
-    words = draw(spec.seed, ids, views, (_LAMBDA, _BOX_Y, _BOX_X))
-    drawn = beta(uniform(words[:, 0]), spec.mix_alpha)
-    box = cut_box(drawn, uniform(words[:, 1:]), (own.shape[2], own.shape[3]))
-    return paste(own, other, box, views != CLEAN)
+    return pixels.to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / 255)
 
 
 def key(spec: ViewSpec, side: Side) -> str:
