@@ -132,6 +132,8 @@ class Method(nn.Module):
         components: (name, present) of each component of the paper; empty means that all are there. A method with an
             absent one has a name that ends in ``_lite``.
         stochastic: True where ``loss`` draws random numbers (from torch's global generator).
+        stages: (name, share of the training) of pre-training stages, first to last; while ``stage_at(progress)`` names
+            one, ``loss`` gives only that stage's parts. Empty means one stage.
         min_classes: fewest classes with which the loss means something; below, construction refuses.
         degenerate: why, for that refusal.
         pure: the formula as a function ``(student, teacher, labels=None, *, **hyper)``, None where there is none.
@@ -152,6 +154,7 @@ class Method(nn.Module):
     evidence: ClassVar[str] = ""
     components: ClassVar[tuple[tuple[str, bool], ...]] = ()
     stochastic: ClassVar[bool] = False
+    stages: ClassVar[tuple[tuple[str, float], ...]] = ()
     min_classes: ClassVar[int] = 2
     degenerate: ClassVar[str] = ""
     pure: ClassVar[Callable[..., Tensor] | None]
@@ -210,6 +213,15 @@ class Method(nn.Module):
             progress: share of the training done, in [0, 1].
         """
         raise TypeError(f"method {self.name!r} defines no loss")
+
+    def stage_at(self, progress: float) -> str:
+        """The pre-training stage in which ``progress`` in [0, 1] lies; "" in the main stage."""
+        end = 0.0
+        for name, share in self.stages:
+            end += share
+            if progress < end:
+                return name
+        return ""
 
     def after_step(self) -> None:
         """Called after each optimiser step; for momentum banks and the like."""
