@@ -78,9 +78,7 @@ def build(cls: type[T], table: Any, document: Document, keys: tuple[str, ...] = 
     missing = [
         name
         for name, item in fields.items()
-        if name not in values
-        and item.default is dataclasses.MISSING
-        and item.default_factory is dataclasses.MISSING
+        if name not in values and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
     ]
     if missing:
         raise AlambicError(f"{document.at(keys)}: expected the key {missing[0]!r}, which is missing")

@@ -71,9 +71,9 @@ def hash_tensors(state: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> 
     digest = hashlib.sha256()
     items = state.items() if isinstance(state, Mapping) else state
     for name, tensor in sorted(items):
-        value = tensor.detach().cpu().contiguous()
+        value = tensor.detach().cpu().contiguous(memory_format=torch.contiguous_format)
         digest.update(f"{name}|{tuple(value.shape)}|{value.dtype}|".encode())
-        digest.update(value.view(torch.uint8).numpy().tobytes() if value.numel() else b"")
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes() if value.numel() else b"")
     return digest.hexdigest()
 
 

@@ -205,13 +205,13 @@ def load_weights(net: nn.Module, path: Path, label: str) -> None:
 def save_teacher(path: Path, net: nn.Module, card: dict[str, Any]) -> None:
     """Writes fp16 safetensors and the card beside it; the card gets the hash of the weights as loaded back."""
     half = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
-    half = {k: v.detach().cpu().contiguous() for k, v in half.items()}
+    half = {k: v.detach().cpu().contiguous(memory_format=torch.contiguous_format) for k, v in half.items()}
     infinite = [k for k, v in half.items() if v.is_floating_point() and not torch.isfinite(v).all()]
     if infinite:
         raise AlambicError(f"expected weights that fit fp16, got infinity in {infinite[0]}; keep them in fp32")
-    write_atomic(path, lambda part: save_file(half, part))
     own = net.state_dict()
     card = {**card, "weights_hash": hash_tensors({k: v.to(own[k].dtype) for k, v in half.items()})}
+    write_atomic(path, lambda part: save_file(half, part))
     text = json.dumps(card, indent=2, sort_keys=True) + "\n"
     write_atomic(path.with_suffix(".json"), lambda part: part.write_text(text))
 

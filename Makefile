@@ -1,0 +1,36 @@
+# Two commands for a newcomer: `make quickstart` and `make test`. Each makes its own virtual environment first.
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+
+.PHONY: quickstart test check teachers study fashion-mnist clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[deploy,dev]"
+	touch $@
+
+fashion-mnist: $(VENV)/.installed
+	$(BIN)/python scripts/get_fashion_mnist.py
+
+quickstart: fashion-mnist  ## install, fetch Fashion-MNIST, run the small study, print where its report is
+	$(BIN)/alambic study run studies/quickstart/study.toml
+
+study: fashion-mnist  ## the longer study: three teachers, two students
+	$(BIN)/alambic study run studies/quickstart/longer.toml
+
+teachers: fashion-mnist  ## train again the three teachers that come with the repository
+	$(BIN)/alambic teachers train studies/teachers/fashion-mnist.toml
+
+check: $(VENV)/.installed  ## the fast tier: lint, types, unit and contract tests, under five minutes
+	$(BIN)/ruff check src tests benchmarks examples scripts
+	$(BIN)/mypy
+	$(BIN)/pytest tests/unit tests/contract -m "not slow" -n 2
+
+test: fashion-mnist  ## everything
+	$(BIN)/ruff check src tests benchmarks examples scripts
+	$(BIN)/mypy
+	$(BIN)/pytest tests -n 2
+
+clean:
+	rm -rf $(VENV) runs

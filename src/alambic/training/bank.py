@@ -1,0 +1,197 @@
+"""The bank: memory-mapped teacher outputs per view, so that the teacher never runs twice on the same view.
+
+A folder with one array per quantity, ``[V, N, ...]``, and ``bank.json`` with where they come from. Raw logits and
+embeddings in fp16, never probabilities; attention energies in fp32. Made beside and renamed: a killed build leaves
+nothing that looks finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alambic.errors import AlambicError
+from alambic.files import hash_file
+from alambic.models.feature import Outputs, OutputSpec, StageSpec
+from alambic.training.feed import Feed, LiveFeed
+
+VERSION = 1
+BANKABLE = frozenset({"logits", "embedding", "energy"})
+CHECKED_PAIRS = 32
+Progress = Callable[[int, int], None]  # images done, images in all
+
+
+def bank_key(provenance: dict[str, Any]) -> str:
+    """The name of a bank: the hash of everything that its content depends on."""
+    text = json.dumps({"version": VERSION, **provenance}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def build_bank(
+    folder: Path, feed: LiveFeed, ids: Tensor, views: int, provenance: dict[str, Any], progress: Progress | None = None
+) -> Path:
+    """Runs the teacher once on each (view, image) and writes the bank; does nothing where it stands already.
+
+    Args:
+        folder: holds the banks of a study. feed: the live teacher; its wanted quantities are stored.
+        ids: int64, sorted. views: V >= 1. provenance: teacher hash, view key, split hash, ...
+    Returns: the bank's folder. Raises AlambicError when a value does not fit fp16, or the disk is full.
+    """
+    target = folder / bank_key(provenance)
+    if (target / "bank.json").exists():
+        return target
+    if views < 1:
+        raise AlambicError("expected views.count >= 1 to build a bank, got 0 (live views); try views.count = 4")
+    folder.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=folder))
+    started = time.perf_counter()
+    try:
+        names = _write_arrays(part, feed, ids, views, progress)
+        np.save(part / "ids.npy", ids.numpy())
+        card = {
+            **provenance,
+            "version": VERSION,
+            "views": views,
+            "images": len(ids),
+            "quantities": names,
+            "classes": feed.spec.classes,
+            "seconds": round(time.perf_counter() - started, 2),
+            "stages": [[s.form, s.channels, s.size, s.prefix, s.tokens, s.name] for s in feed.spec.stages],
+            "sha256": {path.name: hash_file(path) for path in sorted(part.glob("*.npy"))},
+        }
+        (part / "bank.json").write_text(json.dumps(card, indent=2) + "\n")
+        part.replace(target)
+    except OSError as error:
+        raise AlambicError(f"cannot write the bank {target}: {error.strerror}; try another folder") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def _write_arrays(part: Path, feed: LiveFeed, ids: Tensor, views: int, progress: Progress | None) -> list[str]:
+    arrays: dict[str, np.ndarray] = {}
+    block = 250  # fixed: the teacher's numbers may depend on the batch size in the last bits
+    done = 0
+    for view in range(views):
+        for start in range(0, len(ids), block):
+            rows = ids[start : start + block]
+            outputs = feed(rows, torch.full_like(rows, view))
+            for name, value in _quantities(outputs).items():
+                stored = value.float().cpu().numpy()
+                kind = np.float32 if name.startswith("energy") else np.float16
+                if not np.isfinite(stored.astype(kind)).all():
+                    raise AlambicError(
+                        f"expected teacher {name} that are finite in {np.dtype(kind).name}, got larger or NaN values "
+                        f"for images {rows[:3].tolist()} ...; try a teacher without overflow, or live views"
+                    )
+                if name not in arrays:
+                    shape = (views, len(ids), *stored.shape[1:])
+                    arrays[name] = np.lib.format.open_memmap(part / f"{name}.npy", "w+", kind, shape)
+                arrays[name][view, start : start + len(rows)] = stored
+            done += len(rows)
+            if progress is not None:
+                progress(done, views * len(ids))
+    for array in arrays.values():
+        array.flush()
+    return list(arrays)
+
+
+def _quantities(outputs: Outputs) -> dict[str, Tensor]:
+    found = {"logits": outputs.logits, "embedding": outputs.embedding}
+    named = {name: value for name, value in found.items() if value is not None}
+    return {**named, **{f"energy{i}": value for i, value in enumerate(outputs.energy)}}
+
+
+class Bank:
+    """An opened bank: a feed that reads instead of running the teacher.
+
+    Args:
+        path: the bank's folder. verify: a live teacher to check 32 (view, image) pairs against; None trusts the
+            caller that the driver has done so in this study. check_hash: read every byte and compare checksums.
+        tolerance: of the check, max|difference| over the live outputs' standard deviation.
+
+    Raises AlambicError for a truncated or changed file, or a teacher that is not the one that filled it.
+    """
+
+    def __init__(
+        self, path: Path, verify: LiveFeed | None = None, check_hash: bool = True, tolerance: float = 0.02
+    ) -> None:
+        self.path = path
+        try:
+            self.card: dict[str, Any] = json.loads((path / "bank.json").read_text())
+            if check_hash:
+                self._check_hashes()
+            names = self.card["quantities"]
+            self.arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in names}
+            ids = torch.from_numpy(np.load(path / "ids.npy"))
+        except (OSError, ValueError, KeyError) as error:
+            raise AlambicError(f"expected a whole bank at {path}, got: {error}; delete it and run again") from error
+        self.views = int(self.card["views"])
+        self.rows = torch.full((int(ids.max()) + 1,), -1)
+        self.rows[ids] = torch.arange(len(ids))
+        self.ids = ids
+        embedding = self.arrays.get("embedding")
+        stages = tuple(StageSpec(f, c, tuple(s) if s else None, p, t, n) for f, c, s, p, t, n in self.card["stages"])
+        self.spec = OutputSpec(self.card["classes"], None if embedding is None else int(embedding.shape[2]), stages)
+        if verify is not None:
+            self._check_teacher(verify, tolerance)
+
+    def _check_hashes(self) -> None:
+        for name, expected in self.card["sha256"].items():
+            if hash_file(self.path / name) != expected:
+                raise AlambicError(
+                    f"bank {self.path}: {name} has changed since it was written, because its checksum differs; "
+                    "delete the bank's folder and run again"
+                )
+
+    def _check_teacher(self, feed: Feed, tolerance: float) -> None:
+        pick = torch.Generator().manual_seed(0)
+        ids = self.ids[torch.randint(len(self.ids), (CHECKED_PAIRS,), generator=pick)]
+        views = torch.randint(self.views, (CHECKED_PAIRS,), generator=pick)
+        stored, live = _quantities(self(ids, views)), _quantities(feed(ids, views))
+        for name, value in live.items():
+            if name not in stored:
+                continue
+            value = value.float()
+            spread = value.std().clamp_min(1e-6)
+            worst = float((stored[name].float() - value).abs().max() / spread)
+            if worst > tolerance or (name == "logits" and _argmax_differs(stored[name], value, tolerance * spread)):
+                raise AlambicError(
+                    f"bank {self.path}: expected the {name} of this teacher within {tolerance} standard deviations, "
+                    f"got {worst:.3g}, because the teacher, its input or the pairing of images changed; "
+                    "delete the bank's folder and run again"
+                )
+
+    def __call__(self, ids: Tensor, views: Tensor) -> Outputs:
+        """Outputs of images and views, fp32, on the ids' device."""
+        rows = self.rows[ids.cpu().clamp_max(len(self.rows) - 1)]
+        if bool((rows < 0).any()) or bool((views.cpu() >= self.views).any()):
+            raise AlambicError(f"bank {self.path} does not hold some of the images or views that were asked for")
+        row, view = rows.numpy(), views.cpu().numpy()
+        read = {name: torch.from_numpy(array[view, row]).to(ids.device).float() for name, array in self.arrays.items()}
+        energy = tuple(read[name] for name in sorted(read) if name.startswith("energy"))
+        return Outputs(logits=read.get("logits"), embedding=read.get("embedding"), energy=energy)
+
+
+def _argmax_differs(stored: Tensor, live: Tensor, tolerance: Tensor) -> bool:
+    """Whether a predicted class differs where its margin exceeds the tolerance."""
+    if live.shape[1] < 2:
+        return False
+    top = live.topk(2, dim=1).values
+    clear = top[:, 0] - top[:, 1] > tolerance
+    return bool((stored.argmax(1) != live.argmax(1))[clear].any())
+
+
+def bank_bytes(images: int, views: int, classes: int, embedding: int, energies: int) -> int:
+    """Size of a bank before it is built: fp16 logits and embedding, fp32 energies."""
+    return images * views * (2 * classes + 2 * embedding + 4 * energies)
