@@ -41,6 +41,10 @@ class AT(Method):
     family = "map"
     needs = Needs.of("energy", "energy")
     fidelity = "A"
+    evidence = (
+        "CIFAR-100 vgg13 to MobileNetV2: 64.60 alone, 59.40 with AT; ImageNet ResNet34 to ResNet18: 70.70, 70.90 "
+        "in torchdistill [R]"
+    )
     differences = (
         "where maps differ in size, the energies are pooled, not the maps: a bank then holds the teacher's side exactly"
     )

@@ -132,6 +132,7 @@ class Method(nn.Module):
         components: (name, present) of each component of the paper; empty means that all are there. A method with an
             absent one has a name that ends in ``_lite``.
         stochastic: True where ``loss`` draws random numbers (from torch's global generator).
+        order_dependent: why the loss depends on the order of the batch, "" where it does not.
         stages: (name, share of the training) of pre-training stages, first to last; while ``stage_at(progress)`` names
             one, ``loss`` gives only that stage's parts. Empty means one stage.
         min_classes: fewest classes with which the loss means something; below, construction refuses.
@@ -154,6 +155,7 @@ class Method(nn.Module):
     evidence: ClassVar[str] = ""
     components: ClassVar[tuple[tuple[str, bool], ...]] = ()
     stochastic: ClassVar[bool] = False
+    order_dependent: ClassVar[str] = ""
     stages: ClassVar[tuple[tuple[str, float], ...]] = ()
     min_classes: ClassVar[int] = 2
     degenerate: ClassVar[str] = ""
@@ -185,7 +187,11 @@ class Method(nn.Module):
         return {name: getattr(self, name) for name in self.hyper_defaults()}
 
     def check(self, specs: Specs) -> None:
-        """Refuses a task on which the loss degenerates. Subclasses add checks of shapes here, before any training."""
+        """Refuses a task on which the loss degenerates, or a network that lacks a quantity.
+
+        Subclasses add checks of shapes here, before any training; the base has made sure that embeddings and stages
+        that the method needs exist, and that stages with an energy have a grid.
+        """
         if specs.classes < self.min_classes:
             raise AlambicError(
                 f"method {self.name!r} expected at least {self.min_classes} classes, got {specs.classes}, "
@@ -196,6 +202,16 @@ class Method(nn.Module):
                 f"method {self.name!r} compares logits: expected a teacher with {specs.student.classes} classes, "
                 f"got {specs.teacher.classes}; try a method on embeddings (rsd), or fit a head for the teacher"
             )
+        for side, spec, names in (
+            ("student", specs.student, self.needs.student),
+            ("teacher", specs.teacher, self.needs.teacher),
+        ):
+            missing = missing_quantity(spec, names)
+            if missing:
+                raise AlambicError(
+                    f"method {self.name!r} expected a {side} with {missing}, got one without, because the method "
+                    "compares it; try a method on logits (kd), or name taps by `stages`"
+                )
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         """Creates projectors, learned scalars and memory banks for a pair; random draws come from ``generator`` only.
@@ -225,6 +241,17 @@ class Method(nn.Module):
 
     def after_step(self) -> None:
         """Called after each optimiser step; for momentum banks and the like."""
+
+
+def missing_quantity(spec: OutputSpec, names: frozenset[str]) -> str:
+    """What a network lacks of the named quantities, in words; "" where it has them all."""
+    if "embedding" in names and spec.embedding is None:
+        return "an embedding (a vector before its classifier)"
+    if names & {"stages", "energy"} and not spec.stages:
+        return "intermediate maps or tokens"
+    if "energy" in names and any(stage.size is None for stage in spec.stages):
+        return "a spatial grid at each stage"
+    return ""
 
 
 def declared_settings(cls: type, base: type) -> dict[str, Any]:

@@ -46,6 +46,10 @@ class DIST(Method):
     family = "logit"
     needs = Needs.of("logits", "logits")
     fidelity = "A"
+    evidence = (
+        "ImageNet, MobileNetV2 (73.6) from a strong ResNet50: KD 71.7, DIST 74.4 [R]; CIFAR-100, Swin-T to "
+        "ResMLP-S12: 11.05, the student alone 66.56 [M]"
+    )
     min_classes = 3
     degenerate = "with two classes each row's correlation is +1 or -1, whatever the probabilities"
     pure = staticmethod(dist_loss)

@@ -33,6 +33,10 @@ class KD(Method):
     family = "logit"
     needs = Needs.of("logits", "logits")
     fidelity = "A"
+    evidence = (
+        "CIFAR-100, 12 pairs across architectures at T 1, weight 1: +3.17 on average, but flat or negative on "
+        "MobileNetV2 [M]; ImageNet ResNet34 to ResNet18: 71.37 in torchdistill [R]"
+    )
     pure = staticmethod(kd_loss)
     pure_input = "logits"
 

@@ -41,6 +41,7 @@ class LabelSmoothing(Method):
     family = "control"
     needs = Needs.of("logits", "", labels=True)
     fidelity = "A"
+    evidence = "ImageNet ResNet34 to ResNet18: KD with label smoothing 71.23, KD 71.37 [R]"
     at_equal = "none, because there is no teacher"
     pure = staticmethod(label_smoothing_loss)
     pure_input = "logits"

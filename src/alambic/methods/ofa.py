@@ -53,6 +53,10 @@ class OFA(Method):
     family = "logit"
     needs = Needs.of("logits stages", "logits", labels=True)
     fidelity = "A"
+    evidence = (
+        "CIFAR-100, 12 pairs across architectures: +7.47 on average; ImageNet, 15 pairs: +2.20 [M]; up to +8.0 "
+        "over the best earlier method [A]"
+    )
     differences = (
         "an exit has as many stride-2 blocks as its map can still be halved above 2x2 (at most the authors' 4 - i), "
         "because maps of tiny students are small; mixed labels give a soft mask where the authors take the argmax"

@@ -50,6 +50,10 @@ class RSD(Method):
     family = "embedding"
     needs = Needs.of("embedding", "embedding")
     fidelity = "A"
+    evidence = (
+        "CIFAR-100, 12 pairs across architectures: +10.69 on average, OFA +7.47; ImageNet, 15 pairs: +2.34, OFA "
+        "+2.20 [N]; Swin-T to ResNet18: the diagonal alone 80.65, with decorrelation 83.92 [N]"
+    )
     min_classes = 1
     at_equal = "formula: kappa times the teacher's squared off-diagonal correlations (rsd_at_equal)"
     pure = staticmethod(rsd_loss)
