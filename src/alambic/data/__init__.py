@@ -1,5 +1,6 @@
 """Sources (uint8 images with content-hashed splits) and views (pure functions of seed, image id and view id)."""
 
+from alambic.data.arrays import from_arrays
 from alambic.data.load import load_source, source_names
 from alambic.data.photometry import Photometry, Sensor
 from alambic.data.source import Source
@@ -12,6 +13,7 @@ __all__ = [
     "Sensor",
     "Source",
     "ViewSpec",
+    "from_arrays",
     "key",
     "load_source",
     "mixing",

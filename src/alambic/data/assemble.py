@@ -154,5 +154,9 @@ def _map_classes(name: str, raw: RawImages, spec: DataSpec) -> tuple[Tensor, tup
     present = labels[everything & (labels >= 0)].unique().tolist()
     empty = [title for index, title in enumerate(names) if index not in set(present)]
     if empty:
-        raise AlambicError(f"source {name!r}: expected images in each class, but {empty[:5]} have none")
+        lost = f" ({len(raw.unreadable)} could not be read)" if raw.unreadable else ""
+        raise AlambicError(
+            f"source {name!r}: expected images in each class, but {empty[:5]} have none{lost}; "
+            "try a class map that leaves them out"
+        )
     return labels, names, everything

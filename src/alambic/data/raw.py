@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from alambic.data.spec import DataSpec
+from alambic.errors import AlambicError
+
+_SPLIT_WORDS = {
+    "train": 0, "training": 0,
+    "val": 1, "valid": 1, "validation": 1, "dev": 1, "tune": 1,
+    "test": 2, "testing": 2,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,3 +53,16 @@ def data_root() -> Path:
 def official(counts: tuple[int, int, int]) -> Tensor:
     """The split column of images that lie in the order train, tune, test."""
     return torch.repeat_interleave(torch.arange(3), torch.tensor(counts))
+
+
+def split_of(title: str) -> int | None:
+    """The split that a folder, file or array belongs to by its name, such as ``train-00000-of-00002`` or ``val``."""
+    word = re.split(r"[^a-z]", title.lower(), maxsplit=1)[0]
+    return _SPLIT_WORDS.get(word)
+
+
+def need_path(spec: DataSpec, name: str) -> Path:
+    """``spec.path``, which a source without a usual place needs."""
+    if spec.path is None:
+        raise AlambicError(f"source {name!r}: expected a path, got none; try path = '<where the files are>'")
+    return Path(spec.path).expanduser()

@@ -1,0 +1,93 @@
+"""A folder of pictures: one sub-folder per class, under ``train``, ``val`` and ``test`` folders or without them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from alambic.data.decode import collect, opener
+from alambic.data.raw import RawImages, need_path, split_of
+from alambic.data.spec import DataSpec
+from alambic.errors import AlambicError
+
+NAME = "folder"
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"))
+
+
+def accepts(path: Path) -> bool:
+    """A folder that holds a picture anywhere."""
+    return path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.rglob("*"))
+
+
+def read(spec: DataSpec, download: bool) -> RawImages:
+    """Reads every picture below the class folders, in the order of its relative path."""
+    root = need_path(spec, NAME)
+    if not root.is_dir():
+        raise AlambicError(f"{root}: expected a folder with one sub-folder per class, got a file or nothing")
+    parts = _parts(root)
+    classes = sorted({folder.name for part in parts for folder in _folders(part)})
+    files, labels, splits = [], [], []
+    for part, split in parts.items():
+        for folder in _folders(part):
+            found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            if not found:
+                raise AlambicError(f"{folder}: expected pictures of class {folder.name!r}, got none; try to remove it")
+            files += found
+            labels += [classes.index(folder.name)] * len(found)
+            splits += [split] * len(found)
+    if not files:
+        raise AlambicError(
+            f"{root}: expected one sub-folder per class, got no sub-folders; try {root}/<class>/<picture>.png, "
+            "or the same below train, val and test"
+        )
+    names = [file.relative_to(root).as_posix() for file in files]
+    groups = None if spec.group is None else _groups(names, spec.group)
+    decoded = collect(
+        ((name, opener(file)) for name, file in zip(names, files, strict=True)), len(files), spec, str(root)
+    )
+    rows = decoded.kept.tolist()
+    return RawImages(
+        decoded.images,
+        torch.tensor(labels)[decoded.kept],
+        tuple(classes),
+        groups=None if groups is None else [groups[row] for row in rows],
+        split=None if None in parts.values() else torch.tensor(splits)[decoded.kept],
+        unreadable=decoded.unreadable,
+    )
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(item for item in root.iterdir() if item.is_dir() and not item.name.startswith((".", "__")))
+
+
+def _parts(root: Path) -> dict[Path, int | None]:
+    """Folder that holds class folders -> its split, None where the set has none."""
+    known = {folder: split_of(folder.name) for folder in _folders(root)}
+    if not any(split is not None and _folders(folder) for folder, split in known.items()):
+        return {root: None}
+    others = [folder.name for folder, split in known.items() if split is None]
+    if others:
+        raise AlambicError(
+            f"{root}: expected only train, val and test folders beside each other, got {others[:5]} too; "
+            "try to move them away"
+        )
+    return dict(known)
+
+
+def _groups(names: Sequence[str], pattern: str) -> list[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise AlambicError(f"data group: expected a regular expression, got {pattern!r} ({error})") from error
+    if compiled.groups < 1:
+        raise AlambicError(f"data group: expected a bracket around what names the group, got {pattern!r}")
+    groups = []
+    for name in names:
+        match = compiled.search(name)
+        if match is None or match.group(1) is None:
+            raise AlambicError(f"data group: expected {pattern!r} to match every picture's path, but not {name!r}")
+        groups.append(match.group(1))
+    return groups

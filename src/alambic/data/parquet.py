@@ -1,0 +1,136 @@
+"""Parquet files as the Hugging Face hub stores images: a struct of bytes and path, and a label column.
+
+Takes one file, or a folder with ``train``, ``validation`` and ``test`` files or shards, beside each other or below
+``data``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from alambic.data.arrays import as_labels
+from alambic.data.decode import Opener, collect, opener
+from alambic.data.raw import RawImages, need_path, split_of
+from alambic.data.spec import DataSpec
+from alambic.errors import AlambicError, nearest
+
+NAME = "parquet"
+_ROWS = 512
+
+
+def accepts(path: Path) -> bool:
+    return bool(_files(path))
+
+
+def read(spec: DataSpec, download: bool) -> RawImages:
+    """Reads every image; class names come from the schema's ClassLabel where it has one."""
+    root = need_path(spec, NAME)
+    files = _files(root)
+    if not files:
+        raise AlambicError(f"{root}: expected .parquet files here or below data, got none")
+    splits = [split_of(file.stem) for file in files]
+    if len(files) == 1:
+        splits = [None]
+    unknown = [file.name for file, split in zip(files, splits, strict=True) if split is None]
+    if unknown and len(unknown) < len(files):
+        raise AlambicError(f"{root}: expected names that begin with train, validation or test, got {unknown[:5]} too")
+    tables = [_open(file) for file in files]
+    schema = tables[0].schema_arrow
+    image, features = _image_column(schema, root), _features(schema)
+    for column in filter(None, (spec.label, spec.group)):
+        if column not in schema.names:
+            raise AlambicError(
+                f"{root}: expected a column {column!r}, got the columns {schema.names}; "
+                f"{nearest(column, schema.names)} set it as label or group"
+            )
+    columns = [pa.concat_tables([table.read([name]) for table in tables]).column(0) for name in _wanted(spec)]
+    rows = [table.metadata.num_rows for table in tables]
+    items = _items(files, tables, image)
+    decoded = collect(items, sum(rows), spec, str(root))
+    labels, classes = _labels(columns[0], features.get(spec.label, {}).get("names"), root)
+    groups = columns[1].to_pylist() if spec.group is not None else None
+    places = None if None in splits else torch.tensor(np.repeat([int(split or 0) for split in splits], rows))
+    return RawImages(
+        decoded.images,
+        labels[decoded.kept],
+        classes,
+        groups=None if groups is None else [str(groups[row]) for row in decoded.kept.tolist()],
+        split=None if places is None else places[decoded.kept],
+        unreadable=decoded.unreadable,
+    )
+
+
+def _wanted(spec: DataSpec) -> list[str]:
+    return [spec.label] if spec.group is None else [spec.label, spec.group]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".parquet" else []
+    return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+
+
+def _open(file: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file)
+    except (OSError, pa.ArrowException) as error:
+        raise AlambicError(f"{file}: cut off, damaged, or no Parquet file ({error}); try to copy it again") from error
+
+
+def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
+    """The feature table that the ``datasets`` library leaves in the schema's metadata; empty where there is none."""
+    stored = (schema.metadata or {}).get(b"huggingface")
+    features = json.loads(stored)["info"].get("features", {}) if stored else {}
+    return {name: value for name, value in features.items() if isinstance(value, dict)}
+
+
+def _image_column(schema: pa.Schema, root: Path) -> str:
+    declared = [name for name, value in _features(schema).items() if value.get("_type") == "Image"]
+    shaped = [
+        field.name
+        for field in schema
+        if (pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0)
+        or pa.types.is_binary(field.type)
+        or pa.types.is_large_binary(field.type)
+    ]
+    if not (declared or shaped):
+        raise AlambicError(
+            f"{root}: expected an image column (bytes, or a struct of bytes and path), got {schema.names}"
+        )
+    return (declared or shaped)[0]
+
+
+def _items(files: list[Path], tables: list[pq.ParquetFile], image: str) -> Iterator[tuple[str, Opener]]:
+    for file, table in zip(files, tables, strict=True):
+        row = 0
+        for batch in table.iter_batches(batch_size=_ROWS, columns=[image]):
+            for value in batch.column(0).to_pylist():
+                yield f"{file.name} row {row}", opener(_content(value, file))
+                row += 1
+
+
+def _content(value: dict[str, Any] | bytes | None, file: Path) -> Path | bytes:
+    if isinstance(value, dict):
+        path = value.get("path")
+        return value["bytes"] if value["bytes"] is not None else file.parent / path if path else b""
+    return value or b""
+
+
+def _labels(column: pa.ChunkedArray, names: list[str] | None, root: Path) -> tuple[torch.Tensor, tuple[str, ...]]:
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise AlambicError(f"{root}: expected a label column of whole numbers or names, got {kind}; try another label")
+    values = column.to_pylist()
+    if pa.types.is_integer(kind):
+        return as_labels(np.array([-1 if v is None else v for v in values], dtype=np.int64), names, str(root))
+    known = names or sorted({value for value in values if value is not None})
+    place = {value: index for index, value in enumerate(known)}
+    return as_labels(np.array([-1 if v is None else place.get(v, len(known)) for v in values]), known, str(root))
