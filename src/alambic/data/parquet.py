@@ -42,34 +42,39 @@ def read(spec: DataSpec, download: bool) -> RawImages:
     unknown = [file.name for file, split in zip(files, splits, strict=True) if split is None]
     if unknown and len(unknown) < len(files):
         raise AlambicError(f"{root}: expected names that begin with train, validation or test, got {unknown[:5]} too")
-    tables = [_open(file) for file in files]
+    try:
+        return _read_rows(root, files, splits, spec)
+    except (OSError, pa.ArrowException) as error:
+        raise AlambicError(f"{root}: cut off, damaged, or no Parquet file ({error}); try to copy it again") from error
+
+
+def _read_rows(root: Path, files: list[Path], splits: list[int | None], spec: DataSpec) -> RawImages:
+    tables = [pq.ParquetFile(file) for file in files]
     schema = tables[0].schema_arrow
     image, features = _image_column(schema, root), _features(schema)
-    for column in filter(None, (spec.label, spec.group)):
-        if column not in schema.names:
-            raise AlambicError(
-                f"{root}: expected a column {column!r}, got the columns {schema.names}; "
-                f"{nearest(column, schema.names)} set it as label or group"
-            )
-    columns = [pa.concat_tables([table.read([name]) for table in tables]).column(0) for name in _wanted(spec)]
+    wanted = [spec.label] if spec.group is None else [spec.label, spec.group]
+    for file, table in zip(files, tables, strict=True):
+        names = table.schema_arrow.names
+        for column in (image, *wanted):
+            if column not in names:
+                raise AlambicError(
+                    f"{file}: expected a column {column!r}, got the columns {names}; "
+                    f"try another label or group: {nearest(column, names)}"
+                )
+    columns = [[value for table in tables for value in table.read([name]).column(0).to_pylist()] for name in wanted]
     rows = [table.metadata.num_rows for table in tables]
-    items = _items(files, tables, image)
-    decoded = collect(items, sum(rows), spec, str(root))
-    labels, classes = _labels(columns[0], features.get(spec.label, {}).get("names"), root)
-    groups = columns[1].to_pylist() if spec.group is not None else None
+    decoded = collect(_items(files, tables, image), sum(rows), spec, str(root))
+    labels, classes = _labels(columns[0], features.get(spec.label, {}).get("names"), f"{root} column {spec.label!r}")
+    groups = None if spec.group is None else [str(value) for value in columns[1]]
     places = None if None in splits else torch.tensor(np.repeat([int(split or 0) for split in splits], rows))
     return RawImages(
         decoded.images,
         labels[decoded.kept],
         classes,
-        groups=None if groups is None else [str(groups[row]) for row in decoded.kept.tolist()],
+        groups=None if groups is None else [groups[row] for row in decoded.kept.tolist()],
         split=None if places is None else places[decoded.kept],
         unreadable=decoded.unreadable,
     )
-
-
-def _wanted(spec: DataSpec) -> list[str]:
-    return [spec.label] if spec.group is None else [spec.label, spec.group]
 
 
 def _files(path: Path) -> list[Path]:
@@ -78,17 +83,10 @@ def _files(path: Path) -> list[Path]:
     return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
 
 
-def _open(file: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(file)
-    except (OSError, pa.ArrowException) as error:
-        raise AlambicError(f"{file}: cut off, damaged, or no Parquet file ({error}); try to copy it again") from error
-
-
 def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
     """The feature table that the ``datasets`` library leaves in the schema's metadata; empty where there is none."""
     stored = (schema.metadata or {}).get(b"huggingface")
-    features = json.loads(stored)["info"].get("features", {}) if stored else {}
+    features = json.loads(stored).get("info", {}).get("features", {}) if stored else {}
     return {name: value for name, value in features.items() if isinstance(value, dict)}
 
 
@@ -124,13 +122,15 @@ def _content(value: dict[str, Any] | bytes | None, file: Path) -> Path | bytes:
     return value or b""
 
 
-def _labels(column: pa.ChunkedArray, names: list[str] | None, root: Path) -> tuple[torch.Tensor, tuple[str, ...]]:
-    kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise AlambicError(f"{root}: expected a label column of whole numbers or names, got {kind}; try another label")
-    values = column.to_pylist()
-    if pa.types.is_integer(kind):
-        return as_labels(np.array([-1 if v is None else v for v in values], dtype=np.int64), names, str(root))
-    known = names or sorted({value for value in values if value is not None})
-    place = {value: index for index, value in enumerate(known)}
-    return as_labels(np.array([-1 if v is None else place.get(v, len(known)) for v in values]), known, str(root))
+def _labels(values: list[Any], names: list[str] | None, where: str) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """Labels and class names of a column of numbers or names; nothing is an unlabelled image."""
+    known = [value for value in values if value is not None]
+    if known and isinstance(known[0], str):
+        titles = names or sorted(set(known))
+        place = {title: index for index, title in enumerate(titles)}
+        return as_labels(np.array([-1 if v is None else place.get(v, len(titles)) for v in values]), titles, where)
+    if not all(isinstance(value, int) for value in known):
+        raise AlambicError(
+            f"{where}: expected whole numbers or names, got {type(known[0]).__name__}; try another label"
+        )
+    return as_labels(np.array([-1 if v is None else v for v in values], dtype=np.int64), names, where)
