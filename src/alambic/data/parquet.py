@@ -66,6 +66,11 @@ def _read_rows(root: Path, files: list[Path], splits: list[int | None], spec: Da
     decoded = collect(_items(files, tables, image), sum(rows), spec, str(root))
     labels, classes = _labels(columns[0], features.get(spec.label, {}).get("names"), f"{root} column {spec.label!r}")
     groups = None if spec.group is None else [str(value) for value in columns[1]]
+    if spec.group is not None and None in columns[1]:
+        raise AlambicError(
+            f"{root}: expected a group in column {spec.group!r} for each image, got none in row "
+            f"{columns[1].index(None)}; try another column"
+        )
     places = None if None in splits else torch.tensor(np.repeat([int(split or 0) for split in splits], rows))
     return RawImages(
         decoded.images,
