@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from contract_nets import detach, needed, tensors_of
-from contract_tools import MethodClass, as_leaves, built, evaluate, flat, suitable_pair, total
+from contract_tools import MethodClass, as_leaves, built, evaluate, flat, moments, run, suitable_pair, total
 from torch import Tensor, nn
 
 from alambic.methods.base import Method
@@ -45,7 +45,7 @@ def check_parameter_gradient(cls: MethodClass) -> None:
     optimizer = torch.optim.SGD(method.parameters(), lr=1e-2)
     for _ in range(2):
         optimizer.zero_grad()
-        total(method.loss(s, t, batch, 0.5)).backward()
+        total(run(method, s, t, batch)).backward()
         nn.utils.clip_grad_norm_(method.parameters(), 1.0)
         optimizer.step()
         method.after_step()
@@ -94,7 +94,7 @@ def check_teacher_untouched(cls: MethodClass) -> None:
         taught = replace(Tapped(teacher, large, want_t - {"tail"})(large), tail=pair.t.tail)
     _, _, batch = needed(pair, method)
     kept = detach(taught)
-    objective(seen, taught, batch, 0.5).backward()
+    objective(seen, taught, batch, moments(cls)[-1]).backward()
     for old, new in zip(flat(kept), flat(taught), strict=True):
         assert torch.equal(old, new), "the loss changed the teacher's outputs in place"
     for name, parameter in teacher.named_parameters():

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from contract_nets import needed
-from contract_tools import MethodClass, built, evaluate, suitable_pair
+from contract_tools import MethodClass, built, evaluate, is_batch_part, suitable_pair
 
 from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
@@ -87,7 +87,7 @@ def check_labels(cls: MethodClass) -> None:
     known = some >= 0
     for name, value in full.items():
         assert partial[name].isfinite().all(), f"part {name!r} is not finite where some labels are missing"
-        if name not in cls.batch_parts:
+        if not is_batch_part(cls, name):
             torch.testing.assert_close(
                 partial[name][known],
                 value[known],

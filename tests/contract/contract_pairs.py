@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contract_nets import Pair, make_pair, needed
-from contract_tools import MethodClass, as_leaves, built, flat, suitable_pair, total
+from contract_tools import MethodClass, as_leaves, built, flat, run, suitable_pair, total
 
 from alambic.errors import AlambicError
 
@@ -31,7 +31,7 @@ def try_pair(cls: MethodClass, pair: Pair) -> Verdict:
         return Verdict(what, reason)
     s, t, batch = needed(pair, method)
     leaves = as_leaves(s)
-    parts = method.loss(leaves, t, batch, 0.5)
+    parts = run(method, leaves, t, batch)
     if parts:
         value = total(parts)
         assert value.isfinite(), f"{what}: the loss is not finite"

@@ -40,11 +40,35 @@ def suitable_pair(cls: MethodClass) -> Pair:
     raise AssertionError("no teacher form with maps is accepted at five classes")
 
 
-def evaluate(method: Method, s: Outputs, t: Outputs, batch: Batch, progress: float = 0.5, seed: int = 3) -> Parts:
-    """The parts, from equal random numbers and without changing the method's buffers."""
+def moments(cls: MethodClass) -> list[float]:
+    """One progress in the middle of each stage of the training; half-way where there is one stage."""
+    middles, start = [], 0.0
+    for _, share in cls.stages:
+        middles.append(start + share / 2)
+        start += share
+    return [*middles, (start + 1) / 2]
+
+
+def run(method: Method, s: Outputs, t: Outputs, batch: Batch) -> Parts:
+    """The parts of every stage of the training; a name that comes back is marked ``name@progress``."""
+    found: Parts = {}
+    for progress in moments(type(method)):
+        for name, value in method.loss(s, t, batch, progress).items():
+            found[f"{name}@{progress:.2f}" if name in found else name] = value
+    return found
+
+
+def evaluate(
+    method: Method, s: Outputs, t: Outputs, batch: Batch, progress: float | None = None, seed: int = 3
+) -> Parts:
+    """The parts (of every stage, or at a progress), from equal random numbers, the method's buffers unchanged."""
     fresh = copy.deepcopy(method)
     torch.manual_seed(seed)
-    return fresh.loss(s, t, batch, progress)
+    return run(fresh, s, t, batch) if progress is None else fresh.loss(s, t, batch, progress)
+
+
+def is_batch_part(cls: MethodClass, name: str) -> bool:
+    return name.split("@")[0] in cls.batch_parts
 
 
 def total(parts: Parts) -> Tensor:

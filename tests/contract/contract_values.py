@@ -8,7 +8,18 @@ from dataclasses import replace
 
 import torch
 from contract_nets import map_batch, map_outputs, needed
-from contract_tools import MethodClass, as_leaves, built, evaluate, flat, suitable_pair, total
+from contract_tools import (
+    MethodClass,
+    as_leaves,
+    built,
+    evaluate,
+    flat,
+    is_batch_part,
+    moments,
+    run,
+    suitable_pair,
+    total,
+)
 from torch import Tensor
 
 from alambic.models.feature import Outputs
@@ -24,7 +35,7 @@ def check_shapes(cls: MethodClass) -> None:
     assert parts or cls.family == "baseline", "the loss has no part"
     rows = len(pair.batch.labels)
     for name, value in parts.items():
-        if name in cls.batch_parts:
+        if is_batch_part(cls, name):
             assert value.ndim == 0, f"part {name!r} is in batch_parts but has shape {tuple(value.shape)}, not ()"
             continue
         assert tuple(value.shape) == (rows,), f"part {name!r} has shape {tuple(value.shape)}, expected ({rows},)"
@@ -46,11 +57,11 @@ def check_finite(cls: MethodClass) -> None:
     def collapsed(outputs: Outputs) -> Outputs:
         return map_outputs(outputs, torch.zeros_like)
 
-    cases: dict[str, tuple[Outputs, Outputs, float]] = {
+    cases: dict[str, tuple[Outputs, Outputs, float | None]] = {
         "at the start": (s, t, 0.0),
         "at the end": (s, t, 1.0),
-        "with logits of a hundred": (scaled(s, 30.0), scaled(t, 30.0), 0.5),
-        "with a student that gives zeros": (collapsed(s), t, 0.5),
+        "with logits of a hundred": (scaled(s, 30.0), scaled(t, 30.0), None),
+        "with a student that gives zeros": (collapsed(s), t, None),
     }
     for what, (student, teacher, progress) in cases.items():
         leaves = as_leaves(student)
@@ -72,13 +83,13 @@ def check_autocast(cls: MethodClass) -> None:
     s, t, batch = needed(pair, method)
     s, t = replace(s, logits=pair.s.logits), map_outputs(t, lambda x: x)
     low = map_outputs(s, lambda x: x.bfloat16())
-    state = copy.deepcopy(method.state_dict())
+    state, progress = copy.deepcopy(method.state_dict()), moments(cls)[-1]
     torch.manual_seed(3)
-    expected = objective(map_outputs(low, lambda x: x.float()), t, batch, 0.5).total
+    expected = objective(map_outputs(low, lambda x: x.float()), t, batch, progress).total
     method.load_state_dict(state)
     torch.manual_seed(3)
     with torch.autocast("cpu", torch.bfloat16):
-        got = objective(as_leaves(low), t, batch, 0.5).total
+        got = objective(as_leaves(low), t, batch, progress).total
     assert got.dtype == torch.float32, f"the loss is {got.dtype} under autocast, expected float32"
     assert got.isfinite(), "the loss is not finite under autocast"
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
@@ -107,7 +118,7 @@ def check_permutation(cls: MethodClass) -> None:
         assert not torch.allclose(total(after), total(before), rtol=1e-4), "order_dependent is said, but order is inert"
         return
     for name, value in before.items():
-        expected = value if name in cls.batch_parts else value[order]
+        expected = value if is_batch_part(cls, name) else value[order]
         scale = float(value.detach().abs().max())
         torch.testing.assert_close(
             after[name], expected, rtol=2e-3, atol=1e-5 * scale + 1e-7, msg=lambda m, n=name: f"part {n!r}: {m}"
@@ -131,7 +142,7 @@ def check_state(cls: MethodClass) -> None:
     pair = suitable_pair(cls)
     method, other = built(cls, pair, seed=0), built(cls, pair, seed=1)
     s, t, batch = needed(pair, method)
-    parts = method.loss(as_leaves(s), t, batch, 0.25)
+    parts = run(method, as_leaves(s), t, batch)
     if parts and any(True for _ in method.parameters()):
         total(parts).backward()
         torch.optim.SGD(method.parameters(), lr=1e-4).step()
@@ -159,5 +170,5 @@ def check_device(cls: MethodClass) -> None:
 
     if "tail" in method.needs.teacher:
         return
-    parts = method.loss(map_outputs(s, to_meta), map_outputs(t, to_meta), map_batch(batch, to_meta), 0.5)
+    parts = run(method, map_outputs(s, to_meta), map_outputs(t, to_meta), map_batch(batch, to_meta))
     assert all(value.device.type == "meta" for value in parts.values()), "a part is not on the inputs' device"
