@@ -7,6 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def to_unit(vectors: Tensor, dim: int = 1, eps: float = 1e-16) -> Tensor:
+    """Vectors along ``dim`` scaled to length 1; shape kept.
+
+    Where the squared length is at most ``eps`` the result and its gradient are 0: the gradient would grow as 1/length,
+    and one dead sample would end a training.
+    """
+    squares = vectors.square().sum(dim, keepdim=True)
+    return vectors * squares.clamp_min(eps).rsqrt() * (squares > eps)
+
+
 def gram(features: Tensor) -> Tensor:
     """Inner products of the samples; B x anything -> B x B."""
     flat = features.flatten(1)
@@ -40,15 +50,12 @@ def distances(features: Tensor, eps: float = 1e-12) -> Tensor:
     return squares.sqrt() * ~torch.eye(len(squares), dtype=torch.bool, device=squares.device)
 
 
-def angles(features: Tensor, eps: float = 1e-12) -> Tensor:
+def angles(features: Tensor) -> Tensor:
     """Cosine of the angle at sample i between samples j and k; B x D -> B x B x B, indices i, j, k.
 
-    Angles with a side whose squared length is below ``eps`` count 0 and give no gradient: it would be 1/length.
-    Costs B² D values of memory.
+    Angles with a side of no length count 0. Costs B² D values of memory.
     """
-    sides = features[None] - features[:, None]
-    squares = sides.square().sum(2, keepdim=True)
-    sides = sides * squares.clamp_min(eps).rsqrt() * (squares > eps)
+    sides = to_unit(features[None] - features[:, None], 2)
     return sides @ sides.transpose(1, 2)
 
 
@@ -60,5 +67,5 @@ def info_nce(student: Tensor, teacher: Tensor, temperature: float | Tensor) -> T
 
     Returns: B values >= 0; log B where nothing is told apart.
     """
-    scores = F.normalize(student) @ F.normalize(teacher).T / temperature
+    scores = to_unit(student) @ to_unit(teacher).T / temperature
     return -F.log_softmax(scores, dim=1).diagonal()

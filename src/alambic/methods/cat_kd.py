@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alambic.errors import AlambicError
+from alambic.functional.relation import to_unit
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
 from alambic.models.feature import Head, Outputs
 
@@ -20,12 +21,17 @@ def cat_kd_loss(student: Tensor, teacher: Tensor, labels: Tensor | None = None, 
 
     Returns: B values >= 0.
     """
-    maps = [F.normalize(F.adaptive_avg_pool2d(x, size).flatten(2), dim=2) for x in (student, teacher)]
+    maps = [to_unit(F.adaptive_avg_pool2d(x, size).flatten(2), 2) for x in (student, teacher)]
     return (maps[0] - maps[1]).square().mean((1, 2))
 
 
 def class_maps(features: Tensor, head: Head) -> Tensor:
     """The classifier's weight at each position, without its bias; B x D x H x W -> B x C x H x W."""
+    if head.weight.shape[1] != features.shape[1]:
+        raise AlambicError(
+            f"method 'cat_kd' expected a classifier that reads the last stage's {features.shape[1]} channels, got one "
+            f"of {head.weight.shape[1]}, because class maps are the classifier applied at each position; try kd or rsd"
+        )
     return torch.einsum("bdhw,cd->bchw", features, head.weight.float())
 
 
@@ -45,7 +51,7 @@ class CATKD(Method):
     )
     formula = "L = CE + 400 mean_chw (N(AP_2(W_s F_s)) - N(AP_2(W_t F_t)))_chw^2, N over the positions of each class"
     family = "map"
-    needs = Needs.of("stages embedding head", "stages embedding head")
+    needs = Needs.of("stages head", "stages head")
     fidelity = "A"
     differences = (
         "the authors rebuild networks to end in a 1x1 convolution and average pooling; here the classifier is applied at "
@@ -64,11 +70,12 @@ class CATKD(Method):
         super().check(specs)
         for side, spec in (("student", specs.student), ("teacher", specs.teacher)):
             last = spec.stages[-1] if spec.stages else None
-            if last is None or last.size is None or last.channels != spec.embedding or min(last.size) < 2:
+            apart = last is not None and spec.embedding not in (None, last.channels)
+            if last is None or last.size is None or min(last.size) < 2 or apart:
                 raise AlambicError(
-                    f"method 'cat_kd' expected a {side} whose classifier reads a last stage of {spec.embedding} "
-                    f"channels on a grid of 2 x 2 or more, got {last or 'no stages'}, because class maps are the "
-                    "classifier applied at each position; try kd on logits or rsd on embeddings"
+                    f"method 'cat_kd' expected a {side} whose classifier reads its last stage, a grid of 2 x 2 or more "
+                    f"with the {spec.embedding or 'same'} channels of its embedding, got {last or 'no stages'}, because "
+                    "class maps are the classifier applied at each position; try kd on logits or rsd on embeddings"
                 )
         if specs.teacher.classes != specs.student.classes:
             raise AlambicError(

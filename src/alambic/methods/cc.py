@@ -73,6 +73,7 @@ class CC(Method):
     pure = staticmethod(cc_loss)
     pure_input = "embedding"
     batch_parts = frozenset({"cc"})
+    order_dependent = "form=released multiplies the gaps of neighbours in the batch"
 
     weight: float = 0.02
     width: int = 128

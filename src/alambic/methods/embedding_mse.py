@@ -23,8 +23,8 @@ class EmbeddingMSE(Method):
     """
 
     paper = Paper(
-        "LightlyTrain: distillation v2",
-        "Lightly",
+        "LightlyTrain: dense feature distillation (distillationv2), on the embedding",
+        "Lightly AG",
         "software",
         2025,
         "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,27 +14,17 @@ from alambic.models.feature import Outputs
 from alambic.models.projector import check_grids, conv1x1, paired_maps, paired_specs
 
 
-def fsp_loss(
-    student: Tensor,
-    teacher: Tensor,
-    labels: Tensor | None = None,
-    *,
-    student_top: Tensor | None = None,
-    teacher_top: Tensor | None = None,
-) -> Tensor:
-    """Mean squared difference of the flow matrices G = mean_hw bottom_c top_d.
+def fsp_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], labels: Tensor | None = None) -> Tensor:
+    """Sum over neighbouring stages of the mean squared difference of the flow matrices G = mean_hw F_i,c F_i+1,d.
 
     Args:
-        student, teacher: bottom maps, B x C1 x H x W each, of any sizes but equal C1.
-        student_top, teacher_top: top maps, B x C2 x H' x W' with equal C2; None takes the bottom map itself.
+        student, teacher: maps of n >= 2 stages, shallow to deep, B x C_i x H_i x W_i; the channels of the two agree stage
+            by stage, their sizes need not.
 
-    Returns: B values >= 0, means over C1 C2.
+    Returns: B values >= 0.
     """
-    flows = [
-        flow_matrix(bottom, bottom if top is None else top)
-        for bottom, top in ((student, student_top), (teacher, teacher_top))
-    ]
-    return mean_square(*flows)
+    flows = [[flow_matrix(low, high) for low, high in itertools.pairwise(maps)] for maps in (student, teacher)]
+    return torch.stack([mean_square(a, b) for a, b in zip(*flows, strict=True)]).sum(0)
 
 
 class FSP(Method):
@@ -82,11 +73,6 @@ class FSP(Method):
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         if not self.stage_at(progress):
             return {}
-        pairs = [
-            (projector(student), teacher)
-            for projector, (student, teacher) in zip(self.projectors, paired_maps(s, t), strict=True)
-        ]
-        return {
-            f"fsp{i}": self.weight * fsp_loss(low_s, low_t, student_top=high_s, teacher_top=high_t)
-            for i, ((low_s, low_t), (high_s, high_t)) in enumerate(itertools.pairwise(pairs), start=1)
-        }
+        pairs = paired_maps(s, t)
+        student = [projector(low) for projector, (low, _) in zip(self.projectors, pairs, strict=True)]
+        return {"fsp": self.weight * fsp_loss(student, [high for _, high in pairs])}

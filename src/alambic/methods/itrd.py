@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from alambic.functional.prob import standardise
-from alambic.functional.relation import gram
+from alambic.functional.relation import gram, to_unit
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
 from alambic.models.feature import Outputs
 from alambic.models.projector import linear
@@ -41,9 +40,9 @@ def correlation_loss(student: Tensor, teacher: Tensor, alpha: float) -> Tensor:
 
 def mutual_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """sum_ij (G_s,ij / tr G_s)² - (G_st,ij / tr G_st)², G cosines, G_st = G_s G_t entry by entry; 0-d."""
-    own, other = gram(F.normalize(student)), gram(F.normalize(teacher))
+    own, other = gram(to_unit(student)), gram(to_unit(teacher))
     joint = own * other
-    return ((own / own.trace()).square() - (joint / joint.trace()).square()).sum()
+    return ((own / own.trace().clamp_min(EPS)).square() - (joint / joint.trace().clamp_min(EPS)).square()).sum()
 
 
 def itrd_at_equal(
@@ -96,8 +95,9 @@ class ITRD(Method):
         inputs, outputs = specs.student.embedding, specs.teacher.embedding
         assert inputs is not None
         assert outputs is not None
-        self.projector = linear(inputs, outputs)
         self.same_width = inputs == outputs
+        # only the second term sees a bias: standardising cancels it in the first
+        self.projector = linear(inputs, outputs, bias=not self.same_width)
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         student, teacher = s.need_embedding(), t.need_embedding()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError
 from alambic.functional.prob import kl_divergence, soft_targets
+from alambic.functional.relation import to_unit
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
 from alambic.models.feature import Outputs
 
@@ -32,10 +32,10 @@ def kdpp_loss(
         classes = len(class_means) if class_means is not None else int(labels.max()) + 1
         targets = soft_targets(labels, classes)
     if class_means is None:
-        class_means = targets.to(teacher.dtype).T @ teacher / targets.sum(0).clamp_min(1)[:, None]
-    direction = targets.to(student.dtype) @ F.normalize(class_means)
+        class_means = targets.to(teacher.dtype).T @ teacher / targets.sum(0).clamp_min(1e-12)[:, None]
+    direction = targets.to(student.dtype) @ to_unit(class_means)
     longest = torch.maximum(student.norm(dim=1), teacher.norm(dim=1))
-    return targets.sum(1) - (student * direction).sum(1) / longest
+    return targets.sum(1) - (student * direction).sum(1) / longest.clamp_min(1e-12)
 
 
 class KDPlusPlus(Method):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from alambic.errors import AlambicError
+from alambic.functional.relation import to_unit
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
-from alambic.models.feature import Outputs, pair_stages
+from alambic.models.feature import Outputs
+from alambic.models.projector import check_grids, meet, paired_maps
 
 
 def nst_loss(student: Tensor, teacher: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -18,8 +18,7 @@ def nst_loss(student: Tensor, teacher: Tensor, labels: Tensor | None = None) -> 
 
     Returns: B values >= 0.
     """
-    size = (min(student.shape[2], teacher.shape[2]), min(student.shape[3], teacher.shape[3]))
-    a, b = (F.normalize(F.adaptive_avg_pool2d(x, size).flatten(2), dim=2) for x in (student, teacher))
+    a, b = (to_unit(x.flatten(2), 2) for x in meet(student, teacher))
     return _kernel(b, b) + _kernel(a, a) - 2 * _kernel(a, b)
 
 
@@ -53,16 +52,7 @@ class NST(Method):
 
     def check(self, specs: Specs) -> None:
         super().check(specs)
-        for side, spec in (("student", specs.student), ("teacher", specs.teacher)):
-            if not spec.stages or any(stage.size is None for stage in spec.stages):
-                raise AlambicError(
-                    f"method 'nst' expected {side} stages with a spatial grid, got {spec.stages or 'none'}, because "
-                    "it compares spatial patterns; try a method on logits (kd) or embeddings (rsd)"
-                )
+        check_grids(self.name, specs.student, specs.teacher)
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
-        pairs = pair_stages(len(s.stages), len(t.stages))
-        return {
-            f"nst{k}": self.weight * nst_loss(s.stages[i].as_map(), t.stages[j].as_map())
-            for k, (i, j) in enumerate(pairs, start=1)
-        }
+        return {f"nst{k}": self.weight * nst_loss(*maps) for k, maps in enumerate(paired_maps(s, t), start=1)}

@@ -36,7 +36,7 @@ class SimKD(Method):
     )
     formula = "L = mean_chw (P(F_s) - F_t)^2; the prediction is FC_t(GAP(P(F_s)))"
     family = "map"
-    needs = Needs.of("stages", "stages embedding head")
+    needs = Needs.of("stages", "stages head")
     fidelity = "A"
     differences = (
         "not deployable on a small chip: projector and teacher's classifier stay at inference (deployable = False); "
@@ -67,7 +67,7 @@ class SimKD(Method):
                     f"{spec.stages[-1:] or 'none'}, because it regresses the last map; try srrl"
                 )
         teacher = specs.teacher
-        if teacher.stages[-1].channels != teacher.embedding or teacher.classes != specs.classes:
+        if teacher.embedding not in (None, teacher.stages[-1].channels) or teacher.classes != specs.classes:
             raise AlambicError(
                 f"method 'simkd' expected a teacher whose classifier reads its last stage ({teacher.stages[-1].channels} "
                 f"channels) and has {specs.classes} classes, got an embedding of {teacher.embedding} and "
@@ -104,6 +104,11 @@ class SimKD(Method):
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         head = t.need_head()
+        if head.weight.shape != self.head_weight.shape:
+            raise AlambicError(
+                f"method 'simkd' expected a teacher's classifier of shape {tuple(self.head_weight.shape)}, which reads "
+                f"its last stage, got {tuple(head.weight.shape)}; try srrl, which reads the embedding"
+            )
         with torch.no_grad():
             self.head_weight.copy_(head.weight)
             self.head_bias.copy_(head.bias)

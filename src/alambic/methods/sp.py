@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from alambic.errors import AlambicError
-from alambic.functional.relation import gram
-from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
+from alambic.functional.relation import gram, to_unit
+from alambic.methods.base import Batch, Method, Needs, Paper, Parts
 from alambic.models.feature import Feature, Outputs
 
 
@@ -19,7 +17,7 @@ def sp_loss(student: Tensor, teacher: Tensor, labels: Tensor | None = None) -> T
 
     Returns: B values >= 0 whose mean is the squared Frobenius norm over B².
     """
-    gap = F.normalize(gram(teacher)) - F.normalize(gram(student))
+    gap = to_unit(gram(teacher)) - to_unit(gram(student))
     return gap.square().mean(1)
 
 
@@ -51,15 +49,6 @@ class SP(Method):
     pure_input = "map"
 
     weight: float = 3000.0
-
-    def check(self, specs: Specs) -> None:
-        super().check(specs)
-        for side, spec in (("student", specs.student), ("teacher", specs.teacher)):
-            if not spec.stages:
-                raise AlambicError(
-                    f"method 'sp' expected a {side} with stages, got none, because it compares the last maps; "
-                    "try pkt or rkd, which compare embeddings"
-                )
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         return {"sp": self.weight * sp_loss(_last(s.stages[-1]), _last(t.stages[-1]))}

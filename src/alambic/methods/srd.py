@@ -51,7 +51,7 @@ class SRD(Method):
     needs = Needs.of("logits embedding", "logits embedding")
     fidelity = "A"
     differences = (
-        "the ImageNet form; 1e-5 inside the logarithm is from the authors' DeiT form, without it a perfect student's "
+        "the ImageNet form; no bias, which the normalisation cancels; 1e-5 inside the logarithm is from the authors' DeiT form, without it a perfect student's "
         "loss is minus infinity. (That DeiT form compares correlations instead and stops with a name error as released)"
     )
     evidence = "ImageNet, ResNet34 to ResNet18: 71.63 in the paper, 71.92 in torchdistill's rerun (KD 71.37 there) [R]"
@@ -68,7 +68,7 @@ class SRD(Method):
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         assert specs.student.embedding is not None
         assert specs.teacher.embedding is not None
-        self.projector = linear(specs.student.embedding, specs.teacher.embedding)
+        self.projector = linear(specs.student.embedding, specs.teacher.embedding, bias=False)
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         projected = self.projector(s.need_embedding())

@@ -107,10 +107,10 @@ def _plan_resnet(name: str, parts: dict[str, str]) -> Plan:
 
 
 def _widen_resnet(depth: int, widths: tuple[int, int, int]) -> Iterator[str]:
-    steps = range(0, max(8, widths[2] // 8 * 4) + 4, 4)
-    for added in itertools.product(steps, repeat=3):
-        a, b, c = (width + more for width, more in zip(widths, added, strict=True))
-        if any(added) and a <= b <= c:
+    units = [max(4, width // 64 * 4) for width in widths]  # about a sixteenth of each stage
+    for times in itertools.product(range(3), repeat=3):
+        a, b, c = (width + unit * count for width, unit, count in zip(widths, units, times, strict=True))
+        if any(times) and a <= b <= c:
             yield f"resnet{depth}_w{a}" if (b, c) == (2 * a, 4 * a) else f"resnet{depth}_w{a}-{b}-{c}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import statistics
 from dataclasses import dataclass
 
 import torch
@@ -110,7 +111,7 @@ def next_width(name: str) -> str:
         if growth < low:
             continue
         ratios = [math.log(new / old) for new, old in zip(_widths(candidate), widths, strict=True)]
-        rank = (max(growth, high), max(ratios) - min(ratios), candidate)
+        rank = (max(growth, high), statistics.pvariance(ratios), candidate)
         if best is None or rank < best:
             best = rank
     if best is None:

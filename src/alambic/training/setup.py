@@ -21,9 +21,8 @@ from alambic.training.recipe import Recipe, stream
 ALL = frozenset({"logits", "embedding", "stages"})
 
 
-def probe(net: nn.Module, channels: int, size: tuple[int, int], label: str) -> OutputSpec:
+def probe(net: nn.Module, example: Tensor, label: str) -> OutputSpec:
     """Shapes of everything a network gives; embedding and stages stay empty where it has none."""
-    example = torch.zeros(2, channels, *size)
     spec = Tapped(net, example, frozenset({"logits"}), label=label).spec
     try:
         return Tapped(net, example, ALL, label=label).spec
@@ -52,7 +51,8 @@ def live_feed(teacher: Teacher, source: Source, views: ViewSpec, want: frozenset
 
 
 def teacher_spec(teacher: Teacher) -> OutputSpec:
-    return probe(teacher.net, len(teacher.mean), teacher.size, f"teacher {teacher.name!r}")
+    example = torch.zeros(2, len(teacher.mean), *teacher.size)
+    return probe(teacher.net, example, f"teacher {teacher.name!r}")
 
 
 def set_up(
@@ -75,9 +75,9 @@ def set_up(
     """A ``Run`` ready for ``train``: shapes probed, the pair checked, projectors built from the ``method`` stream."""
     size = size or source.size
     normalise = student_normalise(source, views)
-    channels = input_channels(source, views)
+    example = torch.zeros(2, input_channels(source, views), *size)
     needs = objective.needs
-    shapes = probe(student, channels, size, label)
+    shapes = probe(student, example, label)
     specs = Specs(
         shapes,
         teacher or OutputSpec(None, None),
@@ -87,7 +87,7 @@ def set_up(
         class_means,
     )
     objective.build(specs, stream(seed, "method"))
-    tapped = Tapped(student, torch.zeros(2, channels, *size), needs.student | {"logits"}, label=label)
+    tapped = Tapped(student, example, needs.student | {"logits"}, label=label)
     return Run(
         student,
         tapped,

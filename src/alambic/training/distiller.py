@@ -1,0 +1,126 @@
+"""Distillation in a user's own loop, in three lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from alambic.errors import AlambicError
+from alambic.methods.base import Batch, Method, Specs, create_method
+from alambic.models.feature import OutputSpec
+from alambic.models.taps import Tapped
+from alambic.training.feed import Normalise
+from alambic.training.objective import Loss, Objective
+from alambic.training.recipe import stream
+from alambic.training.setup import probe
+from alambic.training.task import Task
+
+Norm = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+class Distiller:
+    """Teacher, student and method tied together: ``loss = distiller(images, labels); loss.backward()``.
+
+    Args:
+        student: trains; any module that maps images to B x classes. It is never wrapped or changed: when the training
+            ends it is clean. teacher: frozen, always in evaluation mode.
+        method: a name, a ``Method``, or a list of them.
+        example_input: one or more images as the loop will give them, B x C x H x W in [0, 1].
+        student_norm, teacher_norm: ((mean per channel), (std per channel)) applied to each side; None applies none.
+        teacher_size: (height, width) to which the teacher's images are resized; None keeps them.
+        settings: of the method, when it is given by name. ce_weight: of cross-entropy, None for the authors' own.
+        student_stages, teacher_stages: names of modules to tap instead of the found ones.
+        train_size: number of training images, for methods with a memory bank (``ids`` are then below it).
+        seed: of the projectors' initialisation.
+
+    Give ``distiller.parameters()`` to the optimiser: the student's and the projectors'. Example::
+
+        distiller = alambic.Distiller(student, teacher, method="rsd", example_input=images)
+        optimizer = torch.optim.SGD(distiller.parameters(), lr=0.1, momentum=0.9)
+        loss = distiller(images, labels)
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        teacher: nn.Module,
+        method: str | Method | Sequence[str | Method] = "kd",
+        *,
+        example_input: Tensor,
+        student_norm: Norm | None = None,
+        teacher_norm: Norm | None = None,
+        teacher_size: tuple[int, int] | None = None,
+        settings: dict[str, Any] | None = None,
+        ce_weight: float | None = None,
+        student_stages: Sequence[str] | None = None,
+        teacher_stages: Sequence[str] | None = None,
+        train_size: int = 0,
+        seed: int = 0,
+    ) -> None:
+        if example_input.ndim != 4:
+            raise AlambicError(
+                f"expected example_input of shape B x C x H x W, got {tuple(example_input.shape)}; try images[None]"
+            )
+        device = example_input.device
+        self.student, self.teacher = student, teacher.eval().requires_grad_(False)
+        self.teacher_size = teacher_size
+        self._student_norm = Normalise(*student_norm).to(device) if student_norm else None
+        self._teacher_norm = Normalise(*teacher_norm).to(device) if teacher_norm else None
+        given = [method] if isinstance(method, (str, Method)) else list(method)
+        methods = [create_method(m, **(settings or {})) if isinstance(m, str) else m for m in given]
+        pair = example_input.expand(max(2, len(example_input)), -1, -1, -1)
+        seen, taught = self._see(pair), self._show(pair)
+        shapes = probe(student, seen, "student")
+        self.objective = Objective(methods, Task(shapes.classes or 0), ce_weight=ce_weight)
+        needs = self.objective.needs
+        self._student = Tapped(student, seen, needs.student | {"logits"}, student_stages, "student")
+        self._teacher = Tapped(teacher, taught, needs.teacher | {"logits"}, teacher_stages, "teacher")
+        specs = Specs(
+            _with_stages(shapes, self._student.spec),
+            _with_stages(probe(teacher, taught, "teacher"), self._teacher.spec),
+            self.objective.task.classes,
+            train_size,
+            train_size,
+        )
+        self.objective.build(specs, stream(seed, "method"))
+        self.objective.to(device)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What the optimiser trains: the student, the projectors and learned scalars; never the teacher."""
+        yield from self.student.parameters()
+        yield from self.objective.parameters()
+
+    def __call__(self, images: Tensor, labels: Tensor, ids: Tensor | None = None, progress: float = 0.0) -> Loss:
+        """The loss of one batch.
+
+        Args:
+            images: B x C x H x W float in [0, 1], the same view for both networks.
+            labels: int64 B, -1 = unlabelled. ids: int64 B, of the images, for memory banks.
+            progress: share of the training done, in [0, 1]; methods with a warm-up read it.
+        """
+        self.teacher.eval()
+        with torch.no_grad():
+            taught = self._teacher(self._show(images))
+        return self.objective(self._student(self._see(images)), taught, Batch(labels, ids), progress)
+
+    def after_step(self) -> None:
+        """Call after ``optimizer.step()`` with methods that keep a momentum bank."""
+        self.objective.after_step()
+
+    def _see(self, images: Tensor) -> Tensor:
+        return images if self._student_norm is None else self._student_norm(images)
+
+    def _show(self, images: Tensor) -> Tensor:
+        if self.teacher_size is not None and tuple(images.shape[-2:]) != tuple(self.teacher_size):
+            images = F.interpolate(images, self.teacher_size, mode="bilinear", antialias=True, align_corners=False)
+        return images if self._teacher_norm is None else self._teacher_norm(images)
+
+
+def _with_stages(shapes: OutputSpec, tapped: OutputSpec) -> OutputSpec:
+    """Probed shapes, with the stages that the user named."""
+    return replace(shapes, stages=tapped.stages) if tapped.stages else shapes
