@@ -115,14 +115,15 @@ def check_reference(cls: MethodClass, name: str, module: ModuleType | None = Non
     assert count >= 2, "fewer than two cases: nothing was compared"
 
 
-def check_equality(cls: MethodClass, name: str) -> None:
+def check_equality(cls: MethodClass, name: str, module: ModuleType | None = None) -> None:
     """``at_equal`` holds: a number, a formula with ``pure_at_equal``, or a reason why there is no value."""
     value = cls.at_equal
     if isinstance(value, str) and value.startswith("none, because "):
         assert len(value) > len("none, because "), "at_equal gives no reason"
         return
     assert cls.pure is not None, "at_equal says a value, but there is no `pure`"
-    for student, teacher, labels, hyper in make_cases(cls, name, load_reference(name)):
+    module = module or load_reference(name)
+    for student, teacher, labels, hyper in make_cases(cls, name, module):
         equal, given = to_torch(teacher), {key: to_torch(item) for key, item in hyper.items()}
         got = cls.pure(equal, equal, to_torch(labels), **given)
         if isinstance(value, str):
@@ -162,12 +163,12 @@ def check_facts(cls: MethodClass, name: str) -> None:
         assert cls.pure.__doc__, "pure has no docstring"
 
 
-def check_parts(cls: MethodClass, name: str) -> None:
+def check_parts(cls: MethodClass, name: str, module: ModuleType | None = None) -> None:
     """``loss`` equals the reference's own parts, where the reference has them: weights, schedules, wiring."""
 
     if cls.pure is None:
         return
-    module = load_reference(name)
+    module = module or load_reference(name)
     if not hasattr(module, "reference_parts"):
         return
     pair = suitable_pair(cls)
