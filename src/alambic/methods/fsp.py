@@ -18,8 +18,8 @@ def fsp_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], labels: Tenso
     """Sum over neighbouring stages of the mean squared difference of the flow matrices G = mean_hw F_i,c F_i+1,d.
 
     Args:
-        student, teacher: maps of n >= 2 stages, shallow to deep, B x C_i x H_i x W_i; the channels of the two agree stage
-            by stage, their sizes need not.
+        student, teacher: maps of n >= 2 stages, shallow to deep, B x C_i x H_i x W_i; the channels of the two agree
+            stage by stage, their sizes need not.
 
     Returns: B values >= 0.
     """
