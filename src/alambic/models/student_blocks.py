@@ -28,7 +28,7 @@ def pad_same(images: Tensor, kernel: int, stride: int) -> Tensor:
 
 
 class ConvUnit(nn.Module):
-    """Convolution, BatchNorm, activation; B x ``inputs`` x H x W -> B x ``outputs`` x ceil(H/stride) x ceil(W/stride)."""
+    """Convolution, BatchNorm, activation: B x inputs x H x W -> B x outputs x ceil(H / stride) x ceil(W / stride)."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1, act: Activation = "relu"

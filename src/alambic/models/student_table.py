@@ -71,7 +71,8 @@ def plan_student(name: str) -> Plan:
         if match:
             return build(name, {key: value for key, value in match.groupdict().items() if value is not None})
     raise AlambicError(
-        f"expected a student's name such as resnet8_w16, dscnn_24x3 or mbv1_025_96, got {name!r}; {nearest(name, SHIPPED)}"
+        f"expected a student's name such as resnet8_w16, dscnn_24x3 or mbv1_025_96, got {name!r}; "
+        + nearest(name, SHIPPED)
     )
 
 
@@ -94,8 +95,8 @@ def _plan_resnet(name: str, parts: dict[str, str]) -> Plan:
     _check_widths(name, widths)
     if depth % 6 != 2 or not 8 <= depth <= 110:
         raise AlambicError(
-            f"student {name!r}: expected a depth of 6n + 2 from 8 to 110, got {depth}, because three stages of n blocks "
-            f"have two layers a block; try resnet{min(max(depth - 2, 6) // 6 * 6 + 2, 110)}_w{first}"
+            f"student {name!r}: expected a depth of 6n + 2 from 8 to 110, got {depth}, because each of three "
+            f"stages has n blocks of two layers; try resnet{min(max(depth - 2, 6) // 6 * 6 + 2, 110)}_w{first}"
         )
     repeats = (depth - 2) // 6
     blocks = [
@@ -128,7 +129,8 @@ def _plan_scaled(name: str, parts: dict[str, str]) -> Plan:
         return f"{family}_{text[:3] if text.endswith('0') else text}_{side}{grey}"
 
     now = round(alpha * 1000)
-    wider = tuple(spell(step) for step in range(now // 5 * 5 + 5, min(2 * now, 4000), 5))
+    step = max(5, now // 250 * 5)  # a fiftieth, spelled in at most three decimals
+    wider = tuple(spell(later) for later in range(now + step, min(now * 14 // 10, 4000), step))
     blocks = tuple(_scaled_blocks(family, scale))
     act: Activation = "relu" if family == "lowrank_resnet" else "relu6"
     stem = scale(16 if family == "lowrank_resnet" else 32)
@@ -155,8 +157,8 @@ def _check_widths(name: str, widths: tuple[int, ...]) -> None:
         if width < 4 or width % 4:
             lower = max(4, width // 4 * 4)
             raise AlambicError(
-                f"student {name!r}: expected channels in multiples of 4, got {width}, because accelerators compute four "
-                f"or more channels at once and pad the rest; try {lower} or {lower + 4}"
+                f"student {name!r}: expected channels in multiples of 4, got {width}, because accelerators compute "
+                f"four or more channels at once and pad the rest; try {lower} or {lower + 4}"
             )
     if list(widths) != sorted(widths):
         raise AlambicError(f"student {name!r}: expected stages that widen with depth, got {widths}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-import statistics
 from dataclasses import dataclass
 
 import torch
@@ -61,8 +60,8 @@ def create_student(
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     if in_channels not in (1, 3):
         raise AlambicError(
-            f"student {name!r}: expected 1 (grey) or 3 (colour) input channels, got {in_channels}; try a network of your "
-            "own for other sensors (file.py:function)"
+            f"student {name!r}: expected 1 (grey) or 3 (colour) input channels, got {in_channels}; try a network "
+            "of your own for other sensors (file.py:function)"
         )
     if height < 1 or width < 1:
         raise AlambicError(f"student {name!r}: expected an image of at least 1 x 1 pixels, got {height} x {width}")
@@ -84,9 +83,8 @@ def describe_student(name: str) -> StudentInfo:
     plan = plan_student(name)
     shape, classes, note = SHIPPED.get(name, (plan.shape, 10, ARCHITECTURE))
     height, width, channels = shape
-    with torch.device("meta"):
-        net = create_student(name, channels, (height, width), classes)
-        macs = count_macs(net, (channels, height, width))
+    net = _draft(name, channels, (height, width), classes)
+    macs = count_macs(net, (channels, height, width))
     return StudentInfo(name, plan.family, shape, classes, count_parameters(net), macs, count_weight_bytes(net), note)
 
 
@@ -99,24 +97,25 @@ def list_students() -> list[StudentInfo]:
 def next_width(name: str) -> str:
     """The next wider student of the family: the control "make it wider instead of distilling".
 
-    Takes 10 to 15 % more bytes, spread over the stages as evenly as channels in multiples of 4 allow; where none lies
-    in that range, the one nearest to it from above. Raises AlambicError at the end of a family.
+    Takes 10 to 15 % more bytes, spread over the stages as evenly as channels in multiples of 4 allow (late stages
+    first, where an equal choice remains: they cost few operations); where none lies in that range, the one nearest to
+    it from above. Raises AlambicError at the end of a family.
     """
     now = describe_student(name)
     widths = _widths(name)
     low, high = GROWTH
-    best: tuple[float, float, str] | None = None
+    best: tuple[float, float, list[float], str] | None = None
     for candidate in plan_student(name).wider:
         growth = _bytes(candidate, now) / now.weight_bytes - 1
         if growth < low:
             continue
         ratios = [math.log(new / old) for new, old in zip(_widths(candidate), widths, strict=True)]
-        rank = (max(growth, high), statistics.pvariance(ratios), candidate)
+        rank = (max(growth, high), max(ratios) - min(ratios), ratios, candidate)
         if best is None or rank < best:
             best = rank
     if best is None:
         raise AlambicError(f"student {name!r}: expected a wider one in its family, but it is the widest")
-    return best[2]
+    return best[-1]
 
 
 def _widths(name: str) -> list[int]:
@@ -126,8 +125,13 @@ def _widths(name: str) -> list[int]:
 
 def _bytes(name: str, like: StudentInfo) -> int:
     height, width, channels = like.input
-    with torch.device("meta"):
-        return count_weight_bytes(create_student(name, channels, (height, width), like.classes))
+    return count_weight_bytes(_draft(name, channels, (height, width), like.classes))
+
+
+def _draft(name: str, channels: int, size: tuple[int, int], classes: int) -> nn.Module:
+    """A student to be measured, made without moving torch's generator (asking for a size must not change a training)."""
+    with torch.random.fork_rng(devices=[]):
+        return create_student(name, channels, size, classes)
 
 
 def count_parameters(net: nn.Module) -> int:
