@@ -30,6 +30,7 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
+        os.chmod(name, 0o644)  # mkstemp makes files that only their owner can read
     except OSError as error:
         raise AlambicError(f"cannot write into {path.parent}: {error.strerror}; try another output folder") from error
     part = Path(name)
