@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,3 +68,43 @@ def standardise(values: Tensor, dim: int, eps: float, unbiased: bool = False) ->
     """(values - mean) / (std + eps) along ``dim``."""
     centred = values - values.mean(dim, keepdim=True)
     return centred / (torch.std(values, dim=dim, keepdim=True, unbiased=unbiased) + eps)
+
+
+def mix_labels(
+    term: Callable[[Tensor], Tensor], labels: Tensor, partner: Tensor | None = None, lam: Tensor | None = None
+) -> Tensor:
+    """A loss of hard labels on mixed images: lam term(labels) + (1 - lam) term(partner), B values.
+
+    Args:
+        term: int64 B labels -> B values, 0 where a label is -1.
+        labels, partner: own labels and those of the mixing partners. lam: B, share of the image itself.
+
+    A mixed row of which one label is missing gives 0, as in ``soft_targets``.
+    """
+    own = term(labels)
+    if partner is None or lam is None:
+        return own
+    both = (labels >= 0) & (partner >= 0)
+    return both * (lam * own + (1 - lam) * term(partner))
+
+
+def kl_of_logs(log_student: Tensor, log_teacher: Tensor, dim: int = 1) -> Tensor:
+    """KL(teacher || student) from log-probabilities along ``dim``, which is removed; the teacher's 0 log 0 is 0."""
+    return (log_teacher.exp() * (log_teacher - log_student)).sum(dim)
+
+
+def leave_out(logits: Tensor, mask: Tensor) -> Tensor:
+    """Logits with the masked classes (bool B x C) so low that their probability is exactly 0 and their log finite."""
+    return logits.masked_fill(mask, -1e9)
+
+
+def target_mask(labels: Tensor, classes: int) -> Tensor:
+    """bool B x C, True at the label; a missing label (-1) marks no class."""
+    return labels[:, None] == torch.arange(classes, device=labels.device)
+
+
+def binary_logs(logits: Tensor, mask: Tensor) -> Tensor:
+    """B x 2: log probability of the masked class (one True a row) and of all others together."""
+    whole = logits.logsumexp(1)
+    inside = leave_out(logits, ~mask).logsumexp(1)
+    return torch.stack([inside - whole, leave_out(logits, mask).logsumexp(1) - whole], dim=1)
