@@ -54,8 +54,8 @@ class CATKD(Method):
     needs = Needs.of("stages head", "stages head")
     fidelity = "A"
     differences = (
-        "the authors rebuild networks to end in a 1x1 convolution and average pooling; here the classifier is applied at "
-        "each position of the last stage, without what a network does between the two (a transformer's final norm). "
+        "the authors rebuild networks to end in a 1x1 convolution and average pooling; here the classifier is applied "
+        "at each position of the last stage, without what a network does between the two (a transformer's final norm). "
         "The weight is the code's default: the authors' files have .5 to 600 per pair"
     )
     evidence = "the authors report CNN pairs only (README without tables); weights differ 1000-fold between pairs [C]"
@@ -73,8 +73,8 @@ class CATKD(Method):
             apart = last is not None and spec.embedding not in (None, last.channels)
             if last is None or last.size is None or min(last.size) < 2 or apart:
                 raise AlambicError(
-                    f"method 'cat_kd' expected a {side} whose classifier reads its last stage, a grid of 2 x 2 or more "
-                    f"with the {spec.embedding or 'same'} channels of its embedding, got {last or 'no stages'}, because "
+                    f"method 'cat_kd' expected a {side} whose classifier reads its last stage, a grid of 2 x 2 or "
+                    f"more with its embedding's {spec.embedding or ''} channels, got {last or 'no stages'}, because "
                     "class maps are the classifier applied at each position; try kd on logits or rsd on embeddings"
                 )
         if specs.teacher.classes != specs.student.classes:

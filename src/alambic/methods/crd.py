@@ -16,9 +16,7 @@ from alambic.models.projector import linear
 EPS = 1e-7
 
 
-def crd_loss(
-    student: Tensor, teacher: Tensor, labels: Tensor | None = None, *, temperature: float = 0.07
-) -> Tensor:
+def crd_loss(student: Tensor, teacher: Tensor, labels: Tensor | None = None, *, temperature: float = 0.07) -> Tensor:
     """The loss of a bank that holds this very batch: all other images (of other classes) are the negatives.
 
     Args:
@@ -81,9 +79,9 @@ class CRD(Method):
     needs = Needs.of("embedding", "embedding", labels=True, ids=True)
     fidelity = "A"
     differences = (
-        "negatives are drawn with replacement from the whole bank, those of the image's own class are then left out and "
-        "the sum is scaled up (the released loader draws from the other classes): the same expectation, and no list of "
-        "classes; classes are known from the second epoch on; the bank is updated after the step, not before it"
+        "negatives are drawn with replacement from the whole bank, those of the image's own class are then left out "
+        "and the sum is scaled up (the released loader draws from the other classes): the same expectation, and no "
+        "list of classes; classes are known from the second epoch on; the bank is updated after the step, not before it"
     )
     evidence = (
         "CIFAR-100 to MobileNetV2 (64.60): from vgg13 69.73, from ResNet50 69.11 (KD 67.37, 67.35) [R]; across "
@@ -144,7 +142,8 @@ class CRD(Method):
                 "method 'crd' expected the images' ids, got none, because its bank has a row for each image; try "
                 "passing ids, or rsd, which needs none"
             )
-        student, teacher = to_unit(self.embed_student(s.need_embedding())), to_unit(self.embed_teacher(t.need_embedding()))
+        student = to_unit(self.embed_student(s.need_embedding()))
+        teacher = to_unit(self.embed_teacher(t.need_embedding()))
         population, known = len(self.bank_student), self.row_of_id[batch.ids]
         fresh = known < 0
         # ids beyond the promised number of images take the oldest rows
@@ -154,7 +153,7 @@ class CRD(Method):
         columns = torch.cat([rows[:, None], drawn], 1)
         sides, normalisers = [], []
         for k, (anchor, bank) in enumerate(((student, self.bank_teacher), (teacher, self.bank_student))):
-            scores = (anchor @ bank.clone().T / self.temperature).gather(1, columns).exp()
+            scores = (anchor @ bank.T / self.temperature).gather(1, columns).exp()
             first = scores.detach().mean() * population
             normaliser = torch.where(self.normalisers[k] < 0, first, self.normalisers[k])
             normalisers.append(normaliser)

@@ -12,7 +12,7 @@ from alambic.functional.prob import soft_targets
 from alambic.functional.relation import info_nce
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
 from alambic.methods.ofa import ofa_loss
-from alambic.models.feature import Feature, Outputs
+from alambic.models.feature import Outputs
 from alambic.models.projector import conv1x1, linear, share_heads
 
 
@@ -43,8 +43,8 @@ class FBT(Method):
     needs = Needs.of("logits embedding stages", "logits embedding", labels=True)
     fidelity = "C"
     differences = (
-        "the authors' code could not be had; the bridge ends in an attention block of its own; what teaches is detached; "
-        "features are compared after global average pooling, the strongest spatial smoothing"
+        "the authors' code could not be had; the bridge ends in an attention block of its own; what teaches is "
+        "detached; features are compared after global average pooling, the strongest spatial smoothing"
     )
     components = (
         ("bridge on the student's first stages", True),
@@ -68,7 +68,7 @@ class FBT(Method):
 
     def check(self, specs: Specs) -> None:
         super().check(specs)
-        if bridge_stage(specs.student.stages).size is None:
+        if specs.student.stages[bridge_index(len(specs.student.stages))].size is None:
             raise AlambicError(
                 f"method 'fbt_lite' expected a student whose stages are maps, got {specs.student.stages}, because the "
                 "bridge reads a map; try rsd, which reads embeddings"
@@ -79,14 +79,14 @@ class FBT(Method):
         assert specs.teacher.embedding is not None
         width = specs.teacher.embedding
         self.projector = linear(specs.student.embedding, width)
-        self.entry = conv1x1(bridge_stage(specs.student.stages).channels, width, norm=True)
+        self.entry = conv1x1(specs.student.stages[bridge_index(len(specs.student.stages))].channels, width, norm=True)
         heads = share_heads(width, max(width // 64, 1))
         self.attention = nn.TransformerEncoderLayer(width, heads, 2 * width, 0.0, batch_first=True, norm_first=True)
         self.exit = linear(width, specs.classes)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / self.temperature)))
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
-        tokens = self.entry(bridge_stage(s.stages).as_map()).flatten(2).transpose(1, 2)
+        tokens = self.entry(s.stages[bridge_index(len(s.stages))].as_map()).flatten(2).transpose(1, 2)
         fused = self.attention(tokens).mean(1)
         student = self.projector(s.need_embedding()), s.need_logits()
         bridge, teacher = (fused, self.exit(fused)), (t.need_embedding(), t.need_logits())
@@ -104,6 +104,6 @@ class FBT(Method):
         return features + ofa_loss(learner[1], source[1].detach(), mask, gamma=self.gamma)
 
 
-def bridge_stage[T: Feature](stages: tuple[T, ...]) -> T:
+def bridge_index(stages: int) -> int:
     """The last stage but one, the last where there is one only."""
-    return stages[max(len(stages) - 2, 0)]
+    return max(stages - 2, 0)

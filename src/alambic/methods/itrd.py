@@ -29,7 +29,8 @@ def itrd_loss(
         student: B x D, already projected. teacher: B x D.
         alpha: order of Rényi's entropy in the first term.
     """
-    return correlation_weight * correlation_loss(student, teacher, alpha) + mutual_weight * mutual_loss(student, teacher)
+    correlation, mutual = correlation_loss(student, teacher, alpha), mutual_loss(student, teacher)
+    return correlation_weight * correlation + mutual_weight * mutual
 
 
 def correlation_loss(student: Tensor, teacher: Tensor, alpha: float) -> Tensor:
@@ -73,8 +74,8 @@ class ITRD(Method):
     needs = Needs.of("embedding", "embedding")
     fidelity = "A"
     differences = (
-        "1e-6 is added to the standard deviations, because a dead dimension of the teacher makes the released loss NaN; "
-        "defaults are the README's (2, 1, 1.01), the script's own are (2, .05, 1.5)"
+        "1e-6 is added to the standard deviations, because a dead dimension of the teacher makes the released loss "
+        "NaN; defaults are the README's (2, 1, 1.01), the script's own are (2, .05, 1.5)"
     )
     evidence = (
         "CIFAR-100 to MobileNetV2 (64.60): from vgg13 70.39, from ResNet50 71.34, the best of its table "

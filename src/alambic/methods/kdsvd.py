@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -33,7 +34,7 @@ def kdsvd_terms(student: Sequence[Tensor], teacher: Sequence[Tensor], vectors: i
     """One term of B values for each pair of neighbouring stages."""
     aligned = [_align(s, t, vectors) for s, t in zip(student, teacher, strict=True)]
     terms = []
-    for below, above in zip(aligned, aligned[1:], strict=False):
+    for below, above in itertools.pairwise(aligned):
         of_student, of_teacher = (
             torch.exp(-(high[:, :, None] - low[:, None]).square() / 8) for low, high in zip(below, above, strict=True)
         )
@@ -103,9 +104,9 @@ class KDSVD(Method):
     needs = Needs.of("stages", "stages")
     fidelity = "A"
     differences = (
-        "stages whose channels differ get a 1x1 convolution (the authors' pairs agree); the teacher's vectors get a sign "
-        "by rule, which the released code leaves to the solver. mdistiller's version folds channels and rows together "
-        "instead of positions, and is another loss"
+        "stages whose channels differ get a 1x1 convolution (the authors' pairs agree); the teacher's vectors get a "
+        "sign by rule, which the released code leaves to the solver. mdistiller's version folds channels and rows "
+        "together instead of positions, and is another loss"
     )
     evidence = "no numbers across architectures; RepDistiller ships it without a row in its tables [R]"
     min_classes = 1

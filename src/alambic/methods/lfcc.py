@@ -28,10 +28,10 @@ def lfcc_loss(
 
     Returns: B values >= 0.
     """
-    terms = [
-        info_nce(*(F.adaptive_avg_pool2d(x, size).flatten(1) for x in (student, teacher)), temperature)
-        for size in sizes
-    ]
+    terms = []
+    for size in sizes:
+        low_s, low_t = (F.adaptive_avg_pool2d(x, size).flatten(1) for x in (student, teacher))
+        terms.append(info_nce(low_s, low_t, temperature))
     return torch.stack(terms).mean(0)
 
 

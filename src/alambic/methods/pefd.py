@@ -38,6 +38,7 @@ class PEFD(Method):
         "relu = false leaves out the projectors' ReLU: a transformer's embedding has both signs, which no ReLU matches "
         "(the authors' teachers are CNNs whose embeddings are never negative)"
     )
+    evidence = "up to 1 point over earlier feature losses on CIFAR-100, CNN pairs [N]"
     min_classes = 1
     pure = staticmethod(pefd_loss)
     pure_input = "embedding"

@@ -31,12 +31,13 @@ def rkd_loss(
 
 def distance_rows(student: Tensor, teacher: Tensor) -> Tensor:
     """mean_j huber of the gap between distances, each in units of its batch's mean distance; B values."""
-    scaled = []
-    for features in (student, teacher):
-        matrix = distances(features)
-        pairs = max(matrix.numel() - len(matrix), 1)
-        scaled.append(matrix / (matrix.sum() / pairs).clamp_min(torch.finfo(matrix.dtype).tiny))
-    return F.smooth_l1_loss(*scaled, reduction="none").mean(1)
+    return F.smooth_l1_loss(_scaled(student), _scaled(teacher), reduction="none").mean(1)
+
+
+def _scaled(features: Tensor) -> Tensor:
+    matrix = distances(features)
+    pairs = max(matrix.numel() - len(matrix), 1)
+    return matrix / (matrix.sum() / pairs).clamp_min(torch.finfo(matrix.dtype).tiny)
 
 
 def angle_rows(student: Tensor, teacher: Tensor) -> Tensor:

@@ -69,9 +69,9 @@ class SimKD(Method):
         teacher = specs.teacher
         if teacher.embedding not in (None, teacher.stages[-1].channels) or teacher.classes != specs.classes:
             raise AlambicError(
-                f"method 'simkd' expected a teacher whose classifier reads its last stage ({teacher.stages[-1].channels} "
-                f"channels) and has {specs.classes} classes, got an embedding of {teacher.embedding} and "
-                f"{teacher.classes} classes, because the student predicts with that classifier; try srrl"
+                "method 'simkd' expected a teacher whose classifier reads its last stage "
+                f"({teacher.stages[-1].channels} channels) and has {specs.classes} classes, got an embedding of "
+                f"{teacher.embedding} and {teacher.classes} classes, because the student predicts with it; try srrl"
             )
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
@@ -96,7 +96,7 @@ class SimKD(Method):
 
     def project(self, s: Outputs) -> Tensor:
         """The student's last map in the teacher's shape, B x C_t x H x W with the smaller of the two sizes."""
-        return self.projector(F.adaptive_avg_pool2d(s.stages[-1].as_map(), self.size))  # type: ignore[no-any-return]
+        return self.projector(F.adaptive_avg_pool2d(s.stages[-1].as_map(), self.size))
 
     def predict(self, s: Outputs) -> Tensor:
         """Logits B x classes by the teacher's classifier, as the authors predict; meaningful after the first loss."""

@@ -51,8 +51,9 @@ class SRD(Method):
     needs = Needs.of("logits embedding", "logits embedding")
     fidelity = "A"
     differences = (
-        "the ImageNet form; no bias, which the normalisation cancels; 1e-5 inside the logarithm is from the authors' DeiT form, without it a perfect student's "
-        "loss is minus infinity. (That DeiT form compares correlations instead and stops with a name error as released)"
+        "the ImageNet form; no bias, which the normalisation cancels; 1e-5 inside the logarithm is from the authors' "
+        "DeiT form, without it a perfect student's loss is minus infinity. (That DeiT form compares correlations "
+        "instead and stops with a name error as released)"
     )
     evidence = "ImageNet, ResNet34 to ResNet18: 71.63 in the paper, 71.92 in torchdistill's rerun (KD 71.37 there) [R]"
     degenerate = "the softmax of one logit is always 1, so its divergence is 0"

@@ -26,11 +26,15 @@ def srrl_loss(
 
     Returns: B values >= 0.
     """
-    gap = student - teacher
-    value = gap.square().mean(1)
+    matching = (student - teacher).square().mean(1)
     if classifier is None:
-        return value
-    return value + softmax_weight * (gap @ classifier.T).square().mean(1)
+        return matching
+    return matching + softmax_weight * logit_gap(student, teacher, classifier)
+
+
+def logit_gap(student: Tensor, teacher: Tensor, classifier: Tensor) -> Tensor:
+    """mean_c (W (s - t))_c²: how far the teacher's classifier tells the two embeddings apart; B values."""
+    return ((student - teacher) @ classifier.T).square().mean(1)
 
 
 class SRRL(Method):
@@ -69,8 +73,9 @@ class SRRL(Method):
         super().check(specs)
         if not specs.student.stages or specs.student.stages[-1].size is None:
             raise AlambicError(
-                f"method 'srrl' expected a student whose last stage is a map, got {specs.student.stages[-1:] or 'none'}, "
-                "because it transforms the map before it pools; try embedding_mse, which reads the embedding"
+                "method 'srrl' expected a student whose last stage is a map, got "
+                f"{specs.student.stages[-1:] or 'none'}, because it transforms the map before it pools; try "
+                "embedding_mse, which reads the embedding"
             )
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
@@ -83,8 +88,7 @@ class SRRL(Method):
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         transformed = self.transform(s.stages[-1].as_map()).mean((2, 3))
         teacher, weight = t.need_embedding(), t.need_head().weight.detach().float()
-        matching = self.weight * srrl_loss(transformed, teacher)
-        both = self.weight * srrl_loss(
-            transformed, teacher, classifier=weight, softmax_weight=self.softmax_weight
-        )
-        return {"matching": matching, "softmax": both - matching}
+        return {
+            "matching": self.weight * srrl_loss(transformed, teacher),
+            "softmax": self.weight * self.softmax_weight * logit_gap(transformed, teacher, weight),
+        }
