@@ -59,8 +59,8 @@ def test_shards_below_data(tmp_path: Path) -> None:
 
 
 def test_one_file_is_split_by_hash_even_when_its_name_is_a_split(tmp_path: Path) -> None:
-    write(tmp_path / "train.parquet", 50)
-    source = load_source(DataSpec(str(tmp_path / "train.parquet")))
+    write(tmp_path / "test.parquet", 50)
+    source = load_source(DataSpec(str(tmp_path / "test.parquet")))
     assert {name: len(rows) for name, rows in source.splits.items()} == {"train": 36, "tune": 4, "test": 10}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -106,7 +107,7 @@ def _refuse_straddling(name: str, division: Tensor, units: Tensor, groups: Seque
 def _take(name: str, division: Tensor, units: Tensor, wanted: int, split: int, seed: int) -> None:
     """Moves units from train to ``split`` in hash order until their images come nearest to ``wanted``; in place."""
     pool = units[division == TRAIN]
-    unique, sizes = pool.unique(return_counts=True)
+    unique, sizes = map(torch.from_numpy, np.unique(pool.numpy(), return_counts=True))
     if len(unique) < 2:
         raise AlambicError(
             f"source {name!r}: expected at least two groups to make a {SPLITS[split]} split, got {len(unique)}; "
@@ -151,8 +152,8 @@ def _map_classes(name: str, raw: RawImages, spec: DataSpec) -> tuple[Tensor, tup
         table[-1] = -1  # label -1 reads the last entry: unlabelled stays unlabelled
         labels = table[raw.labels]
         everything = labels != -2
-    present = labels[everything & (labels >= 0)].unique().tolist()
-    empty = [title for index, title in enumerate(names) if index not in set(present)]
+    present = set(labels[everything & (labels >= 0)].tolist())
+    empty = [title for index, title in enumerate(names) if index not in present]
     if empty:
         lost = f" ({len(raw.unreadable)} could not be read)" if raw.unreadable else ""
         raise AlambicError(

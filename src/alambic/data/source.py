@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,7 +101,7 @@ def make_source(
     if missing:
         raise AlambicError(f"source {name!r}: expected splits {SPLITS}, {missing} missing")
     joined = torch.cat([splits[split] for split in SPLITS])
-    if len(joined.unique()) != len(joined):
+    if len(np.unique(joined.numpy())) != len(joined):
         raise AlambicError(f"source {name!r}: an image stands in two splits; splits must be disjoint")
     if len(splits["train"]) == 0:
         raise AlambicError(f"source {name!r}: the train split is empty")
