@@ -138,4 +138,5 @@ def _convert_union(value: Any, args: Any, document: Document, keys: tuple[str, .
 def _describe(kind: Any) -> str:
     names = {str: "text", int: "a whole number", float: "a number", bool: "true or false", dict: "a table"}
     names |= {tuple: "a list", list: "a list"}
-    return names.get(kind) or names.get(get_origin(kind)) or getattr(kind, "__name__", str(kind))
+    known = names.get(kind) or names.get(get_origin(kind))
+    return known if known is not None else str(getattr(kind, "__name__", kind))

@@ -1,11 +1,11 @@
 """Taps on networks that differ in form: what is read must be what the network computes, at the right place."""
 
+import pytest
 import timm
 import torch
 import torchvision
 from torch import nn
 
-import pytest
 from alambic.errors import AlambicError
 from alambic.models.feature import Feature, pair_stages, stage_indices
 from alambic.models.taps import Tapped
@@ -38,7 +38,8 @@ NETWORKS = {
 def test_reads_the_networks_own_logits_and_forms(name):
     make, channels, form, prefix, stages = NETWORKS[name]
     net = make().eval()
-    images = torch.randn(2, channels, 64 if name == "torchvision swin" else 32, 64 if name == "torchvision swin" else 32)
+    side = 64 if name == "torchvision swin" else 32
+    images = torch.randn(2, channels, side, side)
     tapped = Tapped(net, images, ALL)
     with torch.no_grad():
         outputs = tapped(images)

@@ -3,12 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 import timm
 import torch
 from torch import nn
 
 import alambic
-import pytest
 from alambic.data import DataSpec, ViewSpec, from_arrays
 from alambic.errors import AlambicError
 from alambic.methods import create_method
@@ -56,7 +56,7 @@ def make_run(source, method="none", views=2, epochs=3, checkpoint=None, feed=Non
 
 
 def test_student_learns_and_ends_in_training_mode(source):
-    run = make_run(source, epochs=8)
+    run = make_run(source, epochs=16)
     history = train(run)
     assert history[-1]["loss"]["ce"] < 0.7 * history[0]["loss"]["ce"]
     assert all(module.training for module in run.student.modules())

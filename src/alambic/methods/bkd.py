@@ -39,7 +39,9 @@ class BKD(Method):
     family = "logit"
     needs = Needs.of("logits", "logits")
     fidelity = "A"
-    differences = "the authors may use binary cross-entropy on labels, too, ours is the task's; one logit takes the sigmoid"
+    differences = (
+        "the authors may use binary cross-entropy on labels, too; ours is the task's; one logit takes the sigmoid"
+    )
     evidence = "ImageNet, strong recipe with it or with plain KD: ResNet50 83.08, ViT-S 84.33 [R]"
     min_classes = 1
     at_equal = "none, because it is a cross-entropy"

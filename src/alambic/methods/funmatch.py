@@ -34,7 +34,7 @@ class FunMatch(Method):
     formula = "L = KL[p_t, p_s], no labels"
     family = "logit"
     needs = Needs.of("logits", "logits")
-    fidelity = "A"
+    fidelity = "B"
     evidence = "ImageNet, BiT-M-R152x2 to ResNet50: 82.8 after 9600 epochs [A]; not tried across architectures"
     degenerate = "the softmax of one logit is always 1, so its divergence is 0"
     pure = staticmethod(funmatch_loss)

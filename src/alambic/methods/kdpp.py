@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from alambic.errors import AlambicError
 from alambic.functional.prob import kl_divergence, soft_targets
 from alambic.functional.relation import to_unit
+from alambic.functional.schedule import ramp
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
 from alambic.models.feature import Outputs
 
@@ -106,5 +107,4 @@ class KDPlusPlus(Method):
             self.projector(s.need_embedding()), t.need_embedding(), targets, class_means=self.class_means
         )
         divergence = self.temperature**2 * kl_divergence(logits, t.need_logits(), self.temperature)
-        warm = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
-        return {"kl": warm * self.kl_weight * divergence, "nd": self.nd_weight * direction}
+        return {"kl": ramp(progress, self.warm_up) * self.kl_weight * divergence, "nd": self.nd_weight * direction}

@@ -20,9 +20,10 @@ class Modifier(nn.Module):
     """Base of modifiers.
 
     Class attributes:
-        paper, formula, fidelity, differences: as for methods.
+        paper, formula, fidelity, differences, evidence: as for methods.
         needs: what it reads beside the logits.
         refuses_batch_parts: True where a loss that belongs to the batch (DIST within classes) cannot be weighted.
+        refuses_exits: True where it changes the student's logits, so that the logits of exits (OFA) would be left out.
     Hyper-parameters are annotated class attributes, as for methods.
     """
 
@@ -30,8 +31,10 @@ class Modifier(nn.Module):
     formula: ClassVar[str] = ""
     fidelity: ClassVar[str]
     differences: ClassVar[str] = ""
+    evidence: ClassVar[str] = ""
     needs: ClassVar[Needs] = Needs.of("logits", "logits")
     refuses_batch_parts: ClassVar[bool] = False
+    refuses_exits: ClassVar[bool] = False
 
     def __init__(self, **hyper: Any) -> None:
         super().__init__()
@@ -47,12 +50,22 @@ class Modifier(nn.Module):
             if method.family != "logit":
                 raise AlambicError(
                     f"modifier {self.name!r} changes logit losses: expected methods of the logit family, got "
-                    f"{method.name!r} ({method.family}); try kd, dkd or ofa"
+                    f"{method.name!r} ({method.family}), because it would not change them; try kd, dkd or ofa_logit"
                 )
             if self.refuses_batch_parts and method.batch_parts:
                 raise AlambicError(
-                    f"modifier {self.name!r} weighs samples: {method.name!r} has parts that belong to the whole batch "
-                    f"({', '.join(sorted(method.batch_parts))}); try kd, dkd or ofa"
+                    f"modifier {self.name!r} expected a loss of single samples, got {method.name!r}, because its parts "
+                    f"{', '.join(sorted(method.batch_parts))} belong to the whole batch; try kd, dkd or ofa_logit"
+                )
+            if self.refuses_exits and "stages" in method.needs.student:
+                raise AlambicError(
+                    f"modifier {self.name!r} expected a loss of the final logits, got {method.name!r}, because the "
+                    "logits of its exits would stay unchanged; try kd, dkd or ofa_logit"
+                )
+            if method.needs.views == 2 and type(self).transform is not Modifier.transform:
+                raise AlambicError(
+                    f"modifier {self.name!r} expected a loss of one view, got {method.name!r}, because the logits of "
+                    "its second view would stay unchanged; try kd, dkd or ofa_logit"
                 )
 
     def check(self, specs: Specs) -> None:

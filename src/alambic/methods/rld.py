@@ -56,7 +56,7 @@ class RLD(Method):
 
     paper = Paper(
         "Knowledge Distillation with Refined Logits",
-        "Sun, Lyu, Zhou, Wang, Chen",
+        "Sun, Chen, Lyu, Chen, Chen, Wang",
         "ICCV",
         2025,
         "2408.07703",

@@ -79,7 +79,7 @@ def build_bank(
 
 
 def _write_arrays(part: Path, feed: LiveFeed, ids: Tensor, views: int, progress: Progress | None) -> list[str]:
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.memmap[Any, Any]] = {}
     block = 250  # fixed: the teacher's numbers may depend on the batch size in the last bits
     done = 0
     for view in range(views):

@@ -26,13 +26,16 @@ class Feed(Protocol):
 class Normalise(nn.Module):
     """(x - mean) / std per channel; turns grey into three channels, or colour into grey, where a network expects so."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        channels = self.mean.shape[1]
+        channels = int(self.mean.shape[1])
         if images.shape[1] != channels:
             images = images.mean(1, keepdim=True) if channels == 1 else images.expand(-1, channels, -1, -1)
         return (images - self.mean) / self.std
@@ -64,7 +67,7 @@ class LiveFeed:
 
     def _images(self, ids: Tensor, views: Tensor) -> Tensor:
         pixels = render(self.source.images, ids, views, self.views, "teacher", self.size, self.pool_ids)
-        return self.normalise(pixels)  # type: ignore[no-any-return]
+        return self.normalise(pixels)
 
     def __call__(self, ids: Tensor, views: Tensor) -> Outputs:
         self.net.eval()

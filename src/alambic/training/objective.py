@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,8 @@ class Objective(nn.Module):
         super().__init__()
         if weights is not None and len(weights) != len(methods):
             raise AlambicError(f"expected {len(methods)} method weights, one per method, got {len(weights)}")
-        self.methods, self.modifiers, self.task = nn.ModuleList(methods), nn.ModuleList(modifiers), task
+        self.task = task
+        self._methods, self._modifiers = nn.ModuleList(methods), nn.ModuleList(modifiers)
         self.weights = tuple(weights or [1.0] * len(methods))
         self.schedules = tuple(schedules or [_constant] * len(methods))
         self.ce_weight = max(method.ce_weight for method in methods) if ce_weight is None else ce_weight
@@ -76,10 +78,21 @@ class Objective(nn.Module):
             modifier.check_methods(list(methods))
 
     @property
+    def methods(self) -> list[Method]:
+        return cast(list[Method], list(self._methods))
+
+    @property
+    def modifiers(self) -> list[Modifier]:
+        return cast(list[Modifier], list(self._modifiers))
+
+    def _items(self) -> list[Method | Modifier]:
+        return [*self.methods, *self.modifiers]
+
+    @property
     def needs(self) -> Needs:
         """The union of what methods and modifiers read."""
         needs = Needs.of("logits", "")
-        for item in (*self.methods, *self.modifiers):
+        for item in self._items():
             needs = needs | item.needs
         return needs
 
@@ -91,7 +104,7 @@ class Objective(nn.Module):
         """Checks the pair and builds projectors; random draws stay inside the generator's stream."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-            for item in (*self.methods, *self.modifiers):
+            for item in self._items():
                 item.check(specs)
                 item.build(specs, generator)
 

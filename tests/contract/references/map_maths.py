@@ -9,12 +9,11 @@ def pool(x: np.ndarray, size: tuple[int, int], reduce: object = np.mean) -> np.n
     """Adaptive pooling of one C x H x W array, cell by cell."""
     channels, height, width = x.shape
     out = np.empty((channels, *size))
-    for c in range(channels):
-        for i in range(size[0]):
-            for j in range(size[1]):
-                top, bottom = i * height // size[0], -(-(i + 1) * height // size[0])
-                left, right = j * width // size[1], -(-(j + 1) * width // size[1])
-                out[c, i, j] = reduce(x[c, top:bottom, left:right])  # type: ignore[operator]
+    for i in range(size[0]):
+        for j in range(size[1]):
+            top, bottom = i * height // size[0], -(-(i + 1) * height // size[0])
+            left, right = j * width // size[1], -(-(j + 1) * width // size[1])
+            out[:, i, j] = reduce(x[:, top:bottom, left:right], axis=(1, 2))  # type: ignore[operator]
     return out
 
 

@@ -1,0 +1,18 @@
+"""Packages that only deployment needs: imported when used, and named when missing."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from alambic.errors import AlambicError
+
+
+def require(package: str, extra: str = "deploy") -> Any:
+    """The module ``package``. Raises AlambicError that names the extra to install where it is missing."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise AlambicError(
+            f'expected the package {package.partition(".")[0]!r}, found none ({error}); try: pip install "alambic[{extra}]"'
+        ) from error
