@@ -36,7 +36,7 @@ class Exported:
 
     Attributes:
         exporter: ``alambic``, or ``torch`` for a network with operators outside our table; ``reason`` names the first.
-        max_error: largest |ONNX Runtime - torch| over random images, relative to the largest logit where that is over 1.
+        max_error: largest |ONNX Runtime - torch| over random images, relative to the largest logit if over 1.
         operators: how often each occurs.
     """
 
@@ -73,8 +73,8 @@ def export_onnx(net: nn.Module, input_shape: tuple[int, int, int], path: Path | 
     if not error_found <= TOLERANCE:
         raise AlambicError(
             f"{type(net).__name__}: expected an ONNX file equal to the network within {TOLERANCE}, got a difference of "
-            f"{error_found:.1e}, because the {exporter} exporter met something it does not express; try a network whose "
-            "forward pass does not depend on the batch size or on values"
+            f"{error_found:.1e}, because the {exporter} exporter met something it does not express; try a network "
+            "whose forward pass does not depend on the batch size or on values"
         )
     return Exported(path, exporter, reason, error_found, dict(Counter(node.op_type for node in model.graph.node)))
 

@@ -65,8 +65,8 @@ def emit_convolution(w: Writer, a: Args, output: Tensor) -> str:
     source, (top, left) = a["input"], a["padding"]
     pads = [top, left, top, left]
     if id(source) in w.pads:
-        source, (l, r, t, b) = w.pads[id(source)]
-        pads = [top + t, left + l, top + b, left + r]
+        source, (pad_left, pad_right, pad_top, pad_bottom) = w.pads[id(source)]
+        pads = [top + pad_top, left + pad_left, top + pad_bottom, left + pad_right]
     inputs = [w.name(source), w.constant(a["weight"], "weight")]
     if a["bias"] is not None:
         inputs.append(w.constant(a["bias"], "bias"))

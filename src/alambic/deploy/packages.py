@@ -14,5 +14,6 @@ def require(package: str, extra: str = "deploy") -> Any:
         return importlib.import_module(package)
     except ImportError as error:
         raise AlambicError(
-            f'expected the package {package.partition(".")[0]!r}, found none ({error}); try: pip install "alambic[{extra}]"'
+            f"expected the package {package.partition('.')[0]!r}, found none ({error}); "
+            f'try: pip install "alambic[{extra}]"'
         ) from error

@@ -129,7 +129,7 @@ def _bytes(name: str, like: StudentInfo) -> int:
 
 
 def _draft(name: str, channels: int, size: tuple[int, int], classes: int) -> nn.Module:
-    """A student to be measured, made without moving torch's generator (asking for a size must not change a training)."""
+    """A student to be measured; torch's generator is left alone, since asking a size must not change a training."""
     with torch.random.fork_rng(devices=[]):
         return create_student(name, channels, size, classes)
 

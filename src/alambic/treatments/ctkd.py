@@ -60,8 +60,8 @@ class CTKD(Modifier):
     def check(self, specs: Specs) -> None:
         if specs.classes < 2:
             raise AlambicError(
-                f"modifier 'ctkd' expected at least 2 classes, got {specs.classes}, because the softmax of one logit is "
-                "always 1 at any temperature; try two classes"
+                f"modifier 'ctkd' expected at least 2 classes, got {specs.classes}, because the softmax of one logit "
+                "is always 1 at any temperature; try two classes"
             )
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
