@@ -45,8 +45,8 @@ def load_reference(name: str, folder: Path = FOLDER) -> ModuleType:
     }
     shared = imported & {"torch", "alambic", "timm"}
     assert not shared, f"the reference of {name!r} imports {sorted(shared)}: it must share no code with the method"
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+    if str(FOLDER) not in sys.path:
+        sys.path.append(str(FOLDER))  # for what the references share
     spec = importlib.util.spec_from_file_location(f"reference_of_{name}", path)
     assert spec is not None
     assert spec.loader is not None

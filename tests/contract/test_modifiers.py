@@ -91,7 +91,7 @@ def test_gradients(name: str) -> None:
     assert grad is not None
     assert grad.isfinite().all()
     assert grad.abs().sum() > 0
-    for parameter in objective.modifiers.parameters():
+    for parameter in objective.modifiers[0].parameters():
         assert parameter.grad is not None
         assert parameter.grad.abs().sum() > 0
 
@@ -169,11 +169,13 @@ def test_state_survives_saving(name: str) -> None:
 def test_every_method_works_or_is_refused_with_the_reason(name: str) -> None:
     pair, accepted = make_pair(), []
     for method_name in all_methods():
-        method = at_temperature_one(method_name)
+        method, reason = at_temperature_one(method_name), ""
         try:
             objective = Objective([method], Task(5), [made(name)], ce_weight=0.0)
         except AlambicError as refusal:
-            assert re.search("expected .* got .* because .* try ", str(refusal)), str(refusal)
+            reason = str(refusal)
+        if reason:
+            assert re.search("expected .* got .* because .* try ", reason), reason
             continue
         assert method.family == "logit"
         objective.build(pair.specs, torch.Generator().manual_seed(0))
@@ -259,7 +261,7 @@ def test_ctkd_ascends_the_loss_with_growing_strength() -> None:
 
     def slope(progress: float) -> tuple[float, float]:
         objective = objective_of("ctkd", pair)
-        theta = objective.modifiers[0].theta
+        theta: Any = objective.modifiers[0].theta
         objective(s, t, pair.batch, progress).backward()
         with torch.no_grad():
             values = []
@@ -279,12 +281,12 @@ def test_ctkd_ascends_the_loss_with_growing_strength() -> None:
 def test_fit_temperature_finds_the_overconfidence(criterion: str) -> None:
     """Labels drawn from softmax(z): logits multiplied by 3 need the temperature 3."""
     generator = torch.Generator().manual_seed(0)
-    z = torch.randn(20000, 4, generator=generator) * 1.5
+    z = torch.randn(6000, 4, generator=generator) * 1.5
     labels = torch.multinomial(z.softmax(1), 1, generator=generator)[:, 0]
     labels[:50] = -1
-    assert fit_temperature(3 * z, labels, criterion) == pytest.approx(3.0, rel=0.08)
+    assert fit_temperature(3 * z, labels, criterion) == pytest.approx(3.0, rel=0.12)
     known = labels >= 0
-    assert adaptive_calibration_error(z[known], labels[known]) < 0.02
+    assert adaptive_calibration_error(z[known], labels[known]) < 0.03
     assert adaptive_calibration_error(3 * z[known], labels[known]) > 0.1
     with pytest.raises(AlambicError, match="expected at least two labelled rows"):
         fit_temperature(z, torch.full_like(labels, -1))
