@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contract_nets import Pair, make_pair, needed
-from contract_tools import MethodClass, as_leaves, built, flat, run, suitable_pair, total
+from contract_nets import Pair, needed
+from contract_tools import MethodClass, as_leaves, built, flat, pair_for, run, suitable_pair, total
 
 from alambic.errors import AlambicError
 
@@ -47,10 +47,10 @@ def check_class_counts(cls: MethodClass) -> None:
     fewest = cls.min_classes
     assert fewest >= 1, f"min_classes is {fewest}"
     assert fewest <= 2 or cls.degenerate, "min_classes above 2 needs `degenerate`: the reason"
-    accepted = [form for form in ("map", "tokens", "nhwc") if not try_pair(cls, make_pair(form, 3, fewest)).reason]
+    accepted = [form for form in ("map", "tokens", "nhwc") if not try_pair(cls, pair_for(cls, form, 3, fewest)).reason]
     assert accepted, f"accepts no teacher at its own min_classes = {fewest}"
     if fewest > 1:
-        verdict = try_pair(cls, make_pair("map", 3, fewest - 1))
+        verdict = try_pair(cls, pair_for(cls, "map", 3, fewest - 1))
         assert verdict.reason, f"accepts {fewest - 1} classes, below min_classes = {fewest}"
         assert (cls.degenerate or "constant") in verdict.reason, f"the refusal hides its reason: {verdict.reason}"
 
@@ -58,7 +58,7 @@ def check_class_counts(cls: MethodClass) -> None:
 def check_other_classes(cls: MethodClass) -> None:
     """A teacher with other classes: logit methods refuse, those that read neither logits nor head work."""
     classes = max(5, cls.min_classes)
-    pair = make_pair(suitable_pair(cls).form, 3, classes, classes + 2)
+    pair = pair_for(cls, suitable_pair(cls).form, 3, classes, extra=2)
     verdict = try_pair(cls, pair)
     if "logits" in cls.needs.teacher:
         assert verdict.reason, "reads the teacher's logits and accepts a teacher with other classes"

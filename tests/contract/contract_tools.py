@@ -27,11 +27,16 @@ def built(cls: MethodClass, pair: Pair, seed: int = 0, **hyper: Any) -> Method:
     return method
 
 
+def pair_for(cls: MethodClass, form: str, channels: int, classes: int, extra: int = 0) -> Pair:
+    """A pair whose teacher has the logits that the method wants, or ``extra`` more."""
+    return make_pair(form, channels, classes, cls().teacher_classes(classes) + extra)
+
+
 def suitable_pair(cls: MethodClass) -> Pair:
     """The richest pair that the method accepts: five classes, three channels."""
     classes = max(5, cls.min_classes)
     for form in ("map", "tokens", "nhwc"):
-        pair = make_pair(form, 3, classes)
+        pair = pair_for(cls, form, 3, classes)
         try:
             built(cls, pair)
         except AlambicError:

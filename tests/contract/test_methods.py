@@ -11,9 +11,9 @@ import pytest
 import torch
 from contract_checks import CHECKS
 from contract_golden import check_equality, check_facts, check_parts, check_reference
-from contract_nets import FORMS, make_pair, map_batch, map_outputs, needed
+from contract_nets import FORMS, map_batch, map_outputs, needed
 from contract_pairs import try_pair
-from contract_tools import built, evaluate, suitable_pair
+from contract_tools import built, evaluate, pair_for, suitable_pair
 
 from alambic.methods import all_methods, create_method
 
@@ -55,7 +55,7 @@ def test_matrix(name: str) -> None:
     """Teacher forms x students of 1 and 3 channels x 2 and 100 classes: works, or says why at construction."""
     cls = all_methods()[name]
     verdicts = [
-        try_pair(cls, make_pair(form, channels, classes))
+        try_pair(cls, pair_for(cls, form, channels, classes))
         for form in FORMS
         for channels in (1, 3)
         for classes in (2, 100)

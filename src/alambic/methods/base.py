@@ -197,10 +197,11 @@ class Method(nn.Module):
                 f"method {self.name!r} expected at least {self.min_classes} classes, got {specs.classes}, "
                 f"because {self.degenerate or 'the loss is constant below'}; try rsd, which works on embeddings"
             )
-        if "logits" in self.needs.teacher and specs.teacher.classes != specs.student.classes:
+        wanted = self.teacher_classes(specs.classes)
+        if "logits" in self.needs.teacher and specs.teacher.classes != wanted:
             raise AlambicError(
-                f"method {self.name!r} compares logits: expected a teacher with {specs.student.classes} classes, "
-                f"got {specs.teacher.classes}; try a method on embeddings (rsd), or fit a head for the teacher"
+                f"method {self.name!r} compares logits: expected a teacher with {wanted} logits, got "
+                f"{specs.teacher.classes}; try a method on embeddings (rsd), or fit a head for the teacher"
             )
         for side, spec, names in (
             ("student", specs.student, self.needs.student),
@@ -212,6 +213,10 @@ class Method(nn.Module):
                     f"method {self.name!r} expected a {side} with {missing}, got one without, because the method "
                     "compares it; try a method on logits (kd), or name taps by `stages`"
                 )
+
+    def teacher_classes(self, classes: int) -> int:
+        """How many logits a teacher must have for a task: its classes, but for methods whose teacher has subclasses."""
+        return classes
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         """Creates projectors, learned scalars and memory banks for a pair; random draws come from ``generator`` only.
