@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 fashion-mnist: $(VENV)/.installed
 	$(BIN)/python scripts/get_fashion_mnist.py
 
-quickstart: fashion-mnist  ## install, fetch Fashion-MNIST, run the small study, print where its report is
+quickstart: fashion-mnist  ## (not there yet, see README) the small study
 	$(BIN)/alambic study run studies/quickstart/study.toml
 
 study: fashion-mnist  ## the longer study: three teachers, two students
@@ -23,12 +23,12 @@ teachers: fashion-mnist  ## train again the three teachers that come with the re
 	$(BIN)/alambic teachers train studies/teachers/fashion-mnist.toml
 
 check: $(VENV)/.installed  ## the fast tier: lint, types, unit and contract tests, under five minutes
-	$(BIN)/ruff check src tests benchmarks examples scripts
+	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/unit tests/contract -m "not slow" -n 2
 
 test: fashion-mnist  ## everything
-	$(BIN)/ruff check src tests benchmarks examples scripts
+	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests -n 2
 
