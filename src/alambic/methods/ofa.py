@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from alambic.functional.prob import soft_targets
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
 from alambic.models.feature import Outputs
-from alambic.models.projector import exit_head
+from alambic.models.projector import exit_halvings, exit_head
 
 
 def ofa_loss(
@@ -73,13 +73,10 @@ class OFA(Method):
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         stages = specs.student.stages
         width = max(specs.student.embedding or 0, specs.teacher.embedding or 0, stages[-1].channels)
-        exits = []
-        for i, stage in enumerate(stages):
-            halvings, size = 0, min(stage.size or (1, 1))
-            while halvings < len(stages) - 1 - i and size > 2:
-                halvings, size = halvings + 1, (size + 1) // 2
-            exits.append(exit_head(stage, halvings, width, specs.classes))
-        self.exits = nn.ModuleList(exits)
+        self.exits = nn.ModuleList(
+            exit_head(stage, halvings, width, specs.classes)
+            for stage, halvings in zip(stages, exit_halvings(stages), strict=True)
+        )
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         teacher = t.need_logits()

@@ -7,6 +7,7 @@ engine opens for methods.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -46,10 +47,21 @@ class SepConv(nn.Module):
         return self.layers(x)
 
 
-def exit_head(stage: StageSpec, halvings: int, width: int, classes: int) -> nn.Module:
-    """An early-exit classifier on a student's map: ``halvings`` SepConv blocks, average pool, linear layer.
+def exit_halvings(stages: Sequence[StageSpec]) -> list[int]:
+    """How often each stage's exit halves its map: once per later stage, as long as the map stays above 2x2."""
+    counts = []
+    for i, stage in enumerate(stages):
+        count, size = 0, min(stage.size or (1, 1))
+        while count < len(stages) - 1 - i and size > 2:
+            count, size = count + 1, (size + 1) // 2
+        counts.append(count)
+    return counts
 
-    B x channels x H x W -> B x classes. With no halving a 1x1 convolution widens to ``width`` instead.
+
+def exit_trunk(stage: StageSpec, halvings: int, width: int) -> nn.Sequential:
+    """The vector of an exit on a student's map: ``halvings`` SepConv blocks, average pool.
+
+    B x channels x H x W -> B x width. With no halving a 1x1 convolution widens to ``width`` instead.
     """
     channels = stage.channels
     layers: list[nn.Module] = []
@@ -59,8 +71,15 @@ def exit_head(stage: StageSpec, halvings: int, width: int, classes: int) -> nn.M
         channels = out
     if not halvings:
         layers.append(nn.Conv2d(channels, width, 1))
-    head = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
-    head.apply(init_trunc_normal)
+    trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    trunk.apply(init_trunc_normal)
+    return trunk
+
+
+def exit_head(stage: StageSpec, halvings: int, width: int, classes: int) -> nn.Module:
+    """An early-exit classifier on a student's map: ``exit_trunk`` and a linear layer; B x C x H x W -> B x classes."""
+    head = nn.Sequential(*exit_trunk(stage, halvings, width), nn.Linear(width, classes))
+    head[-1].apply(init_trunc_normal)
     return head
 
 
