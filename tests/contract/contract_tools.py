@@ -29,7 +29,8 @@ def built(cls: MethodClass, pair: Pair, seed: int = 0, **hyper: Any) -> Method:
 
 def pair_for(cls: MethodClass, form: str, channels: int, classes: int, extra: int = 0) -> Pair:
     """A pair whose teacher has the logits that the method wants, or ``extra`` more."""
-    return make_pair(form, channels, classes, cls().teacher_classes(classes) + extra)
+    teacher = cls().teacher_classes(classes) + extra
+    return make_pair(form, channels, classes, None if teacher == classes else teacher)
 
 
 def suitable_pair(cls: MethodClass) -> Pair:

@@ -108,3 +108,15 @@ def binary_logs(logits: Tensor, mask: Tensor) -> Tensor:
     whole = logits.logsumexp(1)
     inside = leave_out(logits, ~mask).logsumexp(1)
     return torch.stack([inside - whole, leave_out(logits, mask).logsumexp(1) - whole], dim=1)
+
+
+def join_subclasses(logits: Tensor, subclasses: Tensor) -> Tensor:
+    """log [p(class) p(subclass | class)]: the class probabilities are exactly the sums of their subclasses'.
+
+    Args:
+        logits: of the classes, B x C. subclasses: scores B x C x S, a softmax over S within each class.
+
+    Returns: B x (C S), the subclasses of one class side by side.
+    """
+    joint = F.log_softmax(logits, dim=1)[:, :, None] + F.log_softmax(subclasses, dim=2)
+    return joint.flatten(1)

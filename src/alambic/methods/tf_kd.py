@@ -34,7 +34,7 @@ def tf_kd_loss(
             "tf_kd_loss expected labels, got none, because its teacher is made of them; try label_smoothing"
         )
     classes = student.shape[1]
-    targets = soft_targets(labels, classes) if labels.ndim == 1 else labels
+    targets = (soft_targets(labels, classes) if labels.ndim == 1 else labels).to(student.dtype)
     log_p, known = F.log_softmax(student, dim=1), targets.sum(1)
     high, low = math.exp(correct / temperature), math.exp((1 - correct) / (classes - 1) / temperature)
     at_label, elsewhere = high / (high + (classes - 1) * low), low / (high + (classes - 1) * low)
