@@ -15,12 +15,12 @@ def irg_lite_loss(student: Tensor, teacher: Tensor, labels: Tensor | None = None
     Args:
         student, teacher: embeddings B x D_s and B x D_t; the widths may differ.
 
-    Returns: B values >= 0. The largest distance counts as a constant in the gradient.
+    Returns: B values >= 0.
     """
     edges = []
     for features in (student, teacher):
         squares = squared_distances(features)
-        edges.append(squares / squares.detach().max().clamp_min(1e-12))
+        edges.append(squares / squares.max().clamp_min(1e-12))
     return (edges[0] - edges[1]).square().sum(1) / 2
 
 
@@ -44,8 +44,8 @@ class IRG(Method):
     fidelity = "A"
     differences = (
         "the released single graph (IRG.prototxt) without the graph's transformation from the first to the last block "
-        "of a stage, which needs two taps of one width in a stage; the released layer gives half of the gradient, "
-        "because it differentiates one end of each edge"
+        "of a stage, which needs two taps of one width in a stage; the gradient is the value's own, where the released "
+        "layer holds the largest edge constant (a small student then diverges) and differentiates one end of an edge"
     )
     components = (
         ("edges between images", True),
