@@ -223,7 +223,7 @@ def test_distiller_leaves_a_clean_student():
 def test_mismatched_classes_are_refused_where_logits_are_compared():
     student, teacher = create_student("dscnn_8x2", 1, 16, 3), create_student("resnet8_w8", 1, 16, 5)
     images = torch.rand(4, 1, 16, 16)
-    with pytest.raises(AlambicError, match="3 classes"):
+    with pytest.raises(AlambicError, match="3 logits"):
         alambic.Distiller(student, teacher, "kd", example_input=images)
     alambic.Distiller(student, teacher, "rsd", example_input=images)
 
