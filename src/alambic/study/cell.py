@@ -1,0 +1,79 @@
+"""A cell: teacher × student × method × modifiers × data × recipe × seed. Its id is the hash of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from alambic.methods.base import all_methods
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared: one or several methods with their settings, weights and modifiers.
+
+    Attributes:
+        name: in tables. methods: names. settings: method -> its settings.
+        weights: factor per method. modifiers: names, with ``modifier_settings``.
+        ce_weight: of cross-entropy; None for the authors'.
+        teachers: names that this arm is run with; empty for every one.
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights: tuple[float, ...] = ()
+    modifiers: tuple[str, ...] = ()
+    modifier_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ce_weight: float | None = None
+    teachers: tuple[str, ...] = ()
+
+    @property
+    def uses_teacher(self) -> bool:
+        return any(all_methods()[name].needs.teacher for name in self.methods if name in all_methods())
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training to be done, with everything that its numbers depend on.
+
+    Attributes:
+        student: zoo name or ``file.py:function``. teacher: name in the study, None without one.
+        arm: what is compared. seed: of the training. content: data, views, recipe, teacher hash and provenance,
+            resolved sources, precision, threads, method file versions.
+    """
+
+    student: str
+    teacher: str | None
+    arm: Arm
+    seed: int
+    content: dict[str, Any]
+
+    @property
+    def full_content(self) -> dict[str, Any]:
+        own = {"student": self.student, "teacher": self.teacher, "arm": asdict(self.arm), "seed": self.seed}
+        return {**self.content, **own}
+
+    @property
+    def id(self) -> str:
+        hashed = {key: value for key, value in self.full_content.items() if key not in LABELS}
+        arm = {key: value for key, value in hashed["arm"].items() if key not in ("name", "teachers")}
+        text = json.dumps({**hashed, "arm": arm}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        taught = f" from {self.teacher}" if self.teacher else ""
+        return f"{self.arm.name}{taught} into {self.student}, seed {self.seed}"
+
+
+LABELS = ("teacher", "purpose", "teacher_family", "teacher_provenance", "teacher_data", "teacher_score")
+
+
+def method_version(name: str) -> str:
+    """Hash of a method's file: a changed formula gives new cells."""
+    source = inspect.getsource(inspect.getmodule(all_methods()[name]))  # type: ignore[arg-type]
+    return hashlib.sha256(source.encode()).hexdigest()[:12]

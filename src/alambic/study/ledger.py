@@ -1,0 +1,164 @@
+"""The ledger: one SQLite file that holds every cell's result. Only the driver writes it.
+
+Tables:
+    meta      key, value: schema version, the study file's text and hash, the environment class.
+    cells     one row a cell: id, its content as JSON, state (done, skipped, failed), reason, and its numbers as JSON.
+    curves    cell, epoch, record as JSON: loss parts, learning rate, tune score, seconds.
+    predictions  cell, split (tune, test), precision (fp32, int8): predicted class of every image as int16 bytes and its
+              margin as fp16 bytes, in the order of the split's ids, so that anyone recomputes any statistic.
+    banks     key, provenance and cost as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alambic.errors import AlambicError
+
+SCHEMA = 1
+TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cells (
+    id TEXT PRIMARY KEY, content TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, numbers TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS curves (cell TEXT NOT NULL, epoch INTEGER NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (cell, epoch));
+CREATE TABLE IF NOT EXISTS predictions (cell TEXT NOT NULL, split TEXT NOT NULL, precision TEXT NOT NULL,
+    predicted BLOB NOT NULL, margin BLOB NOT NULL, PRIMARY KEY (cell, split, precision));
+CREATE TABLE IF NOT EXISTS banks (key TEXT PRIMARY KEY, card TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Of one cell on one split at one precision: class int64 N, margin float32 N."""
+
+    predicted: np.ndarray[Any, Any]
+    margin: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell of the ledger.
+
+    Attributes:
+        id: hash of the content. content: what the cell is (teacher, student, method, settings, seed, data, recipe ...).
+        state: ``done``, ``skipped`` (cannot work, see reason) or ``failed`` (broke, see reason).
+        numbers: ``tune``, ``test``, ``test_int8``, ``seconds``, ``weight_bytes``, ``macs``, ... where they exist.
+    """
+
+    id: str
+    content: dict[str, Any]
+    state: str
+    reason: str
+    numbers: dict[str, Any]
+
+
+class Ledger:
+    """Opens or creates a ledger. Raises AlambicError when the file is no ledger, or another process is writing it."""
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self.path = Path(path)
+        if read_only and not self.path.exists():
+            raise AlambicError(f"expected a ledger at {path}, found none; try `alambic study run` first")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        address = f"{self.path.resolve().as_uri()}{'?mode=ro' if read_only else ''}"
+        try:
+            self._db = sqlite3.connect(address, uri=True, timeout=5)
+            if not read_only:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.executescript(TABLES)
+                self._claim()
+            found = self.meta("schema")
+        except sqlite3.DatabaseError as error:
+            raise AlambicError(
+                f"expected a ledger at {path}, got: {error}; another study may be running on it, or it is damaged"
+            ) from error
+        if found is not None and int(found) != SCHEMA:
+            raise AlambicError(f"ledger {path}: expected schema {SCHEMA}, got {found}: another version's; try --out")
+        if not read_only and found is None:
+            self.set_meta("schema", str(SCHEMA))
+
+    def _claim(self) -> None:
+        """Holds an exclusive lock beside the ledger while this driver lives: two studies never write one ledger."""
+        import fcntl
+
+        self._lock = (self.path.parent / f".{self.path.name}.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AlambicError(
+                f"another study is running on {self.path}; wait for it, stop it, or choose another output with --out"
+            ) from error
+
+    def close(self) -> None:
+        self._db.close()
+        if hasattr(self, "_lock"):
+            self._lock.close()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._db:
+                yield self._db
+        except sqlite3.OperationalError as error:
+            raise AlambicError(f"cannot write the ledger {self.path}: {error}; what it held is untouched") from error
+
+    def meta(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def record(
+        self,
+        row: Row,
+        curve: list[dict[str, Any]] | None = None,
+        predictions: dict[tuple[str, str], Predictions] | None = None,
+    ) -> None:
+        """Writes one finished cell with its curve and predictions in one transaction."""
+        with self._write() as db:
+            values = (row.id, json.dumps(row.content, sort_keys=True), row.state, row.reason, json.dumps(row.numbers))
+            db.execute("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?)", values)
+            for record in curve or []:
+                point = (row.id, record["epoch"], json.dumps(record))
+                db.execute("INSERT OR REPLACE INTO curves VALUES (?, ?, ?)", point)
+            for (split, precision), given in (predictions or {}).items():
+                blobs = given.predicted.astype("<i2").tobytes(), given.margin.astype("<f2").tobytes()
+                told = (row.id, split, precision, *blobs)
+                db.execute("INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?)", told)
+
+    def record_bank(self, key: str, card: dict[str, Any]) -> None:
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO banks VALUES (?, ?)", (key, json.dumps(card)))
+
+    def rows(self, state: str | None = None) -> list[Row]:
+        """Cells in the order of their ids; of one state only where given."""
+        query = "SELECT id, content, state, reason, numbers FROM cells"
+        where, values = (" WHERE state = ?", (state,)) if state else ("", ())
+        found = self._db.execute(f"{query}{where} ORDER BY id", values)
+        return [Row(i, json.loads(c), s, r, json.loads(n)) for i, c, s, r, n in found]
+
+    def curve(self, cell: str) -> list[dict[str, Any]]:
+        found = self._db.execute("SELECT record FROM curves WHERE cell = ? ORDER BY epoch", (cell,))
+        return [json.loads(row[0]) for row in found]
+
+    def predictions(self, cell: str, split: str, precision: str) -> Predictions | None:
+        query = "SELECT predicted, margin FROM predictions WHERE cell = ? AND split = ? AND precision = ?"
+        row = self._db.execute(query, (cell, split, precision)).fetchone()
+        if row is None:
+            return None
+        predicted, margin = np.frombuffer(row[0], "<i2"), np.frombuffer(row[1], "<f2")
+        return Predictions(predicted.astype(np.int64), margin.astype(np.float32))
+
+    def banks(self) -> dict[str, dict[str, Any]]:
+        return {key: json.loads(card) for key, card in self._db.execute("SELECT key, card FROM banks ORDER BY key")}
