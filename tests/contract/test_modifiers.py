@@ -13,7 +13,7 @@ import pytest
 import torch
 from contract_golden import FOLDER, load_reference
 from contract_nets import Pair, make_pair, map_batch, map_outputs, pick
-from contract_tools import as_leaves
+from contract_tools import as_leaves, pair_for
 from torch import Tensor
 
 from alambic.errors import AlambicError
@@ -167,8 +167,9 @@ def test_state_survives_saving(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_method_works_or_is_refused_with_the_reason(name: str) -> None:
-    pair, accepted = make_pair(), []
+    accepted = []
     for method_name in all_methods():
+        pair = pair_for(all_methods()[method_name], "map", 3, 5)
         method, reason = at_temperature_one(method_name), ""
         try:
             objective = Objective([method], Task(5), [made(name)], ce_weight=0.0)
