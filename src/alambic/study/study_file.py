@@ -1,0 +1,179 @@
+"""A study file: TOML to a ``Study``, with errors that name line and key."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+from alambic.config import Document, build, read_document
+from alambic.data import DataSpec, ViewSpec
+from alambic.errors import AlambicError, nearest
+from alambic.methods.base import create_method
+from alambic.study.cell import Arm
+from alambic.training.recipe import Recipe
+from alambic.training.task import Metric
+from alambic.training.teacher_file import TeacherEntry, read_entry
+
+Purpose = Literal["demo", "explore", "claim"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSpec:
+    """What is learnt: the metric that ranks, weights of classes, one logit instead of two for a two-class task."""
+
+    metric: Metric = "accuracy"
+    class_weights: tuple[float, ...] = ()
+    one_logit: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Int8Spec:
+    """Whether and how each student is quantised: calibration images from train, their method, weights per channel."""
+
+    enabled: bool = True
+    calibration_images: int = 256
+    calibration: Literal["minmax", "percentile", "entropy"] = "minmax"
+    per_channel: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """Resources: parallel processes and threads of each (0 = chosen for the machine), and live teachers only."""
+
+    jobs: int = 0
+    threads: int = 1
+    live_only: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A named grid of cells."""
+
+    name: str
+    purpose: Purpose
+    seeds: int
+    students: tuple[str, ...]
+    arms: tuple[Arm, ...]
+    data: DataSpec
+    views: ViewSpec
+    recipe: Recipe
+    task: TaskSpec
+    int8: Int8Spec
+    execution: Execution
+    teachers: dict[str, TeacherEntry]
+    path: Path
+    text: str
+
+    @property
+    def folder(self) -> Path:
+        """Relative paths of the file start here."""
+        return self.path.parent
+
+
+@dataclasses.dataclass(frozen=True)
+class _Head:
+    name: str
+    purpose: Purpose
+    students: tuple[str, ...]
+    seeds: int = 4
+    methods: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class _ArmTable:
+    method: str | tuple[str, ...]
+    name: str = ""
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    weights: tuple[float, ...] = ()
+    modifiers: tuple[str, ...] = ()
+    modifier_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    ce_weight: float | None = None
+    teachers: tuple[str, ...] = ()
+
+
+TABLES = ("data", "views", "recipe", "task", "int8", "execution", "teachers", "arms")
+
+
+def read_study(path: Path) -> Study:
+    """Reads and checks a study file; nothing is trained, and each name in it is known when this returns."""
+    document = read_document(path)
+    head_fields = [item.name for item in dataclasses.fields(_Head)]
+    for key in document.tables:
+        if key not in TABLES and key not in head_fields:
+            raise AlambicError(f"{document.at((key,))}: unknown key; {nearest(key, [*TABLES, *head_fields])}")
+    head = build(_Head, {k: v for k, v in document.tables.items() if k in head_fields}, document)
+    views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
+    teachers = {name: read_entry(name, table, document, views) for name, table in _tables(document, "teachers").items()}
+    arms = [Arm(method, (method,)) for method in head.methods]
+    given = document.tables.get("arms", [])
+    if not isinstance(given, list):
+        raise AlambicError(f"{document.at(('arms',))}: expected [[arms]] tables, got {given!r}")
+    arms += [_read_arm(table, document, teachers) for table in given]
+    _check(head, arms, document)
+    return Study(
+        head.name,
+        head.purpose,
+        head.seeds,
+        head.students,
+        tuple(arms),
+        build(DataSpec, document.tables.get("data", {}), document, ("data",)),
+        views,
+        build(Recipe, document.tables.get("recipe", {}), document, ("recipe",)),
+        build(TaskSpec, document.tables.get("task", {}), document, ("task",)),
+        build(Int8Spec, document.tables.get("int8", {}), document, ("int8",)),
+        build(Execution, document.tables.get("execution", {}), document, ("execution",)),
+        teachers,
+        Path(path),
+        document.text,
+    )
+
+
+def _tables(document: Document, key: str) -> dict[str, Any]:
+    value = document.tables.get(key, {})
+    if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
+        raise AlambicError(f"{document.at((key,))}: expected tables [{key}.NAME], got {value!r}")
+    return value
+
+
+def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry]) -> Arm:
+    arm = build(_ArmTable, table, document, ("arms",))
+    methods = (arm.method,) if isinstance(arm.method, str) else arm.method
+    for name in arm.teachers:
+        if name not in teachers:
+            raise AlambicError(f"{document.at(('arms', 'teachers'))}: no teacher {name!r}; {nearest(name, teachers)}")
+    single = len(methods) == 1 and not any(isinstance(value, dict) for value in arm.settings.values())
+    settings = {methods[0]: arm.settings} if single and arm.settings else arm.settings
+    return Arm(
+        arm.name or "+".join((*methods, *arm.modifiers)),
+        methods,
+        settings,
+        arm.weights,
+        arm.modifiers,
+        arm.modifier_settings,
+        arm.ce_weight,
+        arm.teachers,
+    )
+
+
+def _check(head: _Head, arms: list[Arm], document: Document) -> None:
+    if head.seeds < 1 or not head.students or not arms:
+        raise AlambicError(
+            f"{document.path}: expected at least one seed, one student and one method or [[arms]] table, got "
+            f"{head.seeds}, {len(head.students)} and {len(arms)}"
+        )
+    if Path(head.name).name != head.name or head.name.startswith(".") or not head.name:
+        raise AlambicError(
+            f"{document.at(('name',))}: expected a plain name without path separators, got {head.name!r}"
+        )
+    names = [arm.name for arm in arms]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise AlambicError(f"{document.path}: expected different arm names, got {twice} twice; give each arm a name")
+    for arm in arms:
+        for method in arm.methods:
+            try:
+                create_method(method, **arm.settings.get(method, {}))
+            except AlambicError as error:
+                where = ("methods",) if arm.name in head.methods else ("arms", "method")
+                raise AlambicError(f"{document.at(where)}: {error}") from error
