@@ -287,9 +287,10 @@ def test_cat_kd_refuses_maps_of_one_position() -> None:
 # singular vectors
 
 
-def test_leading_vectors_have_the_gradient_of_finite_differences() -> None:
-    matrix = torch.randn(1, 5, 4, dtype=torch.float64)
-    weights = torch.randn(1, 4, 2, dtype=torch.float64)
+@pytest.mark.parametrize(("rows", "columns"), [(5, 4), (3, 5)])
+def test_leading_vectors_have_the_gradient_of_finite_differences(rows: int, columns: int) -> None:
+    matrix = torch.randn(1, rows, columns, dtype=torch.float64)
+    weights = torch.randn(1, columns, 2, dtype=torch.float64)
     leaf = matrix.clone().requires_grad_()
     (leading_vectors(leaf, 2) * weights).sum().backward()
     assert leaf.grad is not None
@@ -299,8 +300,8 @@ def test_leading_vectors_have_the_gradient_of_finite_differences() -> None:
         start = torch.linalg.svd(matrix)[2].transpose(1, 2)[:, :, :2]
         return float((found * (found * start).sum(1, keepdim=True).sign() * weights).sum())
 
-    for i in range(5):
-        for j in range(4):
+    for i in range(rows):
+        for j in range(columns):
             step = torch.zeros_like(matrix)
             step[0, i, j] = 1e-6
             slope = (value(matrix + step) - value(matrix - step)) / 2e-6

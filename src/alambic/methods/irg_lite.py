@@ -45,7 +45,8 @@ class IRG(Method):
     differences = (
         "the released single graph (IRG.prototxt) without the graph's transformation from the first to the last block "
         "of a stage, which needs two taps of one width in a stage; the gradient is the value's own, where the released "
-        "layer holds the largest edge constant (a small student then diverges) and differentiates one end of an edge"
+        "layer holds the largest edge constant (a small student's loss then rose here) and differentiates one end of "
+        "an edge"
     )
     components = (
         ("edges between images", True),
