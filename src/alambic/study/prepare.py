@@ -205,7 +205,7 @@ def resolve_sources(study: Study, arm: Arm, task: Task, teacher: PreparedTeacher
         else:
             found[quantity] = "live: intermediate tensors are too large for a bank"
     if any(value.startswith("live") for value in found.values()):
-        return {name: "live: one of the method's quantities needs the live teacher" for name in found}
+        return dict.fromkeys(found, "live: one of the method's quantities needs the live teacher")
     return found
 
 

@@ -1,0 +1,87 @@
+"""The progress table of a study: cells, epochs, time left; plain lines where the output is not a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from alambic.study.cell import Cell
+from alambic.study.local import Event
+
+
+class Board:
+    """Shows events. Use as a context manager."""
+
+    def __init__(self, cells: list[Cell], epochs: int, jobs: int, console: Console | None = None) -> None:
+        self.console = console or Console(file=sys.stdout)
+        self.epochs, self.jobs = epochs, jobs
+        self.total = len(cells) * epochs
+        self.running: dict[str, tuple[Cell, int]] = {}
+        self.finished, self.failed, self.count = 0, 0, len(cells)
+        self.started = time.monotonic()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Board:
+        if self.console.is_terminal:
+            self._live = Live(self._table(), console=self.console, refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, event: Event) -> None:
+        """Takes one event in."""
+        cell = event.cell
+        if event.kind == "started":
+            self.running[cell.id] = (cell, 0)
+        elif event.kind == "epoch":
+            self.running[cell.id] = (cell, int(event.detail))
+        else:
+            self.running.pop(cell.id, None)
+            self.finished += 1
+            self.failed += event.kind == "failed"
+            if self._live is None:
+                self.console.print(self._line(event), markup=False, highlight=False)
+        if self._live is not None:
+            self._live.update(self._table())
+
+    def seconds_left(self) -> float | None:
+        """By the epochs done so far; None before the first."""
+        done = self.finished * self.epochs + sum(epoch for _, epoch in self.running.values())
+        if not done:
+            return None
+        return (time.monotonic() - self.started) / done * (self.total - done)
+
+    def _line(self, event: Event) -> str:
+        score = ""
+        if event.kind == "done":
+            numbers = event.detail.numbers
+            name = "test" if "test" in numbers else "tune"
+            score = f": {name} {numbers[name]:.4f}"
+        else:
+            score = f": failed, {event.detail}"
+        return f"[{self.finished}/{self.count}] {event.cell.label}{score}; {self._left()}"
+
+    def _left(self) -> str:
+        left = self.seconds_left()
+        return "time left: measuring" if left is None else f"{int(left // 60)} min {int(left % 60):02d} s left"
+
+    def _table(self) -> Table:
+        table = Table(title=f"{self.finished} of {self.count} cells, {self.failed} failed, {self._left()}")
+        for column in ("arm", "teacher", "student", "seed", "epoch"):
+            table.add_column(column)
+        for cell, epoch in self.running.values():
+            from rich.markup import escape
+
+            texts = (cell.arm.name, cell.teacher or "-", cell.student, str(cell.seed), f"{epoch}/{self.epochs}")
+            table.add_row(*(escape(text) for text in texts))
+        return table

@@ -1,0 +1,93 @@
+"""The driver of a study: prepares, hands cells to the executor, writes the ledger, shows progress."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alambic.errors import AlambicError
+from alambic.study.cell import Cell
+from alambic.study.ledger import Ledger, Row
+from alambic.study.local import Event, choose_jobs, run_cells
+from alambic.study.prepare import Prepared, Say, environment, prepare, train_ids
+from alambic.study.progress import Board
+from alambic.study.study_file import Study
+
+FINISHED = ("done", "skipped")
+
+
+@dataclass
+class Summary:
+    """What a run of a study did: counts of cells, and where the ledger is."""
+
+    done: int = 0
+    kept: int = 0
+    skipped: int = 0
+    failed: int = 0
+    ledger: Path = field(default_factory=Path)
+
+
+def run_study(study: Study, out: Path, board: Board | None = None, say: Say = print) -> Summary:
+    """Runs what the ledger does not hold yet. A killed study goes on; a failed cell is tried again."""
+    out.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(out / "ledger.sqlite")
+    try:
+        prepared = prepare(study, out, say)
+        _describe(ledger, prepared)
+        finished = {row.id for row in ledger.rows() if row.state in FINISHED}
+        summary = Summary(ledger=ledger.path)
+        for cell, reason in prepared.skipped:
+            ledger.record(Row(cell.id, cell.full_content, "skipped", reason, {}))
+            summary.skipped += 1
+        left = [cell for cell in prepared.cells if cell.id not in finished]
+        summary.kept = len(prepared.cells) - len(left)
+        jobs = choose_jobs(study.execution.jobs, study.execution.threads)
+        say(f"{len(left)} cells to train, {summary.kept} kept, {summary.skipped} skipped; {jobs} processes")
+        started = time.monotonic()
+        if left:
+            with board or Board(left, study.recipe.epochs, jobs) as shown:
+                for event in run_cells(prepared, left, out, jobs):
+                    shown.show(event)
+                    _write(ledger, event, summary)
+        ledger.set_meta("finished", time.strftime("%Y-%m-%d %H:%M:%S"))
+        spent = float(ledger.meta("seconds") or 0) + time.monotonic() - started
+        ledger.set_meta("seconds", f"{spent:.1f}")
+        return summary
+    finally:
+        ledger.close()
+
+
+def _describe(ledger: Ledger, prepared: Prepared) -> None:
+    from alambic.data import load_source
+
+    study = prepared.study
+    told = ledger.meta("study_name")
+    if told is not None and told != study.name:
+        raise AlambicError(f"expected the ledger of study {study.name!r}, got one of {told!r}; choose another --out")
+    source = load_source(study.data)
+    for split in ("tune", "test"):
+        ledger.set_meta(f"labels_{split}", json.dumps(source.labels[source.splits[split]].tolist()))
+    ledger.set_meta("class_names", json.dumps(list(source.class_names)))
+    ledger.set_meta("train_images", str(len(train_ids(study, source))))
+    ledger.set_meta("study_name", study.name)
+    ledger.set_meta("study_text", study.text)
+    ledger.set_meta("purpose", study.purpose)
+    ledger.set_meta("environment", json.dumps(environment()))
+    if ledger.meta("started") is None:
+        ledger.set_meta("started", time.strftime("%Y-%m-%d %H:%M:%S"))
+    for key, card in prepared.banks.items():
+        ledger.record_bank(key, card)
+
+
+def _write(ledger: Ledger, event: Event, summary: Summary) -> None:
+    cell: Cell = event.cell
+    if event.kind == "done":
+        result = event.detail
+        row = Row(cell.id, cell.full_content, "done", "", result.numbers)
+        ledger.record(row, result.curve, result.predictions)
+        summary.done += 1
+    elif event.kind == "failed":
+        ledger.record(Row(cell.id, cell.full_content, "failed", str(event.detail), {}))
+        summary.failed += 1
