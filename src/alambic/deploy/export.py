@@ -6,6 +6,7 @@ Those limits are what vendors' importers document (ST Edge AI Core: opsets 7 to 
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import warnings
@@ -72,9 +73,9 @@ def export_onnx(net: nn.Module, input_shape: tuple[int, int, int], path: Path | 
     error_found = _compare(net, path, input_shape, free_batch=exporter == "alambic")
     if not error_found <= TOLERANCE:
         raise AlambicError(
-            f"{type(net).__name__}: expected an ONNX file equal to the network within {TOLERANCE}, got a difference of "
-            f"{error_found:.1e}, because the {exporter} exporter met something it does not express; try a network "
-            "whose forward pass does not depend on the batch size or on values"
+            f"{type(net).__name__}: expected an ONNX file equal to the network within {TOLERANCE}, got a "
+            f"difference of {error_found:.1e}, because the {exporter} exporter met something it does not express; try a "
+            "network whose forward pass does not depend on the batch size or on values"
         )
     return Exported(path, exporter, reason, error_found, dict(Counter(node.op_type for node in model.graph.node)))
 
@@ -143,8 +144,6 @@ def _tensors(call: Call) -> list[Tensor]:
 def _export_by_torch(net: nn.Module, image: Tensor, reason: str) -> Any:
     onnx = require("onnx")
     require("onnxscript")
-    import copy
-
     twin = copy.deepcopy(net).cpu().float().eval()
     memory = io.BytesIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -139,12 +139,13 @@ def quantize_onnx(
     images = images[: max(len(images) // step * step, step)] if given[0].dim_value else images
     with _quiet():
         ranges = _calibrate(model, images, step, calibration)
-        _tie_pools(model, ranges)
+        _tie_ranges(model, ranges)
         quantizer = quantization.QDQQuantizer(
             model, per_channel, False, quantization.QuantType.QInt8, quantization.QuantType.QInt8, ranges, [], [],
             _quantized_operators(), {"WeightSymmetric": True, "ActivationSymmetric": False},
         )  # fmt: skip
         quantizer.quantize_model()
+        quantizer.model.topological_sort()
         result = quantizer.model.model
     clean_model(result)
     write_atomic(target, lambda part: part.write_bytes(result.SerializeToString()))
@@ -192,15 +193,19 @@ def _calibrate(model: Any, images: npt.NDArray[np.float32], step: int, method: C
         return calibrator.compute_data()
 
 
-def _tie_pools(model: Any, ranges: Any) -> None:
-    """Gives the output of an average pooling the range of its input.
+def _tie_ranges(model: Any, ranges: Any) -> None:
+    """Sets the ranges that int8 kernels dictate, in place: the network that is scored must be the one that runs.
 
-    The int8 average pooling of every engine keeps scale and zero point; with a range of its own the operator would be
-    a MEAN, which fewer engines have. The network that is scored must be the one that runs.
+    Average pooling keeps its input's scale on every engine (with a range of its own it would be a MEAN, which fewer
+    engines have). The sigmoid's output is fixed at scale 1/256, zero point -128.
     """
+    quantization = require("onnxruntime.quantization")
     for node in model.graph.node:
         if node.op_type in POOLS and node.input[0] in ranges and node.output[0] in ranges:
             ranges[node.output[0]] = ranges[node.input[0]]
+        if node.op_type == "Sigmoid" and node.output[0] in ranges:
+            low, high = np.array(0, np.float32), np.array(255 / 256, np.float32)
+            ranges[node.output[0]] = quantization.calibrate.TensorData(lowest=low, highest=high)
 
 
 @contextlib.contextmanager

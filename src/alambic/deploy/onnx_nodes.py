@@ -34,7 +34,7 @@ class Writer:
     def constant(self, value: Any, hint: str) -> str:
         array = value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
         name = f"{hint}_{len(self.constants)}"
-        self.constants.append(self.to_proto(np.ascontiguousarray(array), name))
+        self.constants.append(self.to_proto(np.asarray(array, order="C"), name))
         return name
 
     def name(self, value: Any) -> str:
@@ -85,9 +85,12 @@ def emit_norm(w: Writer, a: Args, output: Tensor) -> str:
         scale, shift = scale * a["weight"], shift * a["weight"]
     if a["bias"] is not None:
         shift = shift + a["bias"]
-    shape = (1, -1) + (1,) * (output.ndim - 2)
-    product = w.add("Mul", [w.name(a["input"]), w.constant(scale.float().view(shape), "scale")])
-    return w.add("Add", [product, w.constant(shift.float().view(shape), "shift")])
+    if output.ndim != 4:
+        raise Unsupported("BatchNorm on other tensors than maps")
+    channels = output.shape[1]
+    weight = scale.float().view(channels, 1, 1, 1)  # a depthwise convolution, which every int8 target has
+    inputs = [w.name(a["input"]), w.constant(weight, "scale"), w.constant(shift.float(), "shift")]
+    return w.add("Conv", inputs, kernel_shape=[1, 1], group=channels)
 
 
 def emit_clip(w: Writer, a: Args, output: Tensor) -> str:
@@ -109,6 +112,18 @@ def emit_sum(w: Writer, a: Args, output: Tensor) -> str:
 
 def emit_product(w: Writer, a: Args, output: Tensor) -> str:
     return w.add("Mul", [w.name(a["self"]), w.name(a["other"])])
+
+
+def emit_difference(w: Writer, a: Args, output: Tensor) -> str:
+    if w.knows(a["other"]) or not w.knows(a["self"]) or a.get("alpha", 1) != 1:
+        raise Unsupported("a difference of two activations")
+    return w.add("Add", [w.name(a["self"]), w.name(-a["other"])])
+
+
+def emit_quotient(w: Writer, a: Args, output: Tensor) -> str:
+    if w.knows(a["other"]):
+        raise Unsupported("division by an activation")
+    return w.add("Mul", [w.name(a["self"]), w.name(1 / a["other"])])
 
 
 def emit_concat(w: Writer, a: Args, output: Tensor) -> str:
@@ -209,7 +224,9 @@ EMITTERS: dict[str, Callable[[Writer, Args, Tensor], str]] = {
     "hardsigmoid": _unary("HardSigmoid", alpha=1 / 6, beta=0.5),
     "sigmoid": _unary("Sigmoid"),
     "add": emit_sum,
+    "sub": emit_difference,
     "mul": emit_product,
+    "div": emit_quotient,
     "cat": emit_concat,
     "max_pool2d_with_indices": emit_max_pool,
     "avg_pool2d": emit_average_pool,

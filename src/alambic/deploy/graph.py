@@ -1,0 +1,100 @@
+"""The int8 network as devices run it: NHWC, batch 1, fused, padding resolved. Planner and emitters read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Kind = Literal[
+    "conv", "depthwise", "dense", "add", "mul", "pad", "average_pool", "max_pool", "mean", "reshape", "concat",
+    "quantize", "relu", "relu6", "hard_swish", "logistic", "resize",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A tensor of integers that stands for ``scale * (integer - zero_point)``.
+
+    Attributes:
+        shape: NHWC or N x features for activations; O x kh x kw x I (conv), 1 x kh x kw x O (depthwise), O x I (dense)
+            for weights.
+        dtype: ``int8``, or ``int32`` for biases.
+        scale: one number, or one per index of ``axis``. zero_point: 0 for weights and biases.
+        data: the integers of a constant, None for an activation.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["int8", "int32"]
+    scale: npt.NDArray[np.float32]
+    zero_point: int
+    axis: int = 0
+    data: npt.NDArray[Any] | None = None
+
+    @property
+    def bytes(self) -> int:
+        return int(np.prod(self.shape)) * (4 if self.dtype == "int32" else 1)
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operator.
+
+    Attributes:
+        name: of the ONNX node it comes from, for messages.
+        inputs: names of tensors: activations first, then weights and bias.
+        settings: by kind: stride, dilation, kernel and size (each h, w), same (bool: TensorFlow's SAME padding, else
+            none), multiplier (depthwise), pads (per axis: before, after) and value (the integer padded with), axis
+            (concat), shape (reshape), keep (mean: 1 x 1 maps instead of a vector).
+    """
+
+    kind: Kind
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Int8Graph:
+    """Operators in the order in which they run. ``source`` names the file for messages."""
+
+    source: str
+    tensors: dict[str, Quantized]
+    ops: list[Op]
+    input: str
+    output: str
+
+    @property
+    def weight_bytes(self) -> int:
+        """int8 weights, int32 biases and constant operands."""
+        used = {name for op in self.ops for name in op.inputs}
+        return sum(tensor.bytes for name, tensor in self.tensors.items() if tensor.data is not None and name in used)
+
+    @property
+    def bias_bytes(self) -> int:
+        """int32 biases alone."""
+        used = {name for op in self.ops for name in op.inputs}
+        return sum(t.bytes for name, t in self.tensors.items() if t.dtype == "int32" and name in used)
+
+    def activations(self, op: Op) -> list[str]:
+        """The inputs of an operator that are computed, not constant."""
+        return [name for name in op.inputs if self.tensors[name].data is None]
+
+
+def same_padding(size: int, stride: int, kernel: int, dilation: int = 1) -> tuple[int, int]:
+    """(before, after) zeros of TensorFlow's SAME padding along one axis."""
+    reach = (kernel - 1) * dilation + 1
+    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+    return total // 2, total - total // 2
+
+
+def read_graph(path: Path | str) -> Int8Graph:
+    """The graph of an int8 QDQ ONNX file. Raises AlambicError for an operator or form that int8 targets do not have."""
+    from alambic.deploy.lower import lower_onnx
+
+    return lower_onnx(path)

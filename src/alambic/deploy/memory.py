@@ -1,0 +1,131 @@
+"""RAM that the activations of an int8 graph need: a bound, TFLite-Micro's planner, and the operator at the peak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alambic.deploy.graph import Int8Graph
+
+ALIGNMENT = 16  # bytes, of TFLite-Micro's arena
+IN_PLACE = frozenset({"add", "mul", "relu", "relu6", "hard_swish", "logistic", "quantize", "reshape"})
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """A buffer of ``bytes`` that lives from operator ``first`` to operator ``last``, both included."""
+
+    name: str
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A buffer and its byte offset in the arena."""
+
+    buffer: Lifetime
+    offset: int
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """RAM of the activations, in bytes.
+
+    Attributes:
+        liveness_bytes: the most bytes alive at once: no planner of whole tensors can do better.
+        arena_bytes: by TFLite-Micro's greedy planner, 16-byte aligned; ``placed`` says where each buffer lies.
+        alive: bytes alive at each operator, in order. peak_op: index of the largest.
+        peak_layer: its kind and name. peak_tensors: what is alive there, largest first.
+        weight_bytes, bias_bytes: constants, bytes of flash.
+        in_place: whether an element-wise operator overwrote a dying input of equal size.
+    """
+
+    liveness_bytes: int
+    arena_bytes: int
+    placed: tuple[Placed, ...]
+    alive: tuple[int, ...]
+    peak_op: int
+    peak_layer: str
+    peak_tensors: tuple[tuple[str, int], ...]
+    weight_bytes: int
+    bias_bytes: int
+    in_place: bool
+
+
+def plan_memory(graph: Int8Graph, in_place: bool = False) -> MemoryPlan:
+    """Plans the activations of a graph.
+
+    Args:
+        in_place: let an element-wise operator write over an input that dies there and has its size.
+    """
+    buffers = merge_in_place(graph, find_lifetimes(graph)) if in_place else find_lifetimes(graph)
+    alive = count_alive(buffers, len(graph.ops))
+    placed = place_greedily(buffers)
+    peak = max(range(len(alive)), key=alive.__getitem__)
+    there = sorted(((b.name, b.bytes) for b in buffers if b.first <= peak <= b.last), key=lambda item: -item[1])
+    return MemoryPlan(
+        liveness_bytes=alive[peak],
+        arena_bytes=max(item.offset + _align(item.buffer.bytes) for item in placed),
+        placed=tuple(placed),
+        alive=tuple(alive),
+        peak_op=peak,
+        peak_layer=f"{graph.ops[peak].kind} {graph.ops[peak].name}",
+        peak_tensors=tuple(there),
+        weight_bytes=graph.weight_bytes,
+        bias_bytes=graph.bias_bytes,
+        in_place=in_place,
+    )
+
+
+def find_lifetimes(graph: Int8Graph) -> list[Lifetime]:
+    """Lifetimes of all activations, in the order in which they come to be; the input is there from the start."""
+    first: dict[str, int] = {graph.input: 0}
+    last: dict[str, int] = {graph.input: 0}
+    for index, op in enumerate(graph.ops):
+        for name in graph.activations(op):
+            last[name] = index
+        first[op.output] = last[op.output] = index
+    last[graph.output] = len(graph.ops) - 1
+    return [Lifetime(name, graph.tensors[name].bytes, first[name], last[name]) for name in first]
+
+
+def merge_in_place(graph: Int8Graph, buffers: Sequence[Lifetime]) -> list[Lifetime]:
+    """The buffers with each in-place output joined to the input that it overwrites (never the network's own input)."""
+    owner = {item.name: item.name for item in buffers}
+    merged = {item.name: item for item in buffers}
+    for index, op in enumerate(graph.ops):
+        for name in graph.activations(op) if op.kind in IN_PLACE else []:
+            source, output = merged[owner[name]], merged[op.output]
+            if source.last == index and source.bytes == output.bytes and source.name != graph.input:
+                merged[source.name] = Lifetime(source.name, source.bytes, source.first, output.last)
+                owner[op.output] = source.name
+                del merged[op.output]
+                break
+    return list(merged.values())
+
+
+def count_alive(buffers: Sequence[Lifetime], steps: int) -> list[int]:
+    """Bytes alive while each operator runs."""
+    return [sum(b.bytes for b in buffers if b.first <= step <= b.last) for step in range(steps)]
+
+
+def place_greedily(buffers: Sequence[Lifetime]) -> list[Placed]:
+    """TFLite-Micro's GreedyMemoryPlanner: largest first (the later one of equals), each in the first gap that fits."""
+    order = sorted(range(len(buffers)), key=lambda index: (-_align(buffers[index].bytes), -index))
+    placed: list[Placed] = []
+    for index in order:
+        buffer = buffers[index]
+        rivals = [p for p in placed if p.buffer.first <= buffer.last and buffer.first <= p.buffer.last]
+        offset = 0
+        for rival in sorted(rivals, key=lambda item: item.offset):
+            if offset + _align(buffer.bytes) <= rival.offset:
+                break
+            offset = max(offset, rival.offset + _align(rival.buffer.bytes))
+        placed.append(Placed(buffer, offset))
+    return placed
+
+
+def _align(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
