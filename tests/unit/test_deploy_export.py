@@ -164,3 +164,11 @@ def test_accuracy_and_agreement_by_hand() -> None:
         measure_accuracy(logits, np.zeros(3))
     with pytest.raises(AlambicError, match="equal shape"):
         measure_agreement(logits, logits[:2])
+
+
+def test_channels_last_training_layout_exports_the_same_operators(tmp_path):
+    net = create_student("dscnn_8x2", 1, 28, 10).eval()
+    plain = export_onnx(net, (1, 28, 28), tmp_path / "a.onnx")
+    turned = export_onnx(net.to(memory_format=torch.channels_last), (1, 28, 28), tmp_path / "b.onnx")
+    assert turned.operators == plain.operators
+    assert turned.exporter == "alambic"

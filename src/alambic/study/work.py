@@ -125,9 +125,13 @@ class Workshop:
             numbers[split] = evaluate_metric(metric, found.predicted, found.margin, labels)
             predictions[(split, "fp32")] = found
         if study.int8.enabled:
-            told, quantised = self._quantise(run, predictions)
-            numbers |= told
-            predictions |= quantised
+            try:
+                told, quantised = self._quantise(run, predictions)
+            except AlambicError as error:  # the training is paid for: the row keeps it and says why int8 is missing
+                numbers["int8_error"] = str(error)
+            else:
+                numbers |= told
+                predictions |= quantised
         numbers["rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return Result(numbers, curve, predictions)
 
