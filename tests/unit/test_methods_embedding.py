@@ -292,13 +292,16 @@ def test_leading_vectors_have_the_gradient_of_finite_differences(rows: int, colu
     matrix = torch.randn(1, rows, columns, dtype=torch.float64)
     weights = torch.randn(1, columns, 2, dtype=torch.float64)
     leaf = matrix.clone().requires_grad_()
-    (leading_vectors(leaf, 2) * weights).sum().backward()
+    found = leading_vectors(leaf, 2)
+    (found * weights).sum().backward()
     assert leaf.grad is not None
+    start = found.detach()
+    expected = torch.linalg.svd(matrix)[2].transpose(1, 2)[:, :, :2]
+    torch.testing.assert_close(start * (start * expected).sum(1, keepdim=True).sign(), expected)
 
     def value(x: Tensor) -> float:
-        found = torch.linalg.svd(x)[2].transpose(1, 2)[:, :, :2]
-        start = torch.linalg.svd(matrix)[2].transpose(1, 2)[:, :, :2]
-        return float((found * (found * start).sum(1, keepdim=True).sign() * weights).sum())
+        moved = torch.linalg.svd(x)[2].transpose(1, 2)[:, :, :2]
+        return float((moved * (moved * start).sum(1, keepdim=True).sign() * weights).sum())
 
     for i in range(rows):
         for j in range(columns):

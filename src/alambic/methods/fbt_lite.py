@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError
@@ -44,7 +45,8 @@ class FBT(Method):
     fidelity = "C"
     differences = (
         "the authors' code could not be had; the bridge ends in an attention block of its own; what teaches is "
-        "detached; features are compared after global average pooling, the strongest spatial smoothing"
+        "detached; the block sees at most grid x grid positions; features are compared after global average pooling, "
+        "the strongest spatial smoothing"
     )
     components = (
         ("bridge on the student's first stages", True),
@@ -65,6 +67,7 @@ class FBT(Method):
     weight: float = 1.0
     gamma: float = 1.0
     temperature: float = 0.07
+    grid: int = 4
 
     def check(self, specs: Specs) -> None:
         super().check(specs)
@@ -86,7 +89,9 @@ class FBT(Method):
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / self.temperature)))
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
-        tokens = self.entry(s.stages[bridge_index(len(s.stages))].as_map()).flatten(2).transpose(1, 2)
+        shared = self.entry(s.stages[bridge_index(len(s.stages))].as_map())
+        size = min(shared.shape[2], self.grid), min(shared.shape[3], self.grid)
+        tokens = F.adaptive_avg_pool2d(shared, size).flatten(2).transpose(1, 2)
         fused = self.attention(tokens).mean(1)
         student = self.projector(s.need_embedding()), s.need_logits()
         bridge, teacher = (fused, self.exit(fused)), (t.need_embedding(), t.need_logits())

@@ -19,19 +19,23 @@ def lfcc_loss(
     *,
     sizes: tuple[int, ...] = (1, 2, 4),
     temperature: float = 0.07,
+    filters: tuple[nn.Module, nn.Module] | None = None,
 ) -> Tensor:
     """Mean over low-pass sizes of -log softmax_j(cos(s_b, t_j) / temperature) at j = b, all positions in one vector.
 
     Args:
-        student, teacher: maps B x C x H x W with the same channels; sizes may differ.
+        student, teacher: maps B x C x H x W; sizes may differ, channels too if there are filters.
         sizes: sides of the average-pooled maps.
+        filters: 1x1 convolutions of student and teacher to a common width; they commute with pooling.
 
     Returns: B values >= 0.
     """
     terms = []
     for size in sizes:
-        low_s, low_t = (F.adaptive_avg_pool2d(x, size).flatten(1) for x in (student, teacher))
-        terms.append(info_nce(low_s, low_t, temperature))
+        low = [F.adaptive_avg_pool2d(x, size) for x in (student, teacher)]
+        if filters is not None:
+            low = [layer(x) for layer, x in zip(filters, low, strict=True)]
+        terms.append(info_nce(low[0].flatten(1), low[1].flatten(1), temperature))
     return torch.stack(terms).mean(0)
 
 
@@ -75,8 +79,9 @@ class LFCC(Method):
         self.teacher_filters = nn.ModuleList(conv1x1(b.channels, self.width) for _, b in pairs)
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
-        layers = zip(self.student_filters, self.teacher_filters, paired_maps(s, t), strict=True)
+        pairs = zip(self.student_filters, self.teacher_filters, strict=True)
+        layers = zip(paired_maps(s, t), pairs, strict=True)
         return {
-            f"lfcc{k}": self.weight * lfcc_loss(f(a), g(b), sizes=self.sizes, temperature=self.temperature)
-            for k, (f, g, (a, b)) in enumerate(layers, start=1)
+            f"lfcc{k}": self.weight * lfcc_loss(*maps, sizes=self.sizes, temperature=self.temperature, filters=filters)
+            for k, (maps, filters) in enumerate(layers, start=1)
         }
