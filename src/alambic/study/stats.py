@@ -163,7 +163,9 @@ def weigh_scores(metric: str, predicted: Array, margin: Array, labels: Array, we
     scores = np.where(predicted == 1, np.abs(margin), -np.abs(margin))
     one = {"average_precision": _average_precision, "recall_at_1_percent_false_alarms": _recall_at_one_percent}
     if metric not in one:
-        raise AlambicError(f"cannot resample metric {metric!r}: expected one of accuracy, balanced_accuracy, {list(one)}")
+        raise AlambicError(
+            f"cannot resample metric {metric!r}: expected one of accuracy, balanced_accuracy, {list(one)}"
+        )
     return np.stack([one[metric](score, labels == 1, weights) for score in scores])
 
 
