@@ -9,6 +9,7 @@ from torch import nn
 from alambic.errors import AlambicError
 from alambic.models.feature import Feature, pair_stages, stage_indices
 from alambic.models.taps import Tapped
+from alambic.training.setup import probe
 
 ALL = {"logits", "embedding", "stages", "energy"}
 
@@ -99,3 +100,9 @@ def test_stages_at_equal_fractions_and_pairs_from_the_deep_end():
     assert stage_indices(6) == [1, 2, 4, 5]
     assert stage_indices(2) == [0, 1]
     assert pair_stages(2, 4) == [(0, 2), (1, 3)]
+
+
+def test_a_network_without_maps_still_has_an_embedding():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 3))
+    spec = probe(net, torch.randn(2, 1, 8, 8), "teacher 'mlp'")
+    assert (spec.classes, spec.embedding, spec.stages) == (3, 12, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import torch
@@ -18,16 +19,18 @@ from alambic.training.loop import Run
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream
 
-ALL = frozenset({"logits", "embedding", "stages"})
-
-
 def probe(net: nn.Module, example: Tensor, label: str) -> OutputSpec:
     """Shapes of everything a network gives; embedding and stages stay empty where it has none."""
     spec = Tapped(net, example, frozenset({"logits"}), label=label).spec
-    try:
-        return Tapped(net, example, ALL, label=label).spec
-    except AlambicError:
-        return spec
+    found: dict[str, OutputSpec] = {}
+    for quantity in ("embedding", "stages"):
+        with contextlib.suppress(AlambicError):  # a network without maps may still have an embedding, and vice versa
+            found[quantity] = Tapped(net, example, frozenset({"logits", quantity}), label=label).spec
+    return OutputSpec(
+        spec.classes,
+        found["embedding"].embedding if "embedding" in found else None,
+        found["stages"].stages if "stages" in found else (),
+    )
 
 
 def input_channels(source: Source, views: ViewSpec) -> int:
