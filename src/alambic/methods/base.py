@@ -165,6 +165,8 @@ class Method(nn.Module):
     pure_at_equal: ClassVar[Callable[..., Tensor] | None] = None
     batch_parts: ClassVar[frozenset[str]] = frozenset()
 
+    deployable: ClassVar[bool] = True  # False where the projector stays at inference: studies skip it with a reason
+
     ce_weight: float = 1.0
 
     def __init__(self, **hyper: Any) -> None:

@@ -7,47 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from alambic.data import Source, key, load_source
 from alambic.errors import AlambicError
-from alambic.methods.base import Specs, create_method
+from alambic.methods.base import Specs
 from alambic.models.feature import OutputSpec
-from alambic.models.own_code import create_own, is_own_code
-from alambic.models.students import create_student
-from alambic.models.teachers import Teacher, TeacherSpec, load_teacher, merge_card, read_card
-from alambic.study.cell import Arm, Cell, method_version
+from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
+from alambic.study.cell import Arm, Cell
+from alambic.study.content import PreparedTeacher, describe, make_objective, make_student, make_task, train_ids
 from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE, Bank, build_bank
-from alambic.training.objective import Objective
-from alambic.training.recipe import stream, stream_seed
+from alambic.training.recipe import stream
 from alambic.training.setup import input_channels, live_feed, probe, teacher_spec
 from alambic.training.task import Task
 from alambic.training.teach import train_teacher
-from alambic.treatments.registry import create_modifier
 
 Say = Callable[[str], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class PreparedTeacher:
-    """A teacher as the workers need it: where its weights are, its shapes, its bank."""
-
-    name: str
-    spec: TeacherSpec
-    folder: Path
-    shapes: OutputSpec
-    hash: str
-    bank: Path | None
-    bank_key: str
-    score: float | None
-    family: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,36 +39,6 @@ class Prepared:
     cells: tuple[Cell, ...]
     skipped: tuple[tuple[Cell, str], ...]
     banks: dict[str, dict[str, Any]]
-
-
-def make_task(study: Study, source: Source) -> Task:
-    """The task of a study on its data."""
-    if study.task.one_logit and source.num_classes != 2:
-        raise AlambicError(f"{study.path}: expected two classes for one_logit, got {source.num_classes}")
-    return Task(1 if study.task.one_logit else source.num_classes, study.task.class_weights, study.task.metric)
-
-
-def train_ids(study: Study, source: Source) -> Tensor:
-    """The training images of the study: the train split, or the subset that ``data.train`` names."""
-    return source.subset("train", study.data.train, study.data.split_seed)
-
-
-def make_student(study: Study, name: str, source: Source, seed: int) -> nn.Module:
-    """A student with the weights of the ``init`` stream: equal for each method at equal seed."""
-    channels = input_channels(source, study.views)
-    classes = make_task(study, source).classes
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(seed, "init"))
-        if is_own_code(name):
-            return create_own(name, study.folder, in_channels=channels, num_classes=classes)
-        return create_student(name, channels, source.size, classes)
-
-
-def make_objective(arm: Arm, task: Task) -> Objective:
-    """The objective of an arm, not yet built for a pair."""
-    methods = [create_method(name, **arm.settings.get(name, {})) for name in arm.methods]
-    modifiers = [create_modifier(name, **arm.modifier_settings.get(name, {})) for name in arm.modifiers]
-    return Objective(methods, task, modifiers, list(arm.weights) or None, ce_weight=arm.ce_weight)
 
 
 def prepare(study: Study, out: Path, say: Say) -> Prepared:
@@ -192,23 +142,6 @@ def _prepare_teacher(
     return made, card
 
 
-def resolve_sources(study: Study, arm: Arm, task: Task, teacher: PreparedTeacher) -> dict[str, str]:
-    """Where each teacher quantity of a cell comes from, with the reason; never depends on other cells."""
-    found = {}
-    for quantity in sorted(make_objective(arm, task).needs.teacher):
-        if study.execution.live_only:
-            found[quantity] = "live: the study asks for live teachers"
-        elif not study.views.count:
-            found[quantity] = "live: views are fresh each epoch (views.count = 0)"
-        elif quantity in BANKABLE:
-            found[quantity] = "bank: it fits"
-        else:
-            found[quantity] = "live: intermediate tensors are too large for a bank"
-    if any(value.startswith("live") for value in found.values()):
-        return dict.fromkeys(found, "live: one of the method's quantities needs the live teacher")
-    return found
-
-
 def _make_cells(
     study: Study, source: Source, teachers: dict[str, PreparedTeacher]
 ) -> tuple[list[Cell], list[tuple[Cell, str]]]:
@@ -246,56 +179,11 @@ def _impossible(
         objective.build(Specs(shapes, given, task.classes, images, images), stream(0, "method"))
     except AlambicError as error:
         return str(error)
+    kept = [method.name for method in objective.methods if not method.deployable]
+    if kept:
+        return f"{kept[0]} keeps its projector and the teacher's classifier at inference: not deployable at this size"
     if objective.needs.views > 1:
         return "the study's loop gives one view of an image a step, and this method compares two"
     if objective.needs.train_stats:
         return "the study does not compute statistics over the train split yet"
     return None
-
-
-def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: PreparedTeacher | None) -> dict[str, Any]:
-    """The content of a cell beside student, teacher, arm and seed."""
-    ids = train_ids(study, source)
-    content: dict[str, Any] = {
-        "purpose": study.purpose,
-        "task": dataclasses.asdict(task),
-        "class_names": list(source.class_names),
-        "data": {
-            "source": source.name,
-            "hash": source.hash,
-            "split_hash": source.split_hash,
-            "train_images": len(ids),
-            "ids": hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16],
-            "unlabelled": int((source.labels[ids] < 0).sum()),
-        },
-        "views": dataclasses.asdict(study.views),
-        "recipe": dataclasses.asdict(study.recipe),
-        "int8": dataclasses.asdict(study.int8),
-        "threads": study.execution.threads,
-        "environment": environment(),
-        "methods": {name: method_version(name) for name in arm.methods},
-        "sources": {},
-    }
-    if teacher is not None:
-        entry = study.teachers[teacher.name]
-        content |= {
-            "teacher_hash": teacher.hash,
-            "sources": resolve_sources(study, arm, task, teacher),
-            "teacher_family": teacher.family,
-            "teacher_score": teacher.score,
-            "teacher_provenance": _provenance(entry.spec, teacher),
-            "teacher_data": entry.spec.teacher_data,
-        }
-    return content
-
-
-def _provenance(spec: TeacherSpec, teacher: PreparedTeacher) -> str:
-    if teacher.spec.weights is None:
-        return spec.provenance
-    return merge_card(teacher.spec, read_card(teacher.folder / teacher.spec.weights)).provenance
-
-
-def environment() -> dict[str, str]:
-    """The environment class: numbers are compared within one only."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {"torch": torch.__version__, "device": device, "machine": platform.machine()}

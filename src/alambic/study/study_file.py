@@ -104,6 +104,7 @@ def read_study(path: Path) -> Study:
             raise AlambicError(f"{document.at((key,))}: unknown key; {nearest(key, [*TABLES, *head_fields])}")
     head = build(_Head, {k: v for k, v in document.tables.items() if k in head_fields}, document)
     views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
+    recipe = build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
     teachers = {name: read_entry(name, table, document, views) for name, table in _tables(document, "teachers").items()}
     arms = [Arm(method, (method,)) for method in head.methods]
     given = document.tables.get("arms", [])
@@ -119,7 +120,7 @@ def read_study(path: Path) -> Study:
         tuple(arms),
         build(DataSpec, document.tables.get("data", {}), document, ("data",)),
         views,
-        build(Recipe, document.tables.get("recipe", {}), document, ("recipe",)),
+        recipe,
         build(TaskSpec, document.tables.get("task", {}), document, ("task",)),
         build(Int8Spec, document.tables.get("int8", {}), document, ("int8",)),
         build(Execution, document.tables.get("execution", {}), document, ("execution",)),

@@ -20,8 +20,9 @@ from alambic.files import write_atomic
 from alambic.models.students import count_macs, count_parameters
 from alambic.models.teachers import Teacher, load_teacher
 from alambic.study.cell import Cell
+from alambic.study.content import make_objective, make_student, make_task, train_ids
 from alambic.study.ledger import Predictions
-from alambic.study.prepare import Prepared, make_objective, make_student, make_task, train_ids
+from alambic.study.prepare import Prepared
 from alambic.training.bank import Bank
 from alambic.training.feed import Feed
 from alambic.training.loop import Run, predict_logits, train

@@ -114,7 +114,8 @@ class Objective(nn.Module):
         with torch.autocast(device_type, enabled=False):
             s, t = _full_precision(s), _full_precision(t)
             parts = {}
-            if self.ce_weight:
+            pre_training = any(method.stage_at(progress) for method in self.methods)
+            if self.ce_weight and not pre_training:
                 parts["ce"] = self.ce_weight * self.task.loss(s.need_logits(), batch.labels, batch.partner, batch.lam)
             seen_s, seen_t, sample_weight = s, t, None
             for modifier in self.modifiers:

@@ -19,6 +19,7 @@ from alambic.training.loop import Run
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream
 
+
 def probe(net: nn.Module, example: Tensor, label: str) -> OutputSpec:
     """Shapes of everything a network gives; embedding and stages stay empty where it has none."""
     spec = Tapped(net, example, frozenset({"logits"}), label=label).spec

@@ -37,6 +37,7 @@ def read_teacher_file(path: Path) -> tuple[DataSpec, dict[str, TeacherEntry]]:
             raise AlambicError(f"{document.at((name,))}: unknown table; {nearest(name, known)}")
     data = build(DataSpec, document.tables.get("data", {}), document, ("data",))
     views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
+    build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))  # its errors belong to its own lines
     entries = {
         name: read_entry(name, table, document, views) for name, table in document.tables.get("teachers", {}).items()
     }
