@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from alambic import cli_study
 from alambic.errors import AlambicError
 
 
@@ -45,21 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--only", help="one teacher of the file")
     train.add_argument("--threads", type=int, help="of torch; all cores by default")
     train.set_defaults(run=train_teacher_file)
-    study = commands.add_parser("study", help="plan, run and report a grid of trainings")
-    actions = study.add_subparsers(required=True, metavar="ACTION")
-    for name, text, run in (
-        ("run", "run what is not done yet, then write the report", run_study_file),
-        ("status", "what the ledger holds", show_status),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("file", type=Path)
-        action.add_argument("--out", type=Path, help="folder of ledger, banks and report; runs/NAME by default")
-        action.set_defaults(run=run)
-    report = commands.add_parser("report", help="write the report of a ledger")
-    report.add_argument("ledger", type=Path)
-    report.add_argument("--out", type=Path, help="the HTML file; report.html beside the ledger by default")
-    report.add_argument("--lang", choices=("en", "fr"), default="en")
-    report.set_defaults(run=make_report)
+    cli_study.add_commands(commands)
     doctor = commands.add_parser("doctor", help="what is installed here, and what is missing for what")
     doctor.set_defaults(run=show_doctor)
     return parser
@@ -138,47 +125,6 @@ def train_teacher_file(options: argparse.Namespace) -> int:
     for teacher in train_teachers(options.file, options.out or options.file.parent, report, options.only):
         print(f"{teacher.name}: tune {teacher.card['tune']:.4f}, test {teacher.card['test']:.4f}")
     print(f"done in {(time.monotonic() - started) / 60:.0f} min")
-    return 0
-
-
-def run_study_file(options: argparse.Namespace) -> int:
-    from alambic.study.run import run_study
-    from alambic.study.study_file import read_study
-    from alambic.study.table import print_results
-
-    study = read_study(options.file)
-    out = options.out or Path("runs") / study.name
-    summary = run_study(study, out)
-    print_results(summary.ledger)
-    print(f"{summary.done} cells done, {summary.kept} kept, {summary.skipped} skipped, {summary.failed} failed")
-    print(f"report: {write_report_of(summary.ledger).resolve()}")
-    return 1 if summary.failed else 0
-
-
-def write_report_of(ledger: Path, out: Path | None = None, lang: str = "en") -> Path:
-    from alambic.report import write_report
-
-    return write_report(ledger, out or ledger.parent / "report.html", "fr" if lang == "fr" else "en")
-
-
-def make_report(options: argparse.Namespace) -> int:
-    print(write_report_of(options.ledger, options.out, options.lang).resolve())
-    return 0
-
-
-def show_status(options: argparse.Namespace) -> int:
-    from alambic.study.ledger import Ledger
-    from alambic.study.study_file import read_study
-
-    study = read_study(options.file)
-    ledger = Ledger((options.out or Path("runs") / study.name) / "ledger.sqlite", read_only=True)
-    rows = ledger.rows()
-    for state in ("done", "skipped", "failed"):
-        print(f"{state:8}{sum(row.state == state for row in rows)}")
-    for row in rows:
-        if row.reason:
-            content = row.content
-            print(f"{row.state}: {content['arm']['name']} from {content['teacher'] or '-'}: {row.reason}")
     return 0
 
 

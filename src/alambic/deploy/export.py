@@ -60,7 +60,7 @@ def export_onnx(net: nn.Module, input_shape: tuple[int, int, int], path: Path | 
     """
     path = Path(path)
     # on the CPU and channels first: a channels-last network records other operators for the same arithmetic
-    net = copy.deepcopy(net).to("cpu", memory_format=torch.contiguous_format)
+    net = copy.deepcopy(net).to("cpu").to(memory_format=torch.contiguous_format)
     image = torch.randn(1, *input_shape, generator=torch.Generator().manual_seed(0))
     exporter: Literal["alambic", "torch"] = "alambic"
     reason = ""

@@ -28,10 +28,17 @@ class Summary:
     skipped: int = 0
     failed: int = 0
     ledger: Path = field(default_factory=Path)
+    last: str | None = None  # id of a cell that is done
 
 
-def run_study(study: Study, out: Path, board: Board | None = None, say: Say = print) -> Summary:
-    """Runs what the ledger does not hold yet. A killed study goes on; a failed cell is tried again."""
+def run_study(
+    study: Study, out: Path, board: Board | None = None, say: Say = print, only_seed: int | None = None
+) -> Summary:
+    """Runs what the ledger does not hold yet. A killed study goes on; a failed cell is tried again.
+
+    Args:
+        only_seed: leaves out cells of other seeds.
+    """
     out.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(out / "ledger.sqlite")
     try:
@@ -42,8 +49,10 @@ def run_study(study: Study, out: Path, board: Board | None = None, say: Say = pr
         for cell, reason in prepared.skipped:
             ledger.record(Row(cell.id, cell.full_content, "skipped", reason, {}))
             summary.skipped += 1
-        left = [cell for cell in prepared.cells if cell.id not in finished]
-        summary.kept = len(prepared.cells) - len(left)
+        cells = [cell for cell in prepared.cells if only_seed in (None, cell.seed)]
+        left = [cell for cell in cells if cell.id not in finished]
+        summary.kept = len(cells) - len(left)
+        summary.last = next((cell.id for cell in cells if cell.id in finished), None)
         jobs = choose_jobs(study.execution.jobs, study.execution.threads)
         say(f"{len(left)} cells to train, {summary.kept} kept, {summary.skipped} skipped; {jobs} processes")
         started = time.monotonic()
@@ -89,6 +98,7 @@ def _write(ledger: Ledger, event: Event, summary: Summary) -> None:
         row = Row(cell.id, cell.full_content, "done", "", result.numbers)
         ledger.record(row, result.curve, result.predictions)
         summary.done += 1
+        summary.last = cell.id
     elif event.kind == "failed":
         ledger.record(Row(cell.id, cell.full_content, "failed", str(event.detail), {}))
         summary.failed += 1

@@ -239,7 +239,8 @@ def detectable_effect(
 
     Args:
         spread: standard deviation of one paired difference over seeds. image_error: standard error of the mean that
-            more seeds would not lessen, because every seed is judged on the same images.
+            more seeds would not lessen, because every seed is judged on the same images; it is known from many
+            images, so its part has no small-sample penalty.
     """
     if seeds < 2:
         return math.inf
@@ -251,7 +252,8 @@ def detectable_effect(
         return float(special.nctdtr(seeds - 1, shift, critical)) - far - (1 - power)
 
     shift = optimize.brentq(missed, 1e-6, critical * 4 + 10)
-    return float(shift) * math.sqrt(spread**2 / seeds + image_error**2)
+    sure = stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)
+    return math.hypot(float(shift) * spread / math.sqrt(seeds), float(sure) * image_error)
 
 
 def seeds_needed(effect: float, spread: float, image_error: float = 0.0, most: int = 200) -> int | None:

@@ -1,0 +1,222 @@
+"""The commands about studies: new, plan, run, status, report, and distill (a study of one cell)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from alambic.errors import AlambicError
+
+
+def add_commands(commands: Any) -> None:
+    """Adds ``study``, ``report`` and ``distill`` to the parser's commands."""
+    study = commands.add_parser("study", help="plan, run and report a grid of trainings")
+    actions = study.add_subparsers(required=True, metavar="ACTION")
+    new = actions.add_parser("new", help="write a study file from what you name")
+    new.add_argument("file", type=Path, help="the file to write")
+    _add_request(new, many=True)
+    new.add_argument("--seeds", type=int, default=4)
+    new.add_argument("--purpose", choices=("demo", "explore", "claim"), default="demo")
+    new.add_argument("--budget", type=float, help="minutes on this machine: epochs are cut to fit")
+    new.set_defaults(run=write_study)
+    for name, text, run in (
+        ("plan", "cells, hours, bank bytes, the smallest effect that it could see; trains nothing", show_plan),
+        ("run", "run what is not done yet, then write the report", run_study_file),
+        ("status", "what the ledger holds", show_status),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("file", type=Path)
+        if name == "plan":
+            action.add_argument("--budget", type=float, help="minutes; says what to cut where it is not enough")
+        else:
+            action.add_argument("--out", type=Path, help="folder of ledger, banks and report; runs/NAME by default")
+        action.set_defaults(run=run)
+    report = commands.add_parser("report", help="write the report of a ledger")
+    report.add_argument("ledger", type=Path)
+    report.add_argument("--out", type=Path, help="the HTML file; report.html beside the ledger by default")
+    report.add_argument("--lang", choices=("en", "fr"), default="en")
+    report.set_defaults(run=make_report)
+    distill = commands.add_parser("distill", help="train one student from one teacher; saves safetensors and ONNX")
+    _add_request(distill, many=False)
+    distill.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="of the method")
+    distill.add_argument("--seed", type=int, default=0)
+    distill.add_argument("--out", type=Path, required=True, help="folder for the student and its numbers")
+    distill.set_defaults(run=distill_one)
+
+
+def _add_request(parser: Any, many: bool) -> None:
+    count = "+" if many else 1
+    parser.add_argument("--student", nargs=count, required=True, help="zoo name or file.py:function")
+    parser.add_argument("--data", required=True, help="fashion-mnist, torchvision:CIFAR10, a folder, a parquet or npz")
+    parser.add_argument(
+        "--teachers" if many else "--teacher",
+        dest="teachers",
+        nargs="+" if many else 1,
+        default=[],
+        help="timm:NAME, torchvision:NAME, zoo:NAME, weights with a card, file.onnx, file.py:function",
+    )
+    default = ["none", "kd", "rsd", "ofa"] if many else ["kd"]
+    parser.add_argument("--methods" if many else "--method", dest="methods", nargs=count, default=default)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--views", type=int, default=4, help="augmented versions of each image; 0 = fresh ones")
+    parser.add_argument("--train", type=int, help="number of training images; all by default")
+    parser.add_argument("--size", type=int, help="resize images to this many pixels a side")
+    parser.add_argument("--channels", type=int, choices=(1, 3))
+
+
+def _request(options: argparse.Namespace, name: str, **more: Any) -> Any:
+    from alambic.study.compose import Request
+
+    return Request(
+        name,
+        options.student,
+        options.data,
+        options.teachers,
+        options.methods,
+        epochs=options.epochs,
+        views=options.views,
+        train=options.train,
+        size=options.size,
+        channels=options.channels,
+        **more,
+    )
+
+
+def write_study(options: argparse.Namespace) -> int:
+    import dataclasses
+
+    from alambic.files import write_atomic
+    from alambic.study.compose import compose_study
+    from alambic.study.plan import plan_study
+    from alambic.study.study_file import read_study
+
+    if options.file.exists():
+        raise AlambicError(f"{options.file} is there already; choose another name or remove it")
+    request = _request(options, options.file.stem, seeds=options.seeds, purpose=options.purpose)
+
+    def save(text: str) -> None:
+        write_atomic(options.file, lambda part: part.write_text(text))
+
+    save(compose_study(request, options.file.parent))
+    try:
+        plan = plan_study(read_study(options.file))
+    except AlambicError:
+        options.file.unlink()
+        raise
+    total = plan.seconds + plan.teacher_seconds
+    if options.budget and total > 60 * options.budget:
+        epochs = max(1, int(request.epochs * 60 * options.budget / total))
+        save(compose_study(dataclasses.replace(request, epochs=epochs), options.file.parent))
+        print(f"{request.epochs} epochs would take {total / 60:.0f} min here: cut to {epochs}")
+    print(f"wrote {options.file}; next: alambic study plan {options.file}, then alambic study run {options.file}")
+    return 0
+
+
+def show_plan(options: argparse.Namespace) -> int:
+    from alambic.study.plan import ASSUMED_SPREAD, plan_study
+    from alambic.study.study_file import read_study
+
+    study = read_study(options.file)
+    plan = plan_study(study)
+    print(f"smallest effect it could see: {plan.smallest_effect:.2f} points (paired, {study.seeds} seeds, 80 % power,")
+    print(f"  assuming that paired differences spread by {ASSUMED_SPREAD} points)")
+    print(f"cells: {plan.cells}, on {plan.jobs} processes")
+    for student, seconds in plan.seconds_per_cell.items():
+        print(f"  {student}: {seconds:.0f} s of student steps a cell, measured here just now")
+    print(
+        f"students: {plan.seconds / 3600:.2f} h; teachers' banks: {plan.teacher_seconds / 3600:.2f} h, "
+        f"{plan.bank_bytes / 1e6:.1f} MB"
+    )
+    advice = plan.advice(options.budget * 60 if options.budget else None)
+    if advice:
+        print(advice)
+    return 0
+
+
+def run_study_file(options: argparse.Namespace) -> int:
+    from alambic.study.run import run_study
+    from alambic.study.study_file import read_study
+    from alambic.study.table import print_results
+
+    study = read_study(options.file)
+    out = options.out or Path("runs") / study.name
+    summary = run_study(study, out)
+    print_results(summary.ledger)
+    print(f"{summary.done} cells done, {summary.kept} kept, {summary.skipped} skipped, {summary.failed} failed")
+    print(f"report: {write_report_of(summary.ledger).resolve()}")
+    return 1 if summary.failed else 0
+
+
+def write_report_of(ledger: Path, out: Path | None = None, lang: str = "en") -> Path:
+    from alambic.report import write_report
+
+    return write_report(ledger, out or ledger.parent / "report.html", "fr" if lang == "fr" else "en")
+
+
+def make_report(options: argparse.Namespace) -> int:
+    print(write_report_of(options.ledger, options.out, options.lang).resolve())
+    return 0
+
+
+def show_status(options: argparse.Namespace) -> int:
+    from alambic.study.ledger import Ledger
+    from alambic.study.study_file import read_study
+
+    study = read_study(options.file)
+    ledger = Ledger((options.out or Path("runs") / study.name) / "ledger.sqlite", read_only=True)
+    rows = ledger.rows()
+    for state in ("done", "skipped", "failed"):
+        print(f"{state:8}{sum(row.state == state for row in rows)}")
+    for row in rows:
+        if row.reason:
+            content = row.content
+            print(f"{row.state}: {content['arm']['name']} from {content['teacher'] or '-'}: {row.reason}")
+    return 0
+
+
+def distill_one(options: argparse.Namespace) -> int:
+    from alambic.files import write_atomic
+    from alambic.study.compose import compose_study
+    from alambic.study.run import run_study
+    from alambic.study.study_file import read_study
+
+    settings = dict(_parse_setting(text) for text in options.setting)
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "study.toml"
+    text = compose_study(_request(options, "distill", seeds=options.seed + 1, settings=settings), options.out)
+    write_atomic(path, lambda part: part.write_text(text))
+    study = read_study(path)
+    summary = run_study(study, options.out, only_seed=options.seed)
+    cell = summary.last
+    if cell is None:
+        raise AlambicError(f"nothing was trained: see `alambic study status {path} --out {options.out}`")
+    weights = options.out / "students" / f"{cell}.safetensors"
+    onnx = export_student(study, weights, options.out)
+    print(f"student: {weights}\nONNX: {onnx}")
+    return 0
+
+
+def export_student(study: Any, weights: Path, out: Path) -> Path:
+    """The trained student as fp32 ONNX."""
+    from alambic.data import load_source
+    from alambic.deploy.export import export_onnx
+    from alambic.models.teachers import load_weights
+    from alambic.study.content import make_student
+    from alambic.training.setup import input_channels
+
+    source = load_source(study.data)
+    net = make_student(study, study.students[0], source, 0)
+    load_weights(net, weights, "student")
+    return export_onnx(net.eval(), (input_channels(source, study.views), *source.size), out / "student.onnx").path
+
+
+def _parse_setting(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise AlambicError(f"expected --setting NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value

@@ -1,0 +1,109 @@
+"""Writes study files: for ``alambic study new`` and for the one-cell study behind ``alambic distill``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person names on the command line.
+
+    Attributes:
+        students: zoo names or ``file.py:function``. data: a source name or a path.
+        teachers: as in a study file, or a weights file with a card, or an ONNX file.
+        methods: names. seeds, epochs, views: counts. train: number of training images, None for all.
+        purpose: demo, explore or claim. size, channels: of the canvas, None for the images' own.
+    """
+
+    name: str
+    students: Sequence[str]
+    data: str
+    teachers: Sequence[str] = ()
+    methods: Sequence[str] = ("none", "kd", "rsd", "ofa")
+    seeds: int = 4
+    epochs: int = 20
+    views: int = 4
+    train: int | None = None
+    purpose: str = "demo"
+    size: int | None = None
+    channels: int | None = None
+    teacher_epochs: int = 20
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+def compose_study(request: Request, folder: Path) -> str:
+    """The text of a study file that will lie in ``folder``; every choice stands in it, ready to be edited."""
+    lines = [
+        f"name = {quote(request.name)}",
+        f"purpose = {quote(request.purpose)}  # demo: tests once, no ranking; explore and claim: tune scores only",
+        f"seeds = {request.seeds}",
+        f"students = {quote_list(request.students)}",
+        f"methods = {quote_list(request.methods)}" if not request.settings else "",
+        "",
+        "[data]",
+        f"source = {quote(str(Path(request.data).resolve()) if Path(request.data).exists() else request.data)}",
+        f"train = {request.train}" if request.train else "",
+        f"size = {request.size}" if request.size else "",
+        f"channels = {request.channels}" if request.channels else "",
+        "",
+        "[views]  # each image in this many augmented versions; the teacher runs once on each",
+        f"count = {request.views}",
+        "flip = true",
+        "shift = 2",
+        "",
+        "[recipe]",
+        f"epochs = {request.epochs}",
+        "batch = 64",
+        "lr = 0.1",
+        "weight_decay = 1e-4",
+        "",
+    ]
+    for teacher in request.teachers:
+        lines += [*_teacher_lines(teacher, request.teacher_epochs, folder), ""]
+    if request.settings:
+        (method,) = request.methods
+        pairs = ", ".join(f"{name} = {json.dumps(value)}" for name, value in request.settings.items())
+        lines += ["[[arms]]", f"method = {quote(method)}", f"settings = {{ {pairs} }}", ""]
+    return "\n".join(line for i, line in enumerate(lines) if line or (i and lines[i - 1])) + "\n"
+
+
+def _teacher_lines(teacher: str, epochs: int, folder: Path) -> list[str]:
+    name = teacher_name(teacher)
+    if teacher.endswith((".safetensors", ".pt", ".pth")):
+        return [f"[teachers.{name}]", 'net = "card"', f"weights = {quote(relative(teacher, folder))}"]
+    if teacher.endswith(".onnx"):
+        return [f"[teachers.{name}]", f"net = {quote(relative(teacher, folder))}"]
+    if ".py:" in teacher:
+        file, function = teacher.rsplit(":", 1)
+        return [f"[teachers.{name}]", f"net = {quote(f'{relative(file, folder)}:{function}')}"]
+    return [
+        f"[teachers.{name}]  # trained on this data's train split, once",
+        f"net = {quote(teacher)}",
+        f"[teachers.{name}.recipe]",
+        f"epochs = {epochs}",
+    ]
+
+
+def teacher_name(teacher: str) -> str:
+    """A plain table name for a teacher: ``timm:vit_tiny`` gives ``vit_tiny``, ``nets/big.onnx`` gives ``big``."""
+    stem = teacher.rsplit(":", 1)[-1] if ".py:" in teacher or ":" in teacher else Path(teacher).stem
+    return "".join(c if c.isalnum() or c in "_-" else "_" for c in stem)
+
+
+def relative(path: str, folder: Path) -> str:
+    """A path as seen from the study file's folder; absolute where it lies outside."""
+    full = Path(path).resolve()
+    return str(full.relative_to(folder.resolve())) if full.is_relative_to(folder.resolve()) else str(full)
+
+
+def quote(text: str) -> str:
+    """A TOML basic string (JSON's escapes are TOML's)."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def quote_list(texts: Sequence[str]) -> str:
+    return f"[{', '.join(quote(text) for text in texts)}]"

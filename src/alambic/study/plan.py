@@ -1,0 +1,101 @@
+"""What a study will cost and what it can see, before it is run: cells, hours, bank bytes, the smallest effect."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from alambic.data import Source, load_source
+from alambic.models.teachers import TeacherSpec, create_net, merge_card, read_card
+from alambic.study.content import make_student, make_task, train_ids
+from alambic.study.local import choose_jobs
+from alambic.study.stats import detectable_effect
+from alambic.study.study_file import Study
+from alambic.training.bank import bank_bytes
+from alambic.training.setup import input_channels
+
+ASSUMED_SPREAD = 0.5  # points between paired seeds of the same arm, while the study has no row of its own
+WARM_STEPS, TIMED_STEPS = 2, 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Estimates: counts, seconds on this machine, bytes, and the smallest detectable paired effect in points."""
+
+    cells: int
+    seconds: float
+    seconds_per_cell: dict[str, float]
+    teacher_seconds: float
+    bank_bytes: int
+    smallest_effect: float
+    jobs: int
+
+    def advice(self, budget_seconds: float | None) -> str:
+        """What to cut where the study is longer than a budget."""
+        total = self.seconds + self.teacher_seconds
+        if budget_seconds is None or total <= budget_seconds:
+            return ""
+        share = budget_seconds / total
+        return (
+            f"over the budget by {total / budget_seconds:.1f} times: try {share:.0%} of the epochs or images, "
+            "or fewer methods; fewer seeds would raise the smallest effect"
+        )
+
+
+def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
+    """Measures a few steps of each student here and multiplies; an estimate, good to about a third."""
+    source = load_source(study.data)
+    ids = train_ids(study, source)
+    counts = dict.fromkeys(study.students, 0)
+    for arm in study.arms:
+        teachers = [n for n in study.teachers if not arm.teachers or n in arm.teachers]
+        for student in study.students:
+            counts[student] += study.seeds * (len(teachers) if arm.uses_teacher else 1)
+    images = len(ids) * study.recipe.epochs
+    each = {s: images / measure_speed(study, s, source) for s in study.students}
+    jobs = choose_jobs(study.execution.jobs, study.execution.threads)
+    total = sum(each[student] * count for student, count in counts.items()) / jobs
+    classes = make_task(study, source).classes
+    forward = bank = 0.0
+    for name in study.teachers:
+        seconds, embedding = _measure_teacher(study, name, source, classes)
+        forward += seconds * len(ids) * study.views.count
+        bank += bank_bytes(len(ids), study.views.count, classes, embedding, 0)
+    return Plan(sum(counts.values()), total, each, forward, int(bank), detectable_effect(spread, study.seeds), jobs)
+
+
+def measure_speed(study: Study, student: str, source: Source) -> float:
+    """Training images a second of one process, cross-entropy only."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(study.execution.threads)
+    try:
+        net = make_student(study, student, source, 0)
+        batch = torch.randn(study.recipe.batch, input_channels(source, study.views), *source.size)
+        if study.recipe.channels_last:
+            net = net.to(memory_format=torch.channels_last)
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        for step in range(WARM_STEPS + TIMED_STEPS):
+            if step == WARM_STEPS:
+                started = time.perf_counter()
+            net(batch).sum().backward()
+        return TIMED_STEPS * len(batch) / (time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _measure_teacher(study: Study, name: str, source: Source, classes: int) -> tuple[float, int]:
+    """(seconds an image, embedding width guessed from the last layer) of an untrained copy of a teacher."""
+    spec: TeacherSpec = study.teachers[name].spec
+    if spec.weights is not None:
+        spec = merge_card(spec, read_card(study.folder / spec.weights))
+    size, channels = spec.size or source.size, spec.channels or source.channels
+    net = create_net(spec, classes, channels, size, study.folder).eval()
+    images = torch.randn(16, channels, *size)
+    with torch.no_grad():
+        net(images)
+        started = time.perf_counter()
+        net(images)
+    linears = [m for m in net.modules() if isinstance(m, torch.nn.Linear)]
+    return (time.perf_counter() - started) / len(images), linears[-1].in_features if linears else 0
