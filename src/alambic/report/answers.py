@@ -1,0 +1,156 @@
+"""Which sentences a report says: the findings choose, claims.py holds the words."""
+
+from __future__ import annotations
+
+from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Blank, Claim, Words
+from alambic.report.facts import Fact
+from alambic.report.findings import Contrast, Findings, StudentFindings
+from alambic.report.gather import Group
+from alambic.report.wording import LANGS
+
+OF = {"en": "on", "fr": "sur"}
+LONGEST = 12  # named one by one in a sentence; the table holds them all
+
+
+def say_purpose(findings: Findings) -> Claim:
+    """What kind of study this is, hence how far its results may be carried."""
+    return Claim(findings.purpose if findings.purpose in ("demo", "explore", "claim") else "explore", {})
+
+
+def say_sight(findings: Findings) -> list[Claim]:
+    """The smallest effect that the design could have seen: it comes before anything else."""
+    claims = []
+    for found in findings.students:
+        student, sight = name_student(found, findings), found.sight
+        if sight is None:
+            claims.append(Claim("no_contrast" if found.baseline else "no_baseline", {"student": student}, "warning"))
+        elif sight.effect is None:
+            claims.append(Claim("one_seed", {"student": student}, "warning"))
+        else:
+            claims.append(Claim("sight", {"student": student, "seeds": sight.seeds, "effect": sight.effect}, "lead"))
+            if sight.from_seeds is not None and sight.from_images is not None:
+                parts: dict[str, Blank] = {"from_seeds": sight.from_seeds, "from_images": sight.from_images}
+                claims.append(Claim("sight_parts", parts))
+            claims.append(Claim("needed", {"needed": sight.needed}) if sight.needed else Claim("needed_never", {}))
+    return claims
+
+
+def say_answers(findings: Findings) -> list[tuple[StudentFindings, list[Claim]]]:
+    """Per student: alone, better, worse, no difference, the best and what cannot be told from it, int8, time."""
+    return [(found, _answer(found, findings)) for found in findings.students]
+
+
+def _answer(found: StudentFindings, findings: Findings) -> list[Claim]:
+    student = name_student(found, findings)
+    claims = []
+    if found.baseline is not None:
+        claims.append(Claim("alone", {"student": student, "score": found.baseline.score}))
+    by = {
+        verdict: sorted(
+            (c for c in found.contrasts if c.verdict == verdict), key=lambda c: (-abs(c.gain.value), c.group.key)
+        )
+        for verdict in ("gain", "loss", "tie")
+    }
+    tested = bool(found.contrasts) and found.sight is not None and found.sight.effect is not None
+    if tested and not by["gain"]:
+        claims.append(Claim("none_helps", {"student": student}, "tie"))
+    for verdict, key in (("gain", "helps"), ("loss", "hurts"), ("tie", "ties")):
+        if by[verdict] and tested:
+            claims.append(Claim(key, {"student": student, "listing": _list(by[verdict])}, verdict))
+    if found.rivals and tested:
+        tied = [rival for rival in found.rivals if rival.verdict == "tie"]
+        blanks: dict[str, Blank] = {"student": student, "best": found.best, "score": found.best.score}
+        if tied:
+            names = tuple(rival.other for rival in tied[:LONGEST])
+            more = _more(len(tied) - LONGEST)
+            claims.append(Claim("best_tied", {**blanks, "listing": (*names, *more)}))
+        else:
+            claims.append(Claim("best_apart", blanks))
+    return claims + _say_int8(found, student) + _say_time(found, student)
+
+
+def _list(contrasts: list[Contrast]) -> tuple[Blank, ...]:
+    shown = tuple((contrast.group, contrast.gain) for contrast in contrasts[:LONGEST])
+    return (*shown, *_more(len(contrasts) - LONGEST))
+
+
+def _more(count: int) -> tuple[Words, ...]:
+    return (Words({"en": f"and {count} more in the table", "fr": f"et {count} autres dans le tableau"}),) * (count > 0)
+
+
+def _say_int8(found: StudentFindings, student: str) -> list[Claim]:
+    falls = [(group.numbers["fall"], group) for group in found.groups if "fall" in group.numbers]
+    if not falls:
+        return []
+    falls.sort(key=lambda item: (item[0].value, item[1].key))
+    (least, mildest), (most, worst) = falls[0], falls[-1]
+    if mildest is worst:
+        return [Claim("fall", {"student": student, "fall": least, "arm": mildest})]
+    return [Claim("falls", {"student": student, "worst": worst, "most": most, "mildest": mildest, "least": least})]
+
+
+def _say_time(found: StudentFindings, student: str) -> list[Claim]:
+    taught: list[tuple[Fact, Group]] = [
+        (found.slow[group.key], group) for group in found.groups if group.key in found.slow
+    ]
+    if len(taught) < 2:
+        return []
+    taught.sort(key=lambda item: (item[0].value, item[1].key))
+    (least, quickest), (most, slowest) = taught[0], taught[-1]
+    blanks: dict[str, Blank] = {"student": student, "least": least, "quickest": quickest, "most": most}
+    return [Claim("slow", {**blanks, "slowest": slowest})]
+
+
+def say_caveats(findings: Findings) -> list[Claim]:
+    """What a reader must know of how the numbers were made: which score, what is missing, what contradicts itself."""
+    scored = findings.scored
+    metric = METRIC_NAMES.get(scored.metric)
+    words = Words(
+        {
+            lang: f"{metric[lang] if metric else scored.metric} {OF[lang]} {SCORE_NAMES[scored.number][lang]}"
+            for lang in LANGS
+        }
+    )
+    claims = [Claim("score", {"score": words})]
+    if scored.split == "tune":
+        claims.append(Claim("tune_score", {}, "warning"))
+    if scored.missing:
+        fact = findings.facts.add(
+            "cells/missing", len(scored.missing), "cells", scored.missing, "", f"finished cells without {scored.number}"
+        )
+        claims.append(Claim("score_missing", {"count": fact}, "warning"))
+    if scored.contradicted:
+        fact = findings.facts.add(
+            "cells/contradicted",
+            len(scored.contradicted),
+            "cells",
+            scored.contradicted,
+            "",
+            "the metric of the stored predictions on the stored labels against the stored score",
+        )
+        claims.append(Claim("contradicted", {"count": fact, "rows": ", ".join(scored.contradicted[:6])}, "warning"))
+    claims += _say_few_seeds(findings)
+    if findings.counts["failed"].value or findings.counts["skipped"].value:
+        claims.append(Claim("not_all", {**findings.counts}, "warning" if findings.counts["failed"].value else "plain"))
+    if findings.settings > 1:
+        claims.append(Claim("settings", {"count": findings.settings}, "warning"))
+    if any(group.starred for group in findings.groups):
+        claims.append(Claim("starred", {}))
+    return claims
+
+
+def _say_few_seeds(findings: Findings) -> list[Claim]:
+    sights = [found.sight for found in findings.students if found.sight is not None and found.sight.effect is not None]
+    few = [sight.seeds for sight in sights if sight.seeds.value < 6]
+    if not few:
+        return []
+    seeds = min(few, key=lambda fact: fact.value)
+    least = findings.facts.add(
+        "p/least", 2 / 2**seeds.value, "p", seeds.rows, "", f"2 / 2^{seeds.value:.0f}: both signs of one pattern"
+    )
+    return [Claim("few_seeds", {"seeds": seeds, "least": least})]
+
+
+def name_student(found: StudentFindings, findings: Findings) -> str:
+    """A student's name, with its setting's number where the ledger holds several."""
+    return found.student if findings.settings == 1 else f"{found.student} ({found.setting})"

@@ -1,0 +1,231 @@
+"""Sentences: each a function of facts, in English and French side by side.
+
+A sentence's blanks are facts (shown with interval and link), groups, names, or lists of them. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from alambic.report.facts import Fact
+from alambic.report.gather import Group
+from alambic.report.wording import Lang, name_group, plain, show_fact
+
+SENTENCES: dict[str, dict[Lang, str]] = {
+    "demo": {
+        "en": "Results, not a ranking. This study is a demonstration: nothing was tuned, and few seeds were run.",
+        "fr": "Des résultats, pas un classement. Cette étude est une démonstration : rien n’a été réglé, et peu de "
+        "graines ont été lancées.",
+    },
+    "explore": {
+        "en": "An exploration: what it finds is a lead to confirm on new seeds, not a proof.",
+        "fr": "Une exploration : ce qu’elle trouve est une piste à confirmer sur d’autres graines, pas une preuve.",
+    },
+    "claim": {
+        "en": "A confirmation: the contrasts were declared before the test images were looked at.",
+        "fr": "Une confirmation : les contrastes ont été déclarés avant de regarder les images de test.",
+    },
+    "sight": {
+        "en": "For {student}, {seeds} could have shown an effect of {effect} or more (four times in five, at the 5% "
+        "level, "
+        "one contrast). A smaller difference is called a tie here.",
+        "fr": "Pour {student}, {seeds} pouvaient montrer un effet d’au moins {effect} (quatre fois sur cinq, au "
+        "seuil de "
+        "5 %, pour un contraste). Une différence plus petite est appelée ici égalité.",
+    },
+    "sight_parts": {
+        "en": "The spread between seeds alone limits this to {from_seeds}, the number of test images alone to "
+        "{from_images}.",
+        "fr": "La dispersion entre graines à elle seule limite cela à {from_seeds}, le nombre d’images de test à lui "
+        "seul à {from_images}.",
+    },
+    "needed": {
+        "en": "To see 0.3 points one would need {needed}.",
+        "fr": "Pour voir 0,3 point il faudrait {needed}.",
+    },
+    "needed_never": {
+        "en": "No reasonable number of seeds would show 0.3 points on these images: more test images are needed.",
+        "fr": "Aucun nombre raisonnable de graines ne montrerait 0,3 point sur ces images : il faut plus d’images de "
+        "test.",
+    },
+    "one_seed": {
+        "en": "For {student} there is one seed only: no effect of any size can be told from chance.",
+        "fr": "Pour {student} il n’y a qu’une graine : aucun effet, quelle que soit sa taille, ne se distingue du "
+        "hasard.",
+    },
+    "no_baseline": {
+        "en": "For {student} the arm none was not run: no gain can be stated.",
+        "fr": "Pour {student} le bras none n’a pas été lancé : aucun gain ne peut être énoncé.",
+    },
+    "no_contrast": {
+        "en": "For {student} nothing was run but the student alone: there is nothing to compare.",
+        "fr": "Pour {student} rien n’a été lancé que l’élève seul : il n’y a rien à comparer.",
+    },
+    "alone": {
+        "en": "{student} alone, without a teacher, reaches {score}.",
+        "fr": "{student} seul, sans enseignant, atteint {score}.",
+    },
+    "none_helps": {
+        "en": "No method helped {student}: no arm beats the student alone by as much as this design could see.",
+        "fr": "Aucune méthode n’a aidé {student} : aucun bras ne dépasse l’élève seul d’autant que ce plan pouvait "
+        "voir.",
+    },
+    "helps": {
+        "en": "Better than {student} alone: {listing}.",
+        "fr": "Mieux que {student} seul : {listing}.",
+    },
+    "hurts": {
+        "en": "Worse than {student} alone: {listing}.",
+        "fr": "Moins bien que {student} seul : {listing}.",
+    },
+    "ties": {
+        "en": "Cannot be told from {student} alone: {listing}.",
+        "fr": "Ne se distingue pas de {student} seul : {listing}.",
+    },
+    "best_apart": {
+        "en": "The highest mean for {student} is that of {best}, {score}, and it can be told from every other.",
+        "fr": "La plus haute moyenne pour {student} est celle de {best}, {score}, et elle se distingue de toutes les "
+        "autres.",
+    },
+    "best_tied": {
+        "en": "The highest mean for {student} is that of {best}, {score}; it cannot be told from {listing}.",
+        "fr": "La plus haute moyenne pour {student} est celle de {best}, {score} ; elle ne se distingue pas de "
+        "{listing}.",
+    },
+    "falls": {
+        "en": "int8 costs {student} most with {worst}, {most}, and least with {mildest}, {least}.",
+        "fr": "L’int8 coûte le plus à {student} avec {worst}, {most}, et le moins avec {mildest}, {least}.",
+    },
+    "fall": {
+        "en": "int8 costs {student} {fall} ({arm}).",
+        "fr": "L’int8 coûte à {student} {fall} ({arm}).",
+    },
+    "slow": {
+        "en": "Training {student} took from {least} ({quickest}) to {most} ({slowest}) the time of the student alone.",
+        "fr": "Entraîner {student} a pris de {least} ({quickest}) à {most} ({slowest}) le temps de l’élève seul.",
+    },
+    "score": {
+        "en": "The score everywhere is {score}.",
+        "fr": "Le score est partout {score}.",
+    },
+    "score_missing": {
+        "en": "{count} finished without it and are left out of the comparisons.",
+        "fr": "{count} ont fini sans lui et sont laissées hors des comparaisons.",
+    },
+    "tune_score": {
+        "en": "The test images were not looked at: the scores are those of the tune split, which may have been used to "
+        "choose settings.",
+        "fr": "Les images de test n’ont pas été regardées : les scores sont ceux du lot de réglage, qui a pu servir à "
+        "choisir.",
+    },
+    "contradicted": {
+        "en": "Warning: the stored predictions of {count} do not give their stored score: {rows}.",
+        "fr": "Attention : les prédictions enregistrées de {count} ne donnent pas leur score enregistré : {rows}.",
+    },
+    "few_seeds": {
+        "en": "With {seeds} the sign-flip test cannot go below {least}; the verdicts rest on the t test and the "
+        "interval.",
+        "fr": "Avec {seeds} le test par changement de signe ne peut descendre sous {least} ; les verdicts reposent "
+        "sur le "
+        "test t et l’intervalle.",
+    },
+    "not_all": {
+        "en": "{done} finished, {skipped} cannot work and were skipped, {failed} failed.",
+        "fr": "{done} ont fini, {skipped} ne peuvent pas marcher et ont été sautées, {failed} ont échoué.",
+    },
+    "settings": {
+        "en": "The ledger holds {count} settings (data, views, recipe, environment): they are never compared with "
+        "each other.",
+        "fr": "Le registre contient {count} configurations (données, vues, recette, environnement) : elles ne sont "
+        "jamais "
+        "comparées entre elles.",
+    },
+    "starred": {
+        "en": "* reconstructed from an abstract, not from a published formula or code.",
+        "fr": "* reconstruit d’après un résumé, et non d’après une formule ou un code publiés.",
+    },
+}
+
+SCORE_NAMES: dict[str, dict[Lang, str]] = {
+    "test_int8": {"en": "the test images, by the int8 network", "fr": "les images de test, par le réseau int8"},
+    "test": {"en": "the test images, in fp32", "fr": "les images de test, en fp32"},
+    "tune_int8": {"en": "the tune images, by the int8 network", "fr": "les images de réglage, par le réseau int8"},
+    "tune": {"en": "the tune images, in fp32", "fr": "les images de réglage, en fp32"},
+}
+METRIC_NAMES: dict[str, dict[Lang, str]] = {
+    "accuracy": {"en": "accuracy", "fr": "exactitude"},
+    "balanced_accuracy": {"en": "balanced accuracy", "fr": "exactitude équilibrée"},
+    "average_precision": {"en": "average precision", "fr": "précision moyenne"},
+    "recall_at_1_percent_false_alarms": {
+        "en": "recall at 1% false alarms",
+        "fr": "rappel à 1 % de fausses alarmes",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """A blank that reads differently in each language."""
+
+    by_lang: dict[Lang, str]
+
+
+Blank = str | int | Fact | Group | Words | tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence with what fills its blanks. ``tone`` is how the page shows it: gain, loss, tie, warning, plain."""
+
+    key: str
+    blanks: dict[str, Blank]
+    tone: str = "plain"
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """The facts that the sentence is made of."""
+        return tuple(found for blank in self.blanks.values() for found in _facts_in(blank))
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Ids of the cells behind it, each once."""
+        return tuple(dict.fromkeys(row for fact in self.facts for row in fact.rows))
+
+    def render(self, lang: Lang) -> Markup:
+        """The sentence as HTML; whatever comes from the ledger is escaped."""
+        shown = {name: _show(blank, lang) for name, blank in self.blanks.items()}
+        return Markup(escape(SENTENCES[self.key][lang])).format(**shown)
+
+    def text(self, lang: Lang) -> str:
+        """The sentence without markup, for slides and print."""
+        return plain(self.render(lang))
+
+
+def blanks_of(sentence: str) -> set[str]:
+    """Names of the blanks of a sentence."""
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+def _facts_in(blank: Blank) -> list[Fact]:
+    if isinstance(blank, Fact):
+        return [blank]
+    return [fact for part in blank for fact in _facts_in(part)] if isinstance(blank, tuple) else []
+
+
+def _show(blank: Blank, lang: Lang) -> Markup:
+    if isinstance(blank, Fact):
+        return show_fact(blank, lang)
+    if isinstance(blank, Group):
+        return Markup("<b>{}</b>").format(name_group(blank, lang))
+    if isinstance(blank, Words):
+        return escape(blank.by_lang[lang])
+    if isinstance(blank, tuple):
+        return Markup("; " if lang == "en" else " ; ").join(
+            Markup(" ").join(_show(part, lang) for part in item) if isinstance(item, tuple) else _show(item, lang)
+            for item in blank
+        )
+    return Markup("<b>{}</b>").format(blank)

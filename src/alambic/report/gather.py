@@ -1,0 +1,222 @@
+"""From ledger rows to groups: the cells that differ by seed alone, and the one score that all are compared on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alambic.errors import AlambicError
+from alambic.report.facts import Fact, Facts, fall_query, mean_query
+from alambic.study.ledger import Ledger, Row
+from alambic.study.stats import bootstrap_interval, resample_scores, weigh_scores
+
+Array = np.ndarray[Any, Any]
+# what is deployed comes first; a split before a precision, because tune scores were there to choose by
+SCORES = ("test_int8", "test", "tune_int8", "tune")
+SHARED = ("data", "views", "recipe", "task", "int8", "environment", "threads")
+# names given to things: they do not make another cell, as in alambic.study.cell
+LABELS = ("seed", "teacher", "purpose", "teacher_family", "teacher_provenance", "teacher_data", "teacher_score")
+BOOTSTRAP = "95 % interval: alambic.study.stats.bootstrap_interval, 2000 draws over seeds and images"
+BOOTSTRAP_SEEDS = "95 % interval: alambic.study.stats.bootstrap_interval, 2000 draws over seeds (no predictions stored)"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that differ by seed alone.
+
+    Attributes:
+        key: hash of their content without the seed. setting: number of the setting (data, views, recipe, task,
+            environment) that they share with what they may be compared to.
+        arm, teacher, student: names; ``variant`` > 1 where an older version of the same arm is in the ledger too.
+        rows: by seed. score: the mean of the score that the report compares on, with its interval.
+        starred: a method in it was reconstructed from an abstract.
+    """
+
+    key: str
+    setting: int
+    student: str
+    teacher: str | None
+    arm: str
+    variant: int
+    starred: bool
+    rows: tuple[Row, ...]
+    score: Fact
+    numbers: dict[str, Fact]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(row.id for row in self.rows)
+
+    @property
+    def is_baseline(self) -> bool:
+        """The student alone: no method, no modifier."""
+        arm = self.rows[0].content["arm"]
+        return list(arm["methods"]) == ["none"] and not arm.get("modifiers")
+
+    def values(self, number: str) -> dict[int, float]:
+        """Seed -> a number, of the cells that have it."""
+        return {row.content["seed"]: row.numbers[number] for row in self.rows if number in row.numbers}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The score that a report compares on.
+
+    Attributes:
+        number: its name in the ledger. missing: ids of finished cells without it.
+        metric: of the task. images: how many labelled ones it is measured on; 0 where the ledger does not say.
+        draws: cell id -> its score on 2,000 resamples of the images. contradicted: ids of cells whose stored
+            predictions do not give their stored score.
+    """
+
+    number: str
+    missing: tuple[str, ...]
+    metric: str
+    images: int
+    draws: dict[str, Array]
+    contradicted: tuple[str, ...]
+
+    @property
+    def split(self) -> str:
+        return self.number.split("_")[0]
+
+    @property
+    def precision(self) -> str:
+        return "int8" if self.number.endswith("_int8") else "fp32"
+
+
+def choose_score(ledger: Ledger, done: list[Row]) -> Scored:
+    """The first of int8 on test, fp32 on test, int8 on tune, fp32 on tune that every finished cell has."""
+    metric = str(done[0].content.get("task", {}).get("metric", "accuracy"))
+    complete = [name for name in SCORES if all(name in row.numbers for row in done)]
+    some = [name for name in SCORES if any(name in row.numbers for row in done)]
+    if not some:
+        raise AlambicError(
+            f"ledger {ledger.path}: expected a score among {SCORES} in its finished cells, got none; try running the "
+            "study again"
+        )
+    number = (complete or some)[0]
+    missing = tuple(row.id for row in done if number not in row.numbers)
+    told = Scored(number, missing, metric, 0, {}, ())
+    text = ledger.meta(f"labels_{told.split}")
+    if text is None:
+        return told
+    labels = np.array(json.loads(text), dtype=np.int64)
+    found = {row.id: ledger.predictions(row.id, told.split, told.precision) for row in done if number in row.numbers}
+    stored = {key: value for key, value in found.items() if value is not None and len(value.predicted) == len(labels)}
+    images = int((labels >= 0).sum())
+    if not stored or not images:
+        return Scored(number, missing, metric, images, {}, ())
+    predicted = np.stack([value.predicted for value in stored.values()])
+    margin = np.stack([value.margin for value in stored.values()])
+    draws = dict(zip(stored, resample_scores(metric, predicted, margin, labels), strict=True))
+    known = labels >= 0
+    again = weigh_scores(metric, predicted[:, known], margin[:, known], labels[known], np.ones((1, images), np.float32))
+    given = np.array([row.numbers[number] for row in done if row.id in stored])
+    # margins are stored as fp16: a ranking metric may move by a tied pair, a counted one may not
+    tolerance = 1e-5 if metric in ("accuracy", "balanced_accuracy") else 5e-3
+    by_id = dict(zip(stored, again[:, 0], strict=True))
+    order = [row.id for row in done if row.id in stored]
+    wrong = [key for key, value in zip(order, given, strict=True) if abs(by_id[key] - value) > tolerance]
+    return Scored(number, missing, metric, images, draws, tuple(wrong))
+
+
+def group_rows(done: list[Row], scored: Scored, facts: Facts) -> list[Group]:
+    """Groups in a stable order: setting, student, no teacher first, teacher, arm."""
+    found: dict[str, list[Row]] = {}
+    for row in done:
+        if scored.number in row.numbers:
+            found.setdefault(_kind(row), []).append(row)
+    settings = sorted({_setting(rows[0]) for rows in found.values()})
+    seen: dict[tuple[Any, ...], int] = {}
+    groups = []
+    for key, rows in sorted(found.items(), key=lambda item: (_name(item[1][0]), item[0])):
+        first, rows = rows[0].content, sorted(rows, key=lambda row: row.content["seed"])
+        place = (_setting(rows[0]), *_name(rows[0]))
+        seen[place] = seen.get(place, 0) + 1
+        groups.append(
+            Group(
+                key,
+                settings.index(_setting(rows[0])) + 1,
+                first["student"],
+                first.get("teacher"),
+                first["arm"]["name"],
+                seen[place],
+                is_reconstructed(first["arm"]["methods"]),
+                tuple(rows),
+                _score_fact(facts, key, rows, scored),
+                _number_facts(facts, key, rows),
+            )
+        )
+    return groups
+
+
+def _score_fact(facts: Facts, key: str, rows: list[Row], scored: Scored) -> Fact:
+    draws = np.stack([scored.draws[row.id] for row in rows]) if all(row.id in scored.draws for row in rows) else None
+    interval = bootstrap_interval(np.array([row.numbers[scored.number] for row in rows]), draws)
+    ids = [row.id for row in rows]
+    how = BOOTSTRAP if draws is not None else BOOTSTRAP_SEEDS
+    bounds = (interval.low, interval.high)
+    return facts.add(f"score/{key}", interval.mean, "share", ids, mean_query(scored.number, ids), how, bounds)
+
+
+def _number_facts(facts: Facts, key: str, rows: list[Row]) -> dict[str, Fact]:
+    """Means over seeds of what the cells measured, where all have it."""
+    units = {"weight_bytes": "bytes", "arena_bytes": "bytes", "peak_activation_bytes": "bytes", "seconds": "seconds"}
+    units |= {"parameters": "number", "macs": "number", "agreement_int8": "share", "test": "share", "tune": "share"}
+    units |= {"test_int8": "share", "tune_int8": "share", "int8_seconds": "seconds"}
+    ids = [row.id for row in rows]
+    found = {}
+    for name, unit in units.items():
+        if all(name in row.numbers for row in rows):
+            value = float(np.mean([row.numbers[name] for row in rows]))
+            found[name] = facts.add(f"{name}/{key}", value, unit, ids, mean_query(name, ids))  # type: ignore[arg-type]
+    for split in ("test", "tune"):
+        if split in found and f"{split}_int8" in found:
+            values = np.array([row.numbers[split] - row.numbers[f"{split}_int8"] for row in rows])
+            interval = bootstrap_interval(values)
+            found["fall"] = facts.add(
+                f"fall/{key}",
+                interval.mean,
+                "points",
+                ids,
+                fall_query(split, f"{split}_int8", ids),
+                "95 % interval: alambic.study.stats.bootstrap_interval over seeds",
+                (interval.low, interval.high),
+            )
+            break
+    return found
+
+
+def is_reconstructed(methods: list[str]) -> bool:
+    """Whether one of the methods has fidelity C: reconstructed from an abstract."""
+    from alambic.methods import all_methods
+
+    known = all_methods()
+    return any(name in known and known[name].fidelity == "C" for name in methods)
+
+
+def without(content: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in keys}
+
+
+def _kind(row: Row) -> str:
+    arm = without(row.content["arm"], "name", "teachers")
+    return _hash({**without(row.content, *LABELS), "arm": arm})
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _setting(row: Row) -> str:
+    """Cells with the same one may be compared: all that a method does not change."""
+    return _hash({key: row.content.get(key) for key in SHARED})
+
+
+def _name(row: Row) -> tuple[str, str, str]:
+    return row.content["student"], row.content.get("teacher") or "", row.content["arm"]["name"]

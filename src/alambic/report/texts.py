@@ -1,0 +1,166 @@
+"""Headings, captions and labels of a report, in English and French side by side."""
+
+from __future__ import annotations
+
+from alambic.report.wording import Lang
+
+Texts = dict[str, str]
+
+TEXTS: dict[str, dict[Lang, str]] = {
+    "report": {"en": "distillation report", "fr": "rapport de distillation"},
+    "theme": {"en": "Light or dark", "fr": "Clair ou sombre"},
+    "sight_title": {"en": "What this study could have seen", "fr": "Ce que cette étude pouvait voir"},
+    "answer_title": {"en": "The answer", "fr": "La réponse"},
+    "differences_title": {"en": "Against the student alone", "fr": "Face à l’élève seul"},
+    "differences": {"en": "Paired differences to the student alone", "fr": "Différences appariées à l’élève seul"},
+    "differences_caption": {
+        "en": "Each row: an arm minus none, trained with the same seeds. Small dots are the seeds, the diamond is "
+        "their "
+        "mean, the bar its 95% interval over seeds and images. Differences inside the shaded band are too small for "
+        "this design.",
+        "fr": "Chaque ligne : un bras moins none, entraînés avec les mêmes graines. Les petits points sont les "
+        "graines, "
+        "le losange leur moyenne, la barre son intervalle à 95 % sur graines et images. Les différences dans la bande "
+        "grisée sont trop petites pour ce plan.",
+    },
+    "heat_title": {"en": "Method and teacher", "fr": "Méthode et enseignant"},
+    "heat": {"en": "Gain over the student alone, in points", "fr": "Gain sur l’élève seul, en points"},
+    "heat_caption": {
+        "en": "Mean gain in points. Framed: told apart from none. Pale and dashed: a tie, whatever its colour.",
+        "fr": "Gain moyen en points. Encadré : se distingue de none. Pâle et en tirets : égalité, quelle que soit la "
+        "couleur.",
+    },
+    "sizes_title": {"en": "Score against size", "fr": "Score et taille"},
+    "sizes": {"en": "Score against bytes of int8 weights", "fr": "Score en fonction des octets de poids int8"},
+    "sizes_caption": {
+        "en": "Below each student, the bytes of its int8 weights. Colour is the arm, shape the teacher; bars are 95% "
+        "intervals of each mean (they do not show paired differences, which are narrower).",
+        "fr": "Sous chaque élève, les octets de ses poids int8. La couleur est le bras, la forme l’enseignant ; les "
+        "barres sont les intervalles à 95 % de chaque moyenne (pas des différences appariées, plus étroites).",
+    },
+    "curves_title": {"en": "Learning curves", "fr": "Courbes d’apprentissage"},
+    "curves": {"en": "Tune score by epoch", "fr": "Score de réglage par époque"},
+    "curves_caption": {
+        "en": "Score on the tune images by epoch: mean line, range of the seeds. The first quarter may lie below the "
+        "frame. The last epoch is what is reported, never the best.",
+        "fr": "Score sur les images de réglage par époque : moyenne et étendue des graines. Le premier quart peut "
+        "sortir "
+        "du cadre. C’est la dernière époque qui compte, jamais la meilleure.",
+    },
+    "falls_title": {"en": "What int8 costs", "fr": "Ce que coûte l’int8"},
+    "falls": {"en": "Points that int8 costs", "fr": "Points que coûte l’int8"},
+    "falls_caption": {
+        "en": "fp32 minus int8 on the same images, in points; dots are seeds, the bar is the 95% interval over seeds. "
+        "Right of zero: int8 is worse.",
+        "fr": "fp32 moins int8 sur les mêmes images, en points ; les points sont les graines, la barre l’intervalle à "
+        "95 % sur les graines. À droite de zéro : l’int8 est moins bon.",
+    },
+    "costs_title": {"en": "What it costs", "fr": "Ce que cela coûte"},
+    "costs": {
+        "en": "Training time of one cell, mean over seeds",
+        "fr": "Temps d’entraînement d’une cellule, en moyenne",
+    },
+    "costs_caption": {
+        "en": "Mean time of one training; in brackets, over that of the student alone. Banks are filled once for all "
+        "methods and seeds and are listed apart. Times of cells that ran side by side share the machine.",
+        "fr": "Temps moyen d’un entraînement ; entre parenthèses, rapporté à l’élève seul. Les banques sont remplies "
+        "une "
+        "fois pour toutes les méthodes et graines et sont listées à part. Les cellules lancées ensemble partagent la "
+        "machine.",
+    },
+    "measured_title": {"en": "How it was measured", "fr": "Comment c’est mesuré"},
+    "cells_title": {"en": "Every cell", "fr": "Toutes les cellules"},
+    "cells_caption": {
+        "en": "One line a training. A column’s number is json_extract(numbers, '$.NAME') of the row with that id, NAME "
+        "being given under the heading.",
+        "fr": "Une ligne par entraînement. Un nombre est json_extract(numbers, '$.NOM') de la ligne de cet "
+        "identifiant, "
+        "NOM étant donné sous l’intitulé.",
+    },
+    "facts_title": {"en": "Every number and its query", "fr": "Chaque nombre et sa requête"},
+    "facts_caption": {
+        "en": "Each number above links here. Run a query on the ledger with any SQLite; values are in the ledger’s "
+        "unit.",
+        "fr": "Chaque nombre ci-dessus renvoie ici. Une requête se lance sur le registre avec SQLite ; les valeurs "
+        "sont "
+        "dans l’unité du registre.",
+    },
+    "study_file": {"en": "The study file", "fr": "Le fichier de l’étude"},
+    "skipped_title": {"en": "Skipped and failed cells", "fr": "Cellules sautées et échouées"},
+    "teachers_title": {"en": "Teachers", "fr": "Enseignants"},
+    "banks_title": {"en": "Banks", "fr": "Banques"},
+    "sources_title": {"en": "Where teacher outputs came from", "fr": "D’où viennent les sorties d’enseignant"},
+    "setting_title": {"en": "Setting", "fr": "Configuration"},
+    "axis_points": {"en": "points over the student alone", "fr": "points de plus que l’élève seul"},
+    "axis_falls": {"en": "points lost", "fr": "points perdus"},
+    "no_teacher": {"en": "no teacher", "fr": "sans enseignant"},
+    "gain": {"en": "better", "fr": "mieux"},
+    "loss": {"en": "worse", "fr": "moins bien"},
+    "tie": {"en": "tie", "fr": "égalité"},
+    "none": {"en": "none", "fr": "aucun"},
+    "student": {"en": "Student", "fr": "Élève"},
+    "teacher": {"en": "Teacher", "fr": "Enseignant"},
+    "arm": {"en": "Arm", "fr": "Bras"},
+    "seed": {"en": "Seed", "fr": "Graine"},
+    "seeds": {"en": "Seeds", "fr": "Graines"},
+    "state": {"en": "State", "fr": "État"},
+    "reason": {"en": "Reason", "fr": "Raison"},
+    "done": {"en": "done", "fr": "fini"},
+    "skipped": {"en": "skipped", "fr": "sautée"},
+    "failed": {"en": "failed", "fr": "échouée"},
+    "cell": {"en": "Cell", "fr": "Cellule"},
+    "cells": {"en": "Cells", "fr": "Cellules"},
+    "score": {"en": "Score", "fr": "Score"},
+    "gain_column": {"en": "Gain, points", "fr": "Gain, points"},
+    "verdict": {"en": "Verdict", "fr": "Verdict"},
+    "p": {"en": "p", "fr": "p"},
+    "p_holm": {"en": "p, Holm", "fr": "p, Holm"},
+    "p_flip": {"en": "p, sign flip", "fr": "p, signes"},
+    "tune": {"en": "Tune", "fr": "Réglage"},
+    "test": {"en": "Test", "fr": "Test"},
+    "test_int8": {"en": "Test, int8", "fr": "Test, int8"},
+    "tune_int8": {"en": "Tune, int8", "fr": "Réglage, int8"},
+    "fall": {"en": "int8 loss, points", "fr": "Perte int8, points"},
+    "agreement_int8": {"en": "Agreement", "fr": "Accord"},
+    "seconds": {"en": "Training", "fr": "Entraînement"},
+    "int8_seconds": {"en": "int8", "fr": "int8"},
+    "weight_bytes": {"en": "int8 weights", "fr": "Poids int8"},
+    "arena_bytes": {"en": "Arena", "fr": "Arène"},
+    "peak_activation_bytes": {"en": "Peak activations", "fr": "Pic d’activations"},
+    "macs": {"en": "MACs", "fr": "MAC"},
+    "parameters": {"en": "Parameters", "fr": "Paramètres"},
+    "family": {"en": "Family", "fr": "Famille"},
+    "provenance": {"en": "Learnt from", "fr": "Appris de"},
+    "teacher_data": {"en": "Data", "fr": "Données"},
+    "teacher_score": {"en": "Tune score", "fr": "Score de réglage"},
+    "views": {"en": "Views", "fr": "Vues"},
+    "images": {"en": "Images", "fr": "Images"},
+    "quantities": {"en": "Quantities", "fr": "Grandeurs"},
+    "bank": {"en": "Bank", "fr": "Banque"},
+    "quantity": {"en": "Quantity", "fr": "Grandeur"},
+    "source": {"en": "Source", "fr": "Source"},
+    "value": {"en": "Value", "fr": "Valeur"},
+    "query": {"en": "Query, and what was computed from it", "fr": "Requête, et ce qui en est calculé"},
+    "rows": {"en": "Rows", "fr": "Lignes"},
+    "fact": {"en": "Fact", "fr": "Fait"},
+    "purpose_demo": {"en": "demonstration", "fr": "démonstration"},
+    "purpose_explore": {"en": "exploration", "fr": "exploration"},
+    "purpose_claim": {"en": "confirmation", "fr": "confirmation"},
+    "started": {"en": "started", "fr": "début"},
+    "finished": {"en": "finished", "fr": "fin"},
+    "training_total": {"en": "of training in all", "fr": "d’entraînement en tout"},
+    "results_not_ranking": {"en": "Results, not a ranking", "fr": "Des résultats, pas un classement"},
+    "no_figure": {
+        "en": "The ledger does not hold what this needs.",
+        "fr": "Le registre ne contient pas ce qu’il faut.",
+    },
+    "made_by": {
+        "en": "Made by alambic from a ledger; no number was typed.",
+        "fr": "Fait par alambic à partir d’un registre ; aucun nombre n’a été saisi.",
+    },
+}
+
+
+def read_texts(lang: Lang) -> Texts:
+    """All texts of one language."""
+    return {key: by_lang[lang] for key, by_lang in TEXTS.items()}

@@ -1,0 +1,98 @@
+"""Numbers and names as a reader sees them, in English and French; every piece of text is escaped here."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from markupsafe import Markup
+
+from alambic.report.facts import Fact, Unit
+from alambic.report.gather import Group
+
+Lang = Literal["en", "fr"]
+LANGS: tuple[Lang, ...] = ("en", "fr")
+THIN = " "  # no line break between a number and its unit
+
+NOUNS: dict[str, dict[Lang, tuple[str, str]]] = {
+    "points": {"en": ("point", "points"), "fr": ("point", "points")},
+    "seeds": {"en": ("seed", "seeds"), "fr": ("graine", "graines")},
+    "images": {"en": ("image", "images"), "fr": ("image", "images")},
+    "cells": {"en": ("cell", "cells"), "fr": ("cellule", "cellules")},
+}
+FROM: dict[Lang, str] = {"en": "from", "fr": "avec"}
+P_WORD: dict[Lang, str] = {"en": "p", "fr": "p"}
+
+
+def show_number(value: float, unit: Unit, lang: Lang, noun: bool = True) -> str:
+    """A number with its unit: 85.12%, +0.52 points, 3,412 B; French: 85,12 %, +0,52 point, 3 412 o."""
+    if unit == "share":
+        return _decimal(100 * value, 2, lang) + ("%" if lang == "en" else f"{THIN}%")
+    if unit in ("points", "effect"):
+        text = _decimal(100 * value, 2, lang, signed=unit == "points")
+        return f"{text}{THIN}{_noun('points', 100 * value, lang)}" if noun else text
+    if unit == "p":
+        return _decimal(value, 3, lang) if value >= 0.0005 else f"<{THIN}{_decimal(0.001, 3, lang)}"
+    if unit == "ratio":
+        return f"{_decimal(value, 2, lang)}{THIN}×"
+    if unit == "seconds":
+        return _duration(value, lang)
+    if unit == "bytes":
+        return f"{_decimal(value, 0, lang)}{THIN}{'B' if lang == 'en' else 'o'}"
+    text = _decimal(value, 0, lang)
+    return f"{text}{THIN}{_noun(unit, value, lang)}" if noun and unit in NOUNS else text
+
+
+def _decimal(value: float, digits: int, lang: Lang, signed: bool = False) -> str:
+    if math.isinf(value) or math.isnan(value):
+        return "∞" if math.isinf(value) else "–"
+    rounded = round(value, digits) + 0.0
+    text = f"{abs(rounded):,.{digits}f}"
+    if lang == "fr":
+        text = text.replace(",", THIN).replace(".", ",")
+    sign = "−" if rounded < 0 else ("+" if signed and rounded > 0 else "")
+    return sign + text
+
+
+def _noun(name: str, value: float, lang: Lang) -> str:
+    one = abs(value) < 2 if lang == "fr" else abs(round(value, 2)) == 1
+    return NOUNS[name][lang][0 if one else 1]
+
+
+def _duration(seconds: float, lang: Lang) -> str:
+    if seconds < 120:
+        return f"{_decimal(seconds, 1, lang)}{THIN}s"
+    if seconds < 7200:
+        return f"{_decimal(seconds / 60, 1, lang)}{THIN}min"
+    return f"{_decimal(seconds / 3600, 1, lang)}{THIN}h"
+
+
+def show_bounds(fact: Fact, lang: Lang) -> str:
+    """The interval of a fact, empty without one."""
+    if fact.low is None or fact.high is None:
+        return ""
+    noun = "%" if fact.unit == "share" else ""
+    ends = [show_number(end, fact.unit, lang, noun=False).rstrip(f"{THIN}%") for end in (fact.low, fact.high)]
+    comma = "," if lang == "en" else f"{THIN};"
+    return f"[{ends[0]}{comma} {ends[1]}]" + (f"{THIN}{noun}" if noun and lang == "fr" else noun)
+
+
+def show_fact(fact: Fact, lang: Lang, noun: bool = True, bounds: bool = True) -> Markup:
+    """A fact as a link to its line in the list of facts, with its interval."""
+    value = Markup('<a class="fact" href="#{}">{}</a>').format(
+        fact.anchor, show_number(fact.value, fact.unit, lang, noun)
+    )
+    interval = show_bounds(fact, lang) if bounds else ""
+    return value + (Markup(' <span class="ci">{}</span>').format(interval) if interval else "")
+
+
+def name_group(group: Group, lang: Lang, several_settings: bool = False) -> str:
+    """Arm and teacher in words; starred where reconstructed from an abstract."""
+    name = group.arm + ("*" if group.starred else "") + (f" ({group.variant})" if group.variant > 1 else "")
+    taught = f" {FROM[lang]} {group.teacher}" if group.teacher else ""
+    return name + taught
+
+
+def plain(text: str) -> str:
+    """Text of a rendered sentence without its markup, for slides, PDF and tests."""
+    return Markup(text).striptags()
