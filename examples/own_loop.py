@@ -1,0 +1,57 @@
+"""Distil a ViT into your own network in your own loop: `python examples/own_loop.py [steps]`."""
+
+import sys
+
+import timm
+import torch
+from torch import nn
+
+import alambic
+from alambic.data import ViewSpec, render, view_ids
+
+steps = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+source = alambic.load_source(alambic.DataSpec("fashion-mnist"))  # real images, uint8, in memory
+
+student = nn.Sequential(  # yours: any module that ends in class scores
+    nn.Conv2d(1, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+    nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
+)  # fmt: skip
+teacher = timm.create_model(  # yours too: here a small ViT, trained for a moment before it teaches
+    "vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=96, depth=3, num_heads=3, in_chans=1, num_classes=10
+)
+
+
+def batch(step: int, size: int = 128) -> tuple[torch.Tensor, torch.Tensor]:
+    """Your loader: images in [0, 1] and labels."""
+    ids = source.splits["train"][torch.randint(len(source.splits["train"]), (size,))]
+    views = ViewSpec(flip=True, shift=2)
+    return render(source.images, ids, view_ids(step, ids, views), views, "student"), source.labels[ids]
+
+
+optimizer = torch.optim.AdamW(teacher.parameters(), lr=1e-3)
+for step in range(steps):
+    images, labels = batch(step)
+    images = nn.functional.interpolate(images, (32, 32))
+    nn.functional.cross_entropy(teacher((images - 0.286) / 0.353), labels).backward()
+    optimizer.step(), optimizer.zero_grad()
+
+norm = ((0.286,), (0.353,))
+distiller = alambic.Distiller(
+    student, teacher, method="rsd", example_input=batch(0)[0], teacher_size=(32, 32), student_norm=norm,
+    teacher_norm=norm, settings={"weight": 0.02},
+)  # fmt: skip
+optimizer = torch.optim.SGD(distiller.parameters(), lr=0.05, momentum=0.9)
+for step in range(steps):
+    loss = distiller(*batch(step), progress=step / steps)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if step % 100 == 0:
+        print(step, {name: round(float(part.detach()), 3) for name, part in loss.parts.items()})
+
+student.eval()  # it is clean: no hook, no projector, no trace of the teacher
+test = source.splits["test"]
+with torch.no_grad():
+    scores = student((source.images[test].float() / 255 - 0.286) / 0.353)
+print(f"test accuracy {(scores.argmax(1) == source.labels[test]).float().mean():.3f}")
