@@ -150,7 +150,7 @@ def run_study_file(options: argparse.Namespace) -> int:
 
 
 def write_report_of(ledger: Path, out: Path | None = None, lang: str = "en") -> Path:
-    from alambic.report import write_report
+    from alambic.report.page import write_report
 
     return write_report(ledger, out or ledger.parent / "report.html", "fr" if lang == "fr" else "en")
 
