@@ -63,7 +63,10 @@ def make_ledger(
                 for seed in range(seeds):
                     noise = np.random.default_rng([seed, size, sum(map(ord, arm + (teacher or "")))])
                     right = 0.80 + 0.05 * size + effect + noise.normal(0, 0.002)
-                    predictions, numbers = {}, {"seconds": 30.0 + 10 * (teacher is not None), "parameters": 3000, "rss_mb": 400}
+                    predictions, numbers = (
+                        {},
+                        {"seconds": 30.0 + 10 * (teacher is not None), "parameters": 3000, "rss_mb": 400},
+                    )
                     for precision in ("fp32", "int8") if int8 else ("fp32",):
                         level = right - 0.01 * (precision == "int8")
                         found = np.where(hard + noise.normal(0, 0.05, images) < level, labels, (labels + 1) % 10)
@@ -76,7 +79,13 @@ def make_ledger(
                         numbers |= {"weight_bytes": 3400 + 9000 * size, "agreement_int8": 0.97, "arena_bytes": 30000}
                         numbers |= {"peak_activation_bytes": 20000, "peak_layer": "stem", "macs": 1_500_000}
                     curve = [
-                        {"epoch": epoch, "lr": 0.1, "loss": {"ce": 1 / epoch}, "seconds": 4.0, "tune": numbers["tune"] - 0.2 / epoch**2}
+                        {
+                            "epoch": epoch,
+                            "lr": 0.1,
+                            "loss": {"ce": 1 / epoch},
+                            "seconds": 4.0,
+                            "tune": numbers["tune"] - 0.2 / epoch**2,
+                        }
                         for epoch in range(1, 9)
                     ]
                     content = make_content(student, arm, teacher, seed, **changes)

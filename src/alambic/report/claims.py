@@ -83,8 +83,8 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Moins bien que {student} seul : {listing}.",
     },
     "ties": {
-        "en": "Cannot be told from {student} alone: {listing}.",
-        "fr": "Ne se distingue pas de {student} seul : {listing}.",
+        "en": "A tie with {student} alone (below what the design could see, or not beyond chance): {listing}.",
+        "fr": "À égalité avec {student} seul (sous ce que le plan pouvait voir, ou pas au-delà du hasard) : {listing}.",
     },
     "best_apart": {
         "en": "The highest mean for {student} is that of {best}, {score}, and it can be told from every other.",
@@ -134,8 +134,8 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "test t et l’intervalle.",
     },
     "not_all": {
-        "en": "{done} finished, {skipped} cannot work and were skipped, {failed} failed.",
-        "fr": "{done} ont fini, {skipped} ne peuvent pas marcher et ont été sautées, {failed} ont échoué.",
+        "en": "{done} finished; skipped because they cannot work: {skipped}; failed: {failed}.",
+        "fr": "{done} finies ; sautées car impossibles : {skipped} ; échouées : {failed}.",
     },
     "settings": {
         "en": "The ledger holds {count} settings (data, views, recipe, environment): they are never compared with "

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 from alambic.report.answers import name_student
-from alambic.report.facts import Fact
+from alambic.report.facts import Fact, Unit
 from alambic.report.findings import Contrast, Findings, StudentFindings
 from alambic.report.gather import Group
 from alambic.report.rows import WIDTH, BarRow, DotRow, draw_bars, draw_dots
 from alambic.report.svg import CHARACTER, SHAPES, clip, drawing, mark, tag, text
 from alambic.report.texts import Texts
-from alambic.report.wording import Lang, name_group, show_bounds, show_number
+from alambic.report.wording import Lang, name_group, show_bounds, show_number, show_ticks
 
 COLOURS = 8
 
@@ -36,13 +36,13 @@ class Legend:
     def draw(self, groups: list[Group], shapes: bool, y: float) -> tuple[Markup, float]:
         """Entries in lines from ``y`` on; returns them and the height used."""
         entries: dict[str, tuple[str, str]] = {}
-        for group in groups:
+        for group in sorted(groups, key=lambda g: (not g.is_baseline, g.arm)):
             entries.setdefault(group.arm, ("circle", self.colour(group)))
         for name in sorted({group.teacher for group in groups if group.teacher} if shapes else ()):
             entries[f"\u2190 {name}"] = (self.shapes[name], "plainmark")
         x, parts, start = 8.0, Markup(""), y
         for name, (shape, colour) in entries.items():
-            size = 24 + CHARACTER * len(clip(name, 40))
+            size = 32 + CHARACTER * len(clip(name, 40))
             if x + size > WIDTH:
                 x, y = 8.0, y + 20
             parts += mark(shape, x, y - 4, 4.5, f"point {colour}") + text(x + 10, y, clip(name, 40), "start", "label")
@@ -50,8 +50,8 @@ class Legend:
         return parts, y - start + 20
 
 
-def _points(lang: Lang) -> Callable[[float], str]:
-    return lambda value: show_number(value, "points", lang, noun=False)
+def _ticks(unit: Unit, lang: Lang) -> Callable[[list[float]], list[str]]:
+    return lambda values: show_ticks(values, unit, lang)
 
 
 def tell(fact: Fact, lang: Lang) -> str:
@@ -81,7 +81,7 @@ def draw_differences(findings: Findings, lang: Lang, texts: Texts) -> Markup | N
                     gain.anchor,
                 )
             )
-    return draw_dots(rows, texts["differences"], texts["axis_points"], _points(lang)) if rows else None
+    return draw_dots(rows, texts["differences"], texts["axis_points"], _ticks("points", lang)) if rows else None
 
 
 def draw_falls(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> Markup | None:
@@ -99,7 +99,7 @@ def draw_falls(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> 
             label = name_group(group, lang)
             bounds = (fall.low, fall.high)
             rows.append(DotRow(label, fall.value, *bounds, seeds, tell(fall, lang), legend.colour(group), fall.anchor))
-    return draw_dots(rows, texts["falls"], texts["axis_falls"], _points(lang)) if rows else None
+    return draw_dots(rows, texts["falls"], texts["axis_falls"], _ticks("effect", lang)) if rows else None
 
 
 def draw_costs(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> Markup | None:
@@ -160,8 +160,18 @@ def _heat_cell(
         tag("title", title),
         tag("rect", **place, class_=f"heat {sign} {'clear' if clear else 'unclear'}", fill_opacity=strength),
         text(
-            x + wide / 2, y + tall / 2 - 1, _points(lang)(gain.value), "middle", "heatnumber" if clear else "heatpale"
+            x + wide / 2,
+            y + tall / 2 - 1,
+            show_number(gain.value, "points", lang, noun=False),
+            "middle",
+            "heatnumber" if clear else "heatpale",
         ),
-        text(x + wide / 2, y + tall / 2 + 12, texts[contrast.verdict], "middle", "heatnote"),
+        text(
+            x + wide / 2,
+            y + tall / 2 + 12,
+            texts[contrast.verdict],
+            "middle",
+            "heatnote" if not clear else "heatnote strong",
+        ),
         href=f"#{gain.anchor}",
     )

@@ -156,7 +156,8 @@ def _by_student(groups: list[Group], scored: Scored, facts: Facts) -> list[Stude
     for group in groups:
         parts.setdefault((group.setting, group.student), []).append(group)
     plain = []
-    for members in parts.values():
+    for unsorted in parts.values():
+        members = sorted(unsorted, key=lambda g: (not g.is_baseline, g.teacher or "", g.arm, g.key))
         baselines = [group for group in members if group.is_baseline]
         baseline = max(baselines, key=lambda group: group.score.value) if baselines else None
         others = [group for group in members if group is not baseline and _common(group, baseline, scored)]
@@ -247,7 +248,8 @@ def _contrast(
         ("flip", paired.p_flip, "two-sided sign-flip test over seeds, all sign patterns"),
     ):
         known = not math.isnan(value)
-        tests.append(facts.add(f"{name}/{key}", value, "p", ids, "", f"{told}; pairs of {gain.anchor}") if known else None)
+        how = f"{told}; pairs of {gain.anchor}"
+        tests.append(facts.add(f"{name}/{key}", value, "p", ids, "", how) if known else None)
     clear = not math.isnan(holm) and holm <= 0.05 and abs(seen.mean) >= floor and not seen.low <= 0 <= seen.high
     verdict: Verdict = "tie" if not clear else ("gain" if seen.mean > 0 else "loss")
     p, p_holm, p_flip = tests

@@ -182,7 +182,7 @@ def _number_facts(facts: Facts, key: str, rows: list[Row]) -> dict[str, Fact]:
             found["fall"] = facts.add(
                 f"fall/{key}",
                 interval.mean,
-                "points",
+                "effect",
                 ids,
                 fall_query(split, f"{split}_int8", ids),
                 "95 % interval: alambic.study.stats.bootstrap_interval over seeds",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from alambic.report.texts import read_texts
 from alambic.report.wording import LANGS, Lang, show_fact
 
 HERE = Path(__file__).parent
+HASH = re.compile("[0-9a-f]{32,}")
 
 
 def write_report(ledger_path: Path, out: Path, lang: Lang = "en") -> Path:
@@ -91,4 +93,10 @@ def list_settings(findings: Findings) -> list[tuple[int, list[tuple[str, list[tu
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
     if isinstance(value, dict):
         return [pair for key, item in value.items() for pair in _flat(item, f"{prefix}.{key}" if prefix else key)]
-    return [(prefix, "–" if value is None else str(value))]
+    if value is None or value in ("", [], ()):
+        return [(prefix, "–")]
+    if isinstance(value, bool):
+        return [(prefix, str(value).lower())]
+    if isinstance(value, list):
+        return [(prefix, ", ".join(map(str, value)))]
+    return [(prefix, f"{value[:12]}…" if isinstance(value, str) and HASH.fullmatch(value) else str(value))]

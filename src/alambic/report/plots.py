@@ -12,7 +12,7 @@ from alambic.report.gather import Array, Group
 from alambic.report.rows import WIDTH
 from alambic.report.svg import CHARACTER, Scale, clip, drawing, line, mark, round_ticks, tag, text
 from alambic.report.texts import Texts
-from alambic.report.wording import Lang, name_group, show_number
+from alambic.report.wording import Lang, name_group, show_number, show_ticks
 
 Curve = tuple[Array, Array, Array, Array]  # epochs; mean, lowest, highest tune score over seeds
 
@@ -31,9 +31,10 @@ def draw_sizes(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> 
     y = Scale(low - pad, high + pad, bottom, top)
     wide = (right - left) / len(clusters)
     parts = []
-    for tick in round_ticks(low - pad, high + pad):
+    ticks = round_ticks(low - pad, high + pad)
+    for tick, told in zip(ticks, show_ticks(ticks, "share", lang), strict=True):
         parts += [line(left, y(tick), right, y(tick), "grid")]
-        parts += [text(left - 8, y(tick) + 4, show_number(tick, "share", lang), "end", "tick")]
+        parts += [text(left - 8, y(tick) + 4, told, "end", "tick")]
     for index, (size, student) in enumerate(clusters):
         members = [g for g in groups if (sizes[g.key], g.student) == (size, student)]
         members.sort(key=lambda g: (not g.is_baseline, g.arm, g.teacher or ""))
@@ -108,12 +109,13 @@ def mean_curve(group: Group, findings: Findings) -> Curve | None:
 def _draw_panel(
     title: str, groups: list[Group], curves: dict[str, Curve], x: Scale, y: Scale, name: str, lang: Lang, legend: Legend
 ) -> Markup:
-    frame = {"x": x.start, "y": y.stop, "width": x.stop - x.start, "height": y.start - y.stop}
+    frame = {"x": x.start, "y": y.stop, "width": x.stop - x.start + 4, "height": y.start - y.stop}
     parts = [tag("clipPath", tag("rect", **frame), id=name)]
     parts.append(text(x.start, y.stop - 8, clip(title, 30), "start", "head"))
-    for tick in round_ticks(y.low, y.high, 5):
+    ticks = round_ticks(y.low, y.high, 5)
+    for tick, told in zip(ticks, show_ticks(ticks, "share", lang), strict=True):
         parts += [line(x.start, y(tick), x.stop, y(tick), "grid")]
-        parts += [text(x.start - 6, y(tick) + 4, show_number(tick, "share", lang), "end", "tick")]
+        parts += [text(x.start - 6, y(tick) + 4, told, "end", "tick")]
     for tick in round_ticks(x.low, x.high, 5):
         parts.append(text(x(tick), y.start + 16, show_number(tick, "number", lang), "middle", "tick"))
     inside = []
@@ -122,9 +124,9 @@ def _draw_panel(
         there = [f"{x(e):.1f},{y(v):.1f}" for e, v in zip(epochs, high, strict=True)]
         back = [f"{x(e):.1f},{y(v):.1f}" for e, v in zip(epochs[::-1], low[::-1], strict=True)]
         inside.append(tag("polygon", points=" ".join(there + back), class_=f"range {legend.colour(group)}"))
-        told = tag("title", name_group(group, lang))
+        named = tag("title", name_group(group, lang))
         path = " ".join(f"{x(e):.1f},{y(v):.1f}" for e, v in zip(epochs, mean, strict=True))
-        inside.append(tag("polyline", told, points=path, class_=f"curve {legend.colour(group)}"))
+        inside.append(tag("polyline", named, points=path, class_=f"curve {legend.colour(group)}"))
         if len(epochs) <= 12:
             colour = f"point {legend.colour(group)}"
             inside += [mark("circle", x(e), y(v), 2.2, colour) for e, v in zip(epochs, mean, strict=True)]

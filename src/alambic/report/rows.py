@@ -33,7 +33,7 @@ class DotRow:
     blind: float | None = None
 
 
-def draw_dots(rows: list[DotRow], label: str, axis: str, show: Callable[[float], str]) -> Markup:
+def draw_dots(rows: list[DotRow], label: str, axis: str, show: Callable[[list[float]], list[str]]) -> Markup:
     """Rows of dots over one axis with a line at zero.
 
     ``blind`` of a head row shades what the design could not see, from the row under it to the next head.
@@ -47,9 +47,10 @@ def draw_dots(rows: list[DotRow], label: str, axis: str, show: Callable[[float],
     scale = Scale(low - pad, high + pad, left + 8, right - 12)
     bottom = TOP + ROW * len(rows)
     parts = [_bands(rows, scale)]
-    for tick in round_ticks(low - pad, high + pad):
+    ticks = round_ticks(low - pad, high + pad)
+    for tick, told in zip(ticks, show(ticks), strict=True):
         parts += [line(scale(tick), TOP, scale(tick), bottom, "grid")]
-        parts += [text(scale(tick), bottom + 16, show(tick), "middle", "tick")]
+        parts += [text(scale(tick), bottom + 16, told, "middle", "tick")]
     parts.append(line(scale(0), TOP - 4, scale(0), bottom + 4, "zero"))
     parts.append(text((left + right) / 2, bottom + 36, axis, "middle", "axis"))
     for index, row in enumerate(rows):
@@ -63,7 +64,7 @@ def _draw_row(row: DotRow, y: float, left: float, scale: Scale) -> Markup:
     parts = [text(left, y + 4, clip(row.label, LABEL), "end", "label")]
     if row.low is not None and row.high is not None:
         parts.append(line(scale(row.low), y, scale(row.high), y, f"whisker {row.class_}"))
-    parts += [mark("circle", scale(value), y, 2.2, f"seed {row.class_}") for value in row.dots]
+    parts += [mark("circle", scale(value), y, 2.8, f"seed {row.class_}") for value in row.dots]
     parts.append(mark("diamond", scale(row.mean), y, 4.5, f"point {row.class_}", f"{row.label}: {row.told}"))
     parts.append(text(WIDTH - 4, y + 4, row.told, "end", f"told {row.class_}"))
     return tag("a", *parts, href=f"#{row.anchor}") if row.anchor else tag("g", *parts)

@@ -59,17 +59,18 @@ def fact_entry(fact: Fact | None, lang: Lang, noun: bool = True, class_: str = "
 
 def tabulate_differences(findings: Findings, lang: Lang, texts: Texts) -> Table:
     """One row a group: score, gain over the student alone, tests, verdict, int8 loss."""
+    several = len(findings.students) > 1
     table = Table(
         (
-            (texts["student"], "", False),
+            *(((texts["student"], "", False),) if several else ()),
             (texts["arm"], "", False),
             (texts["teacher"], "", False),
             (texts["seeds"], "", True),
             (texts["score"], findings.scored.number, True),
             (texts["gain_column"], "", True),
+            (texts["verdict"], "", False),
             (texts["p_holm"], "", True),
             (texts["p_flip"], "", True),
-            (texts["verdict"], "", False),
             (texts["fall"], "", True),
         )
     )
@@ -80,15 +81,15 @@ def tabulate_differences(findings: Findings, lang: Lang, texts: Texts) -> Table:
             verdict = Entry(texts[contrast.verdict], class_=contrast.verdict) if contrast else Entry("–")
             table.rows.append(
                 [
-                    Entry(name_student(found, findings)),
+                    *((Entry(name_student(found, findings)),) if several else ()),
                     Entry(_arm(group)),
                     Entry(group.teacher or "–"),
                     Entry(str(len(group.rows)), len(group.rows)),
                     fact_entry(group.score, lang),
                     fact_entry(contrast.gain if contrast else None, lang, noun=False),
+                    verdict,
                     fact_entry(contrast.p_holm if contrast else None, lang),
                     fact_entry(contrast.p_flip if contrast else None, lang),
-                    verdict,
                     fact_entry(group.numbers.get("fall"), lang, noun=False),
                 ]
             )

@@ -34,7 +34,7 @@ def show_number(value: float, unit: Unit, lang: Lang, noun: bool = True) -> str:
     if unit == "p":
         return _decimal(value, 3, lang) if value >= 0.0005 else f"<{THIN}{_decimal(0.001, 3, lang)}"
     if unit == "ratio":
-        return f"{_decimal(value, 2, lang)}{THIN}×"
+        return f"{_decimal(value, 2, lang)}×"
     if unit == "seconds":
         return _duration(value, lang)
     if unit == "bytes":
@@ -65,6 +65,13 @@ def _duration(seconds: float, lang: Lang) -> str:
     if seconds < 7200:
         return f"{_decimal(seconds / 60, 1, lang)}{THIN}min"
     return f"{_decimal(seconds / 3600, 1, lang)}{THIN}h"
+
+
+def show_ticks(values: list[float], unit: Unit, lang: Lang) -> list[str]:
+    """Labels of an axis in percent or points: as few digits as tell the ticks apart."""
+    digits = next((d for d in range(4) if all(abs(round(100 * v, d) - 100 * v) < 1e-6 for v in values)), 4)
+    after = {"share": "%" if lang == "en" else f"{THIN}%"}.get(unit, "")
+    return [_decimal(100 * value, digits, lang, signed=unit == "points") + after for value in values]
 
 
 def show_bounds(fact: Fact, lang: Lang) -> str:
