@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[deploy,dev]"
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[deploy,chip,dev]"
 	touch $@
 
 fashion-mnist: $(VENV)/.installed

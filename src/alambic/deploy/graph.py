@@ -98,3 +98,14 @@ def read_graph(path: Path | str) -> Int8Graph:
     from alambic.deploy.lower import lower_onnx
 
     return lower_onnx(path)
+
+
+def to_int8(values: npt.NDArray[Any], scale: float, zero_point: int) -> npt.NDArray[np.int8]:
+    """round(value / scale) + zero point, halves to even, saturated: ONNX's QuantizeLinear."""
+    steps = np.rint(values.astype(np.float32) / np.float32(scale)) + zero_point
+    return np.clip(steps, -128, 127).astype(np.int8)
+
+
+def to_real(integers: npt.NDArray[Any], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
+    """scale * (integer - zero point): ONNX's DequantizeLinear."""
+    return (integers.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
