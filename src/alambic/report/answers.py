@@ -17,10 +17,11 @@ def say_purpose(findings: Findings) -> Claim:
     return Claim(findings.purpose if findings.purpose in ("demo", "explore", "claim") else "explore", {})
 
 
-def say_sight(findings: Findings) -> list[Claim]:
-    """The smallest effect that the design could have seen: it comes before anything else."""
-    claims = []
+def say_sight(findings: Findings) -> list[list[Claim]]:
+    """The smallest effect that the design could have seen, a paragraph a student: it comes before anything else."""
+    paragraphs = []
     for found in findings.students:
+        claims: list[Claim] = []
         student, sight = name_student(found, findings), found.sight
         if sight is None:
             claims.append(Claim("no_contrast" if found.baseline else "no_baseline", {"student": student}, "warning"))
@@ -32,7 +33,8 @@ def say_sight(findings: Findings) -> list[Claim]:
                 parts: dict[str, Blank] = {"from_seeds": sight.from_seeds, "from_images": sight.from_images}
                 claims.append(Claim("sight_parts", parts))
             claims.append(Claim("needed", {"needed": sight.needed}) if sight.needed else Claim("needed_never", {}))
-    return claims
+        paragraphs.append(claims)
+    return paragraphs
 
 
 def say_answers(findings: Findings) -> list[tuple[StudentFindings, list[Claim]]]:
@@ -49,16 +51,16 @@ def _answer(found: StudentFindings, findings: Findings) -> list[Claim]:
         verdict: sorted(
             (c for c in found.contrasts if c.verdict == verdict), key=lambda c: (-abs(c.gain.value), c.group.key)
         )
-        for verdict in ("gain", "loss", "tie")
+        for verdict in ("gain", "loss", "open", "tie")
     }
     tested = bool(found.contrasts) and found.sight is not None and found.sight.effect is not None
     if tested and not by["gain"]:
         claims.append(Claim("none_helps", {"student": student}, "tie"))
-    for verdict, key in (("gain", "helps"), ("loss", "hurts"), ("tie", "ties")):
+    for verdict, key in (("gain", "helps"), ("loss", "hurts"), ("open", "opens"), ("tie", "ties")):
         if by[verdict] and tested:
             claims.append(Claim(key, {"student": student, "listing": _list(by[verdict])}, verdict))
     if found.rivals and tested:
-        tied = [rival for rival in found.rivals if rival.verdict == "tie"]
+        tied = [rival for rival in found.rivals if rival.verdict in ("tie", "open")]
         blanks: dict[str, Blank] = {"student": student, "best": found.best, "score": found.best.score}
         if tied:
             names = tuple(rival.other for rival in tied[:LONGEST])

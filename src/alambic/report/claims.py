@@ -70,9 +70,10 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "{student} seul, sans enseignant, atteint {score}.",
     },
     "none_helps": {
-        "en": "No method helped {student}: no arm beats the student alone by as much as this design could see.",
-        "fr": "Aucune méthode n’a aidé {student} : aucun bras ne dépasse l’élève seul d’autant que ce plan pouvait "
-        "voir.",
+        "en": "No method was shown to help {student}: no arm beats the student alone beyond chance and by as much as "
+        "this design could see.",
+        "fr": "Rien ne montre qu’une méthode aide {student} : aucun bras ne dépasse l’élève seul au-delà du hasard et "
+        "d’autant que ce plan pouvait voir.",
     },
     "helps": {
         "en": "Better than {student} alone: {listing}.",
@@ -83,8 +84,15 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Moins bien que {student} seul : {listing}.",
     },
     "ties": {
-        "en": "A tie with {student} alone (below what the design could see, or not beyond chance): {listing}.",
-        "fr": "À égalité avec {student} seul (sous ce que le plan pouvait voir, ou pas au-delà du hasard) : {listing}.",
+        "en": "A tie with {student} alone, the difference being smaller than this design could see: {listing}.",
+        "fr": "À égalité avec {student} seul, la différence étant plus petite que ce que ce plan pouvait voir : "
+        "{listing}.",
+    },
+    "opens": {
+        "en": "Undecided against {student} alone, large enough to be seen but not beyond chance once all contrasts are "
+        "counted: {listing}.",
+        "fr": "Indécis face à {student} seul, assez grand pour être vu mais pas au-delà du hasard une fois tous les "
+        "contrastes comptés : {listing}.",
     },
     "best_apart": {
         "en": "The highest mean for {student} is that of {best}, {score}, and it can be told from every other.",
@@ -109,8 +117,8 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Entraîner {student} a pris de {least} ({quickest}) à {most} ({slowest}) le temps de l’élève seul.",
     },
     "score": {
-        "en": "The score everywhere is {score}.",
-        "fr": "Le score est partout {score}.",
+        "en": "The score used throughout: {score}.",
+        "fr": "Le score utilisé partout : {score}.",
     },
     "score_missing": {
         "en": "{count} finished without it and are left out of the comparisons.",

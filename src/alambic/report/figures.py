@@ -153,7 +153,7 @@ def _heat_cell(
     gain = contrast.gain
     sign = "gain" if gain.value > 0 else "loss"
     title = f"{name_group(contrast.group, lang)}: {tell(gain, lang)}, {texts[contrast.verdict]}"
-    clear = contrast.verdict != "tie"
+    clear = contrast.verdict in ("gain", "loss")
     strength = f"{(0.15 + 0.6 * abs(gain.value) / most):.2f}"
     return tag(
         "a",

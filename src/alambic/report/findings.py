@@ -13,7 +13,7 @@ from alambic.report.gather import Group, Scored, choose_score, group_rows
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import Paired, adjust_holm, compare, detectable_effect, pool_spread, seeds_needed
 
-Verdict = Literal["gain", "loss", "tie"]
+Verdict = Literal["gain", "loss", "tie", "open"]
 GOAL = 0.003  # the effect that the project cares for: three tenths of a point
 
 
@@ -24,8 +24,8 @@ class Contrast:
     Attributes:
         gain: mean difference with its interval. p_holm: of the paired t test, corrected over the report's contrasts
             with a baseline; of the sign-flip test: p_flip.
-        verdict: ``gain`` or ``loss`` only where the interval leaves out zero, the corrected p is at most .05 and the
-            effect is at least what the design could see; otherwise ``tie``.
+        verdict: ``tie`` where the effect is below what the design could see; else ``gain`` or ``loss`` where the
+            interval leaves out zero and the corrected p is at most .05; else ``open``.
     """
 
     group: Group
@@ -250,10 +250,20 @@ def _contrast(
         known = not math.isnan(value)
         how = f"{told}; pairs of {gain.anchor}"
         tests.append(facts.add(f"{name}/{key}", value, "p", ids, "", how) if known else None)
-    clear = not math.isnan(holm) and holm <= 0.05 and abs(seen.mean) >= floor and not seen.low <= 0 <= seen.high
-    verdict: Verdict = "tie" if not clear else ("gain" if seen.mean > 0 else "loss")
     p, p_holm, p_flip = tests
-    return Contrast(group, other, paired, gain, p, p_holm, p_flip, verdict)
+    return Contrast(group, other, paired, gain, p, p_holm, p_flip, judge(paired, holm, floor))
+
+
+def judge(paired: Paired, p_holm: float, floor: float) -> Verdict:
+    """The verdict on a contrast. ``floor`` is what the design could see, infinite where it could see nothing."""
+    seen = paired.interval
+    if math.isnan(p_holm) or math.isinf(floor):
+        return "open"
+    if abs(seen.mean) < floor:
+        return "tie"
+    if p_holm > 0.05 or seen.low <= 0 <= seen.high:
+        return "open"
+    return "gain" if seen.mean > 0 else "loss"
 
 
 def _sight(found: list[Paired], members: list[Group], scored: Scored, facts: Facts) -> Sight:

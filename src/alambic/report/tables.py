@@ -26,11 +26,12 @@ CELL_NUMBERS: dict[str, Unit] = {
     "arena_bytes": "bytes",
     "peak_activation_bytes": "bytes",
 }
+MOST_LINKS, FEW_LINKS = 8000, 3
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A table cell: text, the value that it sorts by, where it leads, a small note, a class."""
+    """A table cell: text, the value that it sorts by, where it leads, a small note, a class, ids of rows."""
 
     text: str
     value: float | None = None
@@ -38,6 +39,7 @@ class Entry:
     note: str = ""
     class_: str = ""
     links: tuple[tuple[str, str], ...] = ()
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,18 +131,19 @@ def tabulate_cells(findings: Findings, lang: Lang, texts: Texts) -> Table:
 
 def tabulate_left_out(findings: Findings, texts: Texts) -> Table:
     """Skipped and failed cells: one row a reason."""
-    names = ("state", "student", "arm", "teacher", "seeds", "reason")
+    names = ("state", "student", "arm", "teacher", "seeds", "reason", "cell")
     table = Table(tuple((texts[name], "", name == "seeds") for name in names))
-    found: dict[tuple[str, ...], int] = {}
+    found: dict[tuple[str, ...], list[str]] = {}
     for row in findings.rows:
         if row.state != "done":
             content = row.content
             key = (row.state, content["student"], content["arm"]["name"], content.get("teacher") or "–", row.reason)
-            found[key] = found.get(key, 0) + 1
-    for (state, student, arm, teacher, reason), count in sorted(found.items()):
+            found.setdefault(key, []).append(row.id)
+    for (state, student, arm, teacher, reason), ids in sorted(found.items()):
         first = Entry(texts.get(state, state), class_="loss" if state == "failed" else "tie")
-        middle = [Entry(student), Entry(arm), Entry(teacher), Entry(str(count), count)]
-        table.rows.append([first, *middle, Entry(reason, class_="wide")])
+        middle = [Entry(student), Entry(arm), Entry(teacher), Entry(str(len(ids)), len(ids))]
+        last = [Entry(reason, class_="wide"), Entry("", class_="id", ids=tuple(ids))]
+        table.rows.append([first, *middle, *last])
     return table
 
 
@@ -190,14 +193,21 @@ def tabulate_sources(findings: Findings, texts: Texts) -> Table:
 
 def tabulate_facts(facts: Iterable[Fact], lang: Lang, texts: Texts) -> Table:
     """Every fact with its query and links to its rows."""
+    facts = list(facts)
+    # the query names each row; links are for the hand, and a page of links alone would pass the size of a report
+    total = sum(len(fact.rows) for fact in facts)
+    most = total if total <= MOST_LINKS else FEW_LINKS
     heads = (("fact", True), ("value", True), ("query", False), ("rows", False))
     table = Table(tuple((texts[name], "", numeric) for name, numeric in heads))
     for fact in facts:
-        links = tuple((row[:8], f"#c-{row}") for row in fact.rows)
+        links = tuple((row[:8], f"#c-{row}") for row in fact.rows[:most])
+        more = f"+{len(fact.rows) - most}" if len(fact.rows) > most else ""
         text, note = show_number(fact.value, fact.unit, lang), show_bounds(fact, lang)
         shown = Entry(text, fact.value, note=note)
         query = Entry(fact.query, class_="query")
-        table.rows.append([Entry(fact.anchor, fact.number, class_="id"), shown, query, Entry("", links=links)])
+        table.rows.append(
+            [Entry(fact.anchor, fact.number, class_="id"), shown, query, Entry("", note=more, links=links)]
+        )
         table.anchors.append(fact.anchor)
     return table
 

@@ -26,9 +26,11 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "heat_title": {"en": "Method and teacher", "fr": "Méthode et enseignant"},
     "heat": {"en": "Gain over the student alone, in points", "fr": "Gain sur l’élève seul, en points"},
     "heat_caption": {
-        "en": "Mean gain in points. Framed: told apart from none. Pale and dashed: a tie, whatever its colour.",
-        "fr": "Gain moyen en points. Encadré : se distingue de none. Pâle et en tirets : égalité, quelle que soit la "
-        "couleur.",
+        "en": "Mean gain in points. Framed: told apart from none. Pale and dashed: a tie, or undecided, whatever its "
+        "colour.",
+        "fr": "Gain moyen en points. Encadré : se distingue de none. Pâle et en tirets : égalité ou indécis, quelle "
+        "que "
+        "soit la couleur.",
     },
     "sizes_title": {"en": "Score against size", "fr": "Score et taille"},
     "sizes": {"en": "Score against bytes of int8 weights", "fr": "Score en fonction des octets de poids int8"},
@@ -97,6 +99,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "gain": {"en": "better", "fr": "mieux"},
     "loss": {"en": "worse", "fr": "moins bien"},
     "tie": {"en": "tie", "fr": "égalité"},
+    "open": {"en": "undecided", "fr": "indécis"},
     "none": {"en": "none", "fr": "aucun"},
     "student": {"en": "Student", "fr": "Élève"},
     "teacher": {"en": "Teacher", "fr": "Enseignant"},

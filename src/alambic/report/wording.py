@@ -12,7 +12,7 @@ from alambic.report.gather import Group
 
 Lang = Literal["en", "fr"]
 LANGS: tuple[Lang, ...] = ("en", "fr")
-THIN = " "  # no line break between a number and its unit
+THIN = "\u202f"  # no line break between a number and its unit
 
 NOUNS: dict[str, dict[Lang, tuple[str, str]]] = {
     "points": {"en": ("point", "points"), "fr": ("point", "points")},
