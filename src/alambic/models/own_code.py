@@ -16,6 +16,12 @@ def is_own_code(name: str) -> bool:
     return ".py:" in name
 
 
+def locate(name: str, folder: Path) -> str:
+    """The same name with the file's absolute path, for use from another folder."""
+    file, function = name.rsplit(":", 1)
+    return f"{(folder / file).resolve()}:{function}"
+
+
 def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Module:
     """Runs ``function(**kwargs)`` of ``file.py`` (relative to ``folder``); it must return a ``torch.nn.Module``.
 

@@ -164,7 +164,7 @@ def load_teacher(
         spec = merge_card(spec, card)
     channels = spec.channels or channels
     size = spec.size or size
-    mean, std = _for_channels(spec.mean or mean, channels), _for_channels(spec.std or std, channels)
+    mean, std = fit_channels(spec.mean or mean, channels), fit_channels(spec.std or std, channels)
     net = create_net(spec, int(card.get("classes", classes)), channels, size, folder)
     if spec.weights is not None:
         load_weights(net, folder / spec.weights, f"teacher {name!r}")
@@ -173,7 +173,8 @@ def load_teacher(
     return Teacher(name, net, spec, size, mean, std, _count_classes(net, channels, size), digest, card)
 
 
-def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+def fit_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """A per-channel statistic for another channel count: the average for each."""
     if len(values) == channels:
         return tuple(values)
     average = sum(values) / len(values)

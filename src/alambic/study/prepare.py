@@ -17,6 +17,7 @@ from alambic.data import Source, key, load_source
 from alambic.errors import AlambicError
 from alambic.methods.base import Specs
 from alambic.models.feature import OutputSpec
+from alambic.models.own_code import is_own_code, locate
 from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
 from alambic.study.cell import Arm, Cell
 from alambic.study.content import PreparedTeacher, describe, make_objective, make_student, make_task, train_ids
@@ -68,7 +69,9 @@ def _taught_by(arm: Arm, teacher: str) -> bool:
 def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -> Teacher:
     entry = study.teachers[name]
     spec, folder = entry.spec, study.folder
-    if spec.weights is None and not spec.pretrained and not spec.net.endswith(".onnx"):
+    if is_own_code(spec.net):
+        spec = dataclasses.replace(spec, net=locate(spec.net, folder))
+    if spec.weights is None and not spec.net.endswith(".onnx"):  # the hub's weights get a head for the task too
         text = repr((entry.spec, entry.training, entry.distil_from, source.split_hash))
         path = out / "teachers" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
         if not path.exists():

@@ -75,11 +75,12 @@ def set_up(
     checkpoint: Path | None = None,
     key: str = "",
     class_means: Tensor | None = None,
+    normalise: Normalise | None = None,
 ) -> Run:
     """A ``Run`` ready for ``train``: shapes probed, the pair checked, projectors built from the ``method`` stream."""
     size = size or source.size
-    normalise = student_normalise(source, views)
-    example = torch.zeros(2, input_channels(source, views), *size)
+    normalise = normalise or student_normalise(source, views)
+    example = torch.zeros(2, normalise.mean.shape[1], *size)
     needs = objective.needs
     shapes = probe(student, example, label)
     specs = Specs(

@@ -14,7 +14,8 @@ import torch
 
 from alambic.data import Source, ViewSpec, key
 from alambic.methods.base import create_method
-from alambic.models.teachers import Teacher, TeacherSpec, create_net, load_teacher, save_teacher
+from alambic.models.teachers import Teacher, TeacherSpec, create_net, fit_channels, load_teacher, save_teacher
+from alambic.training.feed import Normalise
 from alambic.training.loop import OnEpoch, Run, predict_logits, train
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream_seed
@@ -50,9 +51,11 @@ def train_teacher(
         source_teacher: whom to distil from; None trains on labels.
     """
     size = spec.size or source.size
+    channels = spec.channels or source.channels
+    mean, std = fit_channels(spec.mean or source.mean, channels), fit_channels(spec.std or source.std, channels)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(training.seed, "init"))
-        net = create_net(spec, task.classes, source.channels, size, folder)
+        net = create_net(spec, task.classes, channels, size, folder)
     ids, tune_ids = source.splits["train"], source.splits["tune"]
     objective = Objective([create_method(training.method, **dict(training.settings))], task)
     feed = given = None
@@ -62,9 +65,9 @@ def train_teacher(
     spec = dataclasses.replace(
         spec,
         size=size,
-        mean=source.mean,
-        std=source.std,
-        channels=source.channels,
+        mean=mean,
+        std=std,
+        channels=channels,
         provenance="labels" if source_teacher is None else f"distilled from {source_teacher.name}",
         split_hash=source.split_hash,
     )
@@ -83,6 +86,7 @@ def train_teacher(
         f"teacher {name!r}",
         path.with_suffix(".checkpoint"),
         repr((spec, training, source.split_hash)),
+        normalise=Normalise(mean, std),
     )
     history = train(run, on_epoch)
     card = {

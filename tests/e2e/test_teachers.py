@@ -1,0 +1,126 @@
+"""Teachers of every kind, from their spec to their outputs; the ones that must be refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from alambic.data import DataSpec, ViewSpec, from_arrays
+from alambic.errors import AlambicError
+from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.training.recipe import Recipe
+from alambic.training.setup import live_feed
+from alambic.training.task import Task
+from alambic.training.teach import TeacherTraining, train_teacher
+
+OWN = """
+from torch import nn
+
+def make(width=4):
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 2))
+"""
+
+
+@pytest.fixture(scope="module")
+def source():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, 200)
+    images = generator.integers(0, 60, (200, 1, 16, 16)).astype(np.uint8)
+    images[np.arange(200), 0, 8 * labels + 3, :] += 150
+    return from_arrays(images, labels, spec=DataSpec("arrays", tune=0.2, test=0.2))
+
+
+def load(spec, source, folder):
+    return load_teacher("t", spec, 2, 1, source.size, source.mean, source.std, folder)
+
+
+def test_timm_name_with_kwargs_own_size_and_three_channels(source, tmp_path):
+    kwargs = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads": 3}
+    spec = TeacherSpec("timm:vit_tiny_patch16_224", kwargs, size=(32, 32), channels=3)
+    teacher = load(spec, source, tmp_path)
+    assert (teacher.family, teacher.classes, teacher.size) == ("vit", 2, (32, 32))
+    views = ViewSpec(count=2, flip=True)
+    feed = live_feed(teacher, source, views, frozenset({"logits", "embedding", "stages"}), source.splits["train"])
+    outputs = feed(source.splits["train"][:5], torch.zeros(5, dtype=torch.long))
+    assert outputs.logits.shape == (5, 2)
+    assert outputs.embedding.shape == (5, 48)
+    assert outputs.stages[-1].prefix == 1
+
+
+def test_own_code_trained_saved_and_loaded_back(source, tmp_path):
+    (tmp_path / "nets.py").write_text(OWN)
+    spec = TeacherSpec(f"{tmp_path}/nets.py:make", {"width": 6}, mean=(0.5,), std=(0.25,))
+    training = TeacherTraining(Recipe(epochs=2, batch=32, lr=0.05), ViewSpec(flip=True))
+    made = train_teacher("mine", spec, training, source, Task(2), tmp_path / "mine.safetensors")
+    again = load(TeacherSpec("card", weights="mine.safetensors"), source, tmp_path)
+    assert again.hash == made.hash == json.loads((tmp_path / "mine.json").read_text())["weights_hash"]
+    assert again.mean == (0.5,)
+    assert again.spec.split_hash == source.split_hash
+    assert 0 <= made.card["test"] <= 1
+
+
+def test_card_score_is_what_the_loaded_network_scores(source, tmp_path):
+    """The normalisation and size of training are those of teaching: the card's tune score comes back."""
+    (tmp_path / "nets.py").write_text(OWN)
+    spec = TeacherSpec(f"{tmp_path}/nets.py:make", {"width": 8}, size=(20, 20), mean=(0.4,), std=(0.1,))
+    training = TeacherTraining(Recipe(epochs=6, batch=32, lr=0.05), ViewSpec(flip=True))
+    made = train_teacher("mine", spec, training, source, Task(2), tmp_path / "mine.safetensors")
+    ids = source.splits["tune"]
+    feed = live_feed(made, source, ViewSpec(), frozenset({"logits"}), source.splits["train"])
+    logits = feed(ids, torch.full_like(ids, -1)).logits
+    score = float((logits.argmax(1) == source.labels[ids]).float().mean())
+    assert score == pytest.approx(made.card["tune"], abs=1.5 / len(ids))
+
+
+def test_onnx_teacher_channels_last_and_fixed_batch(source, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper = onnx.helper
+    weight = np.random.default_rng(0).normal(size=(256, 2)).astype(np.float32)
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])]
+    shapes = [helper.make_tensor_value_info(n, 1, s) for n, s in (("x", [4, 16, 16, 1]), ("y", [4, 2]))]
+    graph = helper.make_graph(nodes, "g", shapes[:1], shapes[1:], [onnx.numpy_helper.from_array(weight, "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "n.onnx")
+    teacher = load(TeacherSpec("n.onnx"), source, tmp_path)
+    images = torch.rand(6, 1, 16, 16)
+    expected = images.permute(0, 2, 3, 1).flatten(1) @ torch.from_numpy(weight)
+    torch.testing.assert_close(teacher.net(images), expected, atol=1e-5, rtol=1e-5)
+    feed = live_feed(teacher, source, ViewSpec(count=1), frozenset({"logits"}), source.splits["train"])
+    assert feed(source.splits["train"][:3], torch.zeros(3, dtype=torch.long)).logits.shape == (3, 2)
+
+
+def test_broken_onnx_says_so(source, tmp_path):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "bad.onnx").write_bytes(b"not a network")
+    with pytest.raises(AlambicError, match="readable ONNX"):
+        load(TeacherSpec("bad.onnx"), source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("net", "said"),
+    [
+        ("timm:vit_tinny_patch16_224", "did you mean"),
+        ("torchvision:resnet19", "did you mean"),
+        ("zoo:resnet8_16", "resnet8"),
+        ("resnet18", "expected a network as"),
+        ("nowhere.py:make", "Python file"),
+    ],
+)
+def test_unknown_networks(source, tmp_path, net, said):
+    with pytest.raises(AlambicError, match=said):
+        load(TeacherSpec(net), source, tmp_path)
+
+
+def test_weights_of_another_network_name_what_differs(source, tmp_path):
+    torch.save({"other.weight": torch.zeros(2)}, tmp_path / "w.pt")
+    with pytest.raises(AlambicError, match="missing"):
+        load(TeacherSpec("zoo:resnet8_w8", weights="w.pt"), source, tmp_path)
+
+
+def test_truncated_weights_are_refused(source, tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"\x10\0\0\0")
+    with pytest.raises(AlambicError, match="whole weights"):
+        load(TeacherSpec("zoo:resnet8_w8", weights="w.safetensors"), source, tmp_path)
