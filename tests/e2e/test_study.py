@@ -143,7 +143,7 @@ def test_a_cell_that_breaks_costs_itself_only(folder, tmp_path):
     study = read_study(folder / "study.toml")
     prepared = prepare(study, tmp_path, lambda text: None)
     good = prepared.cells[0]
-    arm = Arm("broken", ("kd",), {"kd": {"weight": 1e38, "temperature": 1e-30}})
+    arm = Arm("broken", ("kd",), {"kd": {"weight": float("inf")}})
     broken = Cell(good.student, "small", arm, 0, prepared.cells[-1].content)
     kinds = [(event.kind, event.cell.arm.name) for event in run_cells(prepared, [broken, good], tmp_path, 1)]
     assert ("failed", "broken") in kinds
