@@ -7,7 +7,6 @@ Cross-entropy belongs to the engine: a method only declares the weight of it tha
 from __future__ import annotations
 
 import importlib
-import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError, nearest
+from alambic.methods.settings import apply_settings, declared_settings
 from alambic.models.feature import Outputs, OutputSpec
 
 QUANTITIES = ("logits", "embedding", "stages", "energy", "head", "tail")
@@ -261,53 +261,13 @@ def missing_quantity(spec: OutputSpec, names: frozenset[str]) -> str:
     return ""
 
 
-def declared_settings(cls: type, base: type) -> dict[str, Any]:
-    """Annotated class attributes (but ClassVar) with their defaults, base class first."""
-    found: dict[str, Any] = {}
-    for klass in reversed(cls.__mro__):
-        if not issubclass(klass, base):
-            continue
-        for name, annotation in inspect.get_annotations(klass).items():
-            if "ClassVar" not in str(annotation) and hasattr(cls, name):
-                found[name] = getattr(cls, name)
-    return found
-
-
-def apply_settings(item: object, kind: str, label: str, base: type, given: Mapping[str, Any]) -> None:
-    """Sets hyper-parameters on an instance. Raises AlambicError for an unknown name (with the nearest) or type."""
-    defaults = declared_settings(type(item), base)
-    for name, value in given.items():
-        if name not in defaults:
-            raise AlambicError(f"{kind} {label!r} has no setting {name!r}; {nearest(name, defaults)}")
-        setattr(item, name, _coerce(f"{kind} {label!r}", name, value, defaults[name]))
-
-
-def _coerce(owner: str, name: str, value: Any, default: Any) -> Any:
-    """A setting in the type of its default; int is accepted for float, a list for a tuple."""
-    if isinstance(default, bool) or isinstance(value, bool):
-        accepted = isinstance(default, bool) and isinstance(value, bool)
-    elif isinstance(default, float):
-        accepted = isinstance(value, (int, float))
-        value = float(value) if accepted else value
-    elif isinstance(default, tuple):
-        accepted = isinstance(value, (list, tuple))
-        value = tuple(value) if accepted else value
-    else:
-        accepted = isinstance(value, type(default))
-    if not accepted:
-        raise AlambicError(
-            f"{owner}: expected {name} of type {type(default).__name__}, got {value!r}; the default is {default!r}"
-        )
-    return value
-
-
 @cache
 def all_methods() -> Mapping[str, type[Method]]:
     """Every method of this folder by name: the files are scanned, there is no list to edit."""
     found: dict[str, type[Method]] = {}
     package = importlib.import_module("alambic.methods")
     for info in pkgutil.iter_modules(package.__path__):
-        if info.name in ("base", "modifier"):
+        if info.name in ("base", "modifier", "settings"):
             continue
         module = importlib.import_module(f"alambic.methods.{info.name}")
         classes = [

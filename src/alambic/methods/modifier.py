@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError
-from alambic.methods.base import Batch, Method, Needs, Paper, Specs, apply_settings
+from alambic.methods.base import Batch, Method, Needs, Paper, Specs
+from alambic.methods.settings import apply_settings
 from alambic.models.feature import Outputs
 
 

@@ -1,0 +1,81 @@
+"""The house: no import goes up a floor, no file outgrows its room, help answers at once."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import alambic
+
+ROOT = Path(alambic.__file__).parent
+FLOORS = [
+    {"errors"},
+    {"files", "config"},
+    {"functional"},
+    {"models", "data"},
+    {"methods"},
+    {"training", "deploy"},
+    {"treatments", "suitability"},
+    {"study"},
+    {"report"},
+    {"cli", "cli_study", "cli_methods", "cli_deploy"},
+]
+HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def room_of(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("alambic."):
+            yield node.module.split(".")[1]
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                if name.name.startswith("alambic."):
+                    yield name.name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_import_goes_up(path):
+    room = room_of(path)
+    if room == "__init__":
+        return
+    assert room in HEIGHT, f"{room} has no floor: add it to FLOORS"
+    for other in imports_of(path):
+        assert HEIGHT[other] <= HEIGHT[room], f"{path.relative_to(ROOT)} imports {other}, which stands above {room}"
+
+
+def test_a_wrong_import_would_be_seen(tmp_path):
+    wrong = tmp_path / "x.py"
+    wrong.write_text("from alambic.report.page import write_report\nimport alambic.study.run\n")
+    assert list(imports_of(wrong)) == ["report", "study"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_under_a_room(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_help_imports_no_torch_and_answers_at_once():
+    code = "import sys, alambic.cli; alambic.cli.make_parser().format_help(); sys.exit('torch' in sys.modules)"
+    best = min(_timed([sys.executable, "-c", code]) for _ in range(3))
+    assert best < 0.5
+
+
+def _timed(command):
+    started = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - started
+
+
+def test_public_names_exist():
+    for name in alambic.__all__:
+        assert getattr(alambic, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Distil'"):
+        _ = alambic.Distil
