@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
 from alambic.errors import AlambicError
 from alambic.report.answers import say_answers, say_caveats, say_sight
@@ -95,7 +96,7 @@ def test_what_the_design_could_see(findings: Findings) -> None:
     sight = found.sight
     assert sight is not None
     assert sight.effect is not None
-    spread = np.sqrt(np.mean([np.var(c.paired.differences, ddof=1) for c in found.contrasts]))
+    spread = np.median([np.std(c.paired.differences, ddof=1) for c in found.contrasts]) / np.sqrt(chi2.ppf(0.5, 3) / 3)
     assert sight.from_seeds is not None
     assert sight.from_seeds.value == pytest.approx(detectable_effect(float(spread), 4))
     assert sight.effect.value > sight.from_seeds.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Blank, Claim, Words
 from alambic.report.facts import Fact
-from alambic.report.findings import Contrast, Findings, StudentFindings
+from alambic.report.findings import GOAL, Contrast, Findings, Sight, StudentFindings
 from alambic.report.gather import Group
 from alambic.report.wording import LANGS
 
@@ -32,9 +32,16 @@ def say_sight(findings: Findings) -> list[list[Claim]]:
             if sight.from_seeds is not None and sight.from_images is not None:
                 parts: dict[str, Blank] = {"from_seeds": sight.from_seeds, "from_images": sight.from_images}
                 claims.append(Claim("sight_parts", parts))
-            claims.append(Claim("needed", {"needed": sight.needed}) if sight.needed else Claim("needed_never", {}))
+            claims.append(_say_needed(sight))
         paragraphs.append(claims)
     return paragraphs
+
+
+def _say_needed(sight: Sight) -> Claim:
+    if sight.needed is not None:
+        return Claim("needed", {"needed": sight.needed})
+    blind = sight.from_images is not None and sight.from_images.value > GOAL
+    return Claim("needed_images" if blind else "needed_many", {})
 
 
 def say_answers(findings: Findings) -> list[tuple[StudentFindings, list[Claim]]]:

@@ -47,10 +47,13 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "To see 0.3 points one would need {needed}.",
         "fr": "Pour voir 0,3 point il faudrait {needed}.",
     },
-    "needed_never": {
-        "en": "No reasonable number of seeds would show 0.3 points on these images: more test images are needed.",
-        "fr": "Aucun nombre raisonnable de graines ne montrerait 0,3 point sur ces images : il faut plus d’images de "
-        "test.",
+    "needed_many": {
+        "en": "To see 0.3 points one would need more than 200 seeds.",
+        "fr": "Pour voir 0,3 point il faudrait plus de 200 graines.",
+    },
+    "needed_images": {
+        "en": "No number of seeds would show 0.3 points on these images: more test images are needed.",
+        "fr": "Aucun nombre de graines ne montrerait 0,3 point sur ces images : il faut plus d’images de test.",
     },
     "one_seed": {
         "en": "For {student} there is one seed only: no effect of any size can be told from chance.",
@@ -105,16 +108,18 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "{listing}.",
     },
     "falls": {
-        "en": "int8 costs {student} most with {worst}, {most}, and least with {mildest}, {least}.",
-        "fr": "L’int8 coûte le plus à {student} avec {worst}, {most}, et le moins avec {mildest}, {least}.",
+        "en": "int8 costs {student} between {least} ({mildest}) and {most} ({worst}).",
+        "fr": "L’int8 coûte à {student} entre {least} ({mildest}) et {most} ({worst}).",
     },
     "fall": {
         "en": "int8 costs {student} {fall} ({arm}).",
         "fr": "L’int8 coûte à {student} {fall} ({arm}).",
     },
     "slow": {
-        "en": "Training {student} took from {least} ({quickest}) to {most} ({slowest}) the time of the student alone.",
-        "fr": "Entraîner {student} a pris de {least} ({quickest}) à {most} ({slowest}) le temps de l’élève seul.",
+        "en": "By the clock, rough since cells share the machine, training {student} took from {least} ({quickest}) "
+        "to {most} ({slowest}) the time of the student alone.",
+        "fr": "À l’horloge, mesure grossière car les cellules partagent la machine, entraîner {student} a pris de "
+        "{least} ({quickest}) à {most} ({slowest}) le temps de l’élève seul.",
     },
     "score": {
         "en": "The score used throughout: {score}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +43,7 @@ class Contrast:
 class Sight:
     """The smallest effect that the design could have seen for one student; None where there is one seed only.
 
-    ``needed`` counts the seeds that .3 points would take, None where no number of seeds on these images would do.
+    ``needed`` counts the seeds that .3 points would take, None where MOST_SEEDS would not do.
     """
 
     seeds: Fact
@@ -267,18 +268,18 @@ def judge(paired: Paired, p_holm: float, floor: float) -> Verdict:
 
 
 def _sight(found: list[Paired], members: list[Group], scored: Scored, facts: Facts) -> Sight:
-    """Of one student: the paired spread pooled over its contrasts, at the fewest seeds that any of them has."""
+    """Of one student: the paired spread typical of its contrasts, at the fewest seeds that any of them has."""
     key = f"{members[0].setting}/{members[0].student}"
     ids = [row.id for group in members for row in group.rows]
     seeds = min(len(paired.seeds) for paired in found)
     told = facts.add(f"seeds/{key}", seeds, "seeds", ids, "", "fewest seeds common to both arms of a contrast")
-    spread = pool_spread([paired.spread for paired in found])
+    spread = pool_spread([paired.spread for paired in found], seeds)
     if seeds < 2 or math.isnan(spread):
         return Sight(told, None, None, None, None)
-    images = math.sqrt(sum(paired.interval.image_error**2 for paired in found) / len(found))
+    images = statistics.median(paired.interval.image_error for paired in found)
     how = (
         f"alambic.study.stats.detectable_effect: paired t test, {seeds} seeds, two-sided 5 %, power 80 %; spread of "
-        f"a paired difference {spread:.6f} (root mean square over {len(found)} contrasts), image error {images:.6f}"
+        f"a paired difference {spread:.6f} (median over {len(found)} contrasts, corrected), image error {images:.6f}"
     )
     effects: list[Fact] = [
         facts.add(f"{name}/{key}", detectable_effect(*sizes), "effect", ids, "", how + part)

@@ -75,7 +75,7 @@ def draw_curves(found: StudentFindings, findings: Findings, lang: Lang, texts: T
     taught = [group for group in groups if not group.is_baseline]
     panels = sorted({group.teacher or "" for group in taught}) or [""]
     last = max(float(curve[0][-1]) for curve in curves.values())
-    late = [v for c in curves.values() for v in c[2][c[0] >= last / 4]]
+    late = [v for c in curves.values() for v in c[1][c[0] >= last / 3]]
     high = max(float(curve[3].max()) for curve in curves.values())
     low = float(min(late))
     pad = 0.05 * ((high - low) or 0.01)

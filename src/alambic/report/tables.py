@@ -167,7 +167,7 @@ def tabulate_banks(findings: Findings, lang: Lang, texts: Texts) -> Table:
     """Banks with what they hold and the time that filling them took."""
     numbers: dict[str, Unit] = {"views": "number", "images": "number", "seconds": "seconds"}
     heads = [(texts["bank"], "", False), (texts["quantities"], "", False)]
-    table = Table((*heads, *((texts[name], "", True) for name in numbers)))
+    table = Table((*heads, *((texts["filling" if name == "seconds" else name], "", True) for name in numbers)))
     for key, card in findings.banks.items():
         first = [Entry(key, class_="id"), Entry(", ".join(map(str, card.get("quantities", ()))))]
         table.rows.append([*first, *(_number_entry(card.get(name), unit, lang) for name, unit in numbers.items())])

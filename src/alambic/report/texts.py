@@ -43,7 +43,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "curves_title": {"en": "Learning curves", "fr": "Courbes d’apprentissage"},
     "curves": {"en": "Tune score by epoch", "fr": "Score de réglage par époque"},
     "curves_caption": {
-        "en": "Score on the tune images by epoch: mean line, range of the seeds. The first quarter may lie below the "
+        "en": "Score on the tune images by epoch: mean line, range of the seeds. The first epochs may lie below the "
         "frame. The last epoch is what is reported, never the best.",
         "fr": "Score sur les images de réglage par époque : moyenne et étendue des graines. Le premier quart peut "
         "sortir "
@@ -126,7 +126,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "fall": {"en": "int8 loss, points", "fr": "Perte int8, points"},
     "agreement_int8": {"en": "Agreement", "fr": "Accord"},
     "seconds": {"en": "Training", "fr": "Entraînement"},
-    "int8_seconds": {"en": "int8", "fr": "int8"},
+    "filling": {"en": "Filling took", "fr": "Remplissage"},
     "weight_bytes": {"en": "int8 weights", "fr": "Poids int8"},
     "arena_bytes": {"en": "Arena", "fr": "Arène"},
     "peak_activation_bytes": {"en": "Peak activations", "fr": "Pic d’activations"},
@@ -152,7 +152,6 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "started": {"en": "started", "fr": "début"},
     "finished": {"en": "finished", "fr": "fin"},
     "training_total": {"en": "of training in all", "fr": "d’entraînement en tout"},
-    "results_not_ranking": {"en": "Results, not a ranking", "fr": "Des résultats, pas un classement"},
     "no_figure": {
         "en": "The ledger does not hold what this needs.",
         "fr": "Le registre ne contient pas ce qu’il faut.",

@@ -18,7 +18,7 @@ from scipy import optimize, special, stats
 from alambic.errors import AlambicError
 
 Array = np.ndarray[Any, Any]
-DRAWS, LEVEL = 2000, 0.95
+DRAWS, LEVEL, MOST_SEEDS = 2000, 0.95, 200
 _BLOCK = 250  # draws whose image weights are held at once: 250 x 10,000 images x 4 bytes = 10 MB
 
 
@@ -256,7 +256,7 @@ def detectable_effect(
     return math.hypot(float(shift) * spread / math.sqrt(seeds), float(sure) * image_error)
 
 
-def seeds_needed(effect: float, spread: float, image_error: float = 0.0, most: int = 200) -> int | None:
+def seeds_needed(effect: float, spread: float, image_error: float = 0.0, most: int = MOST_SEEDS) -> int | None:
     """Fewest seeds that would detect an effect; None where ``most`` are not enough."""
     for seeds in range(2, most + 1):
         if detectable_effect(spread, seeds, image_error) <= effect:
@@ -264,7 +264,14 @@ def seeds_needed(effect: float, spread: float, image_error: float = 0.0, most: i
     return None
 
 
-def pool_spread(spreads: list[float]) -> float:
-    """Root mean square of standard deviations with equal degrees of freedom; NaN where none is known."""
+def pool_spread(spreads: list[float], seeds: int) -> float:
+    """One standard deviation for several contrasts of ``seeds`` pairs each; NaN where none is known.
+
+    It is their median, so that one arm that sometimes fails to train does not set what the design could see for all;
+    divided by the median of chi over sqrt(seeds - 1), since the median of such estimates lies below the truth.
+    """
     known = [value for value in spreads if not math.isnan(value)]
-    return math.sqrt(sum(value**2 for value in known) / len(known)) if known else math.nan
+    if not known or seeds < 2:
+        return math.nan
+    below = math.sqrt(stats.chi2.ppf(0.5, seeds - 1) / (seeds - 1))
+    return float(np.median(known)) / below
