@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from alambic import cli_study
+from alambic import cli_methods, cli_study
 from alambic.errors import AlambicError
 
 
@@ -31,11 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="alambic", description="Distil big networks of any architecture into tiny convolutional ones."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    methods = commands.add_parser("methods", help="list the distillation methods, or explain one")
-    methods.add_argument("name", nargs="?", help="a method: formula, defaults, differences, evidence")
-    methods.add_argument("--count", action="store_true", help="how many there are, by fidelity")
-    methods.add_argument("--family", help="only this family: logit, embedding, map, relation, control, baseline")
-    methods.set_defaults(run=show_methods)
+    cli_methods.add_commands(commands)
     students = commands.add_parser("students", help="list the student zoo with parameters, MACs and int8 bytes")
     students.set_defaults(run=show_students)
     teachers = commands.add_parser("teachers", help="check or train teachers")
@@ -54,51 +50,6 @@ def make_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what is installed here, and what is missing for what")
     doctor.set_defaults(run=show_doctor)
     return parser
-
-
-def show_methods(options: argparse.Namespace) -> int:
-    from alambic.methods import all_methods, create_method
-
-    known = all_methods()
-    if options.name:
-        print(describe_method(create_method(options.name)))
-        return 0
-    if options.count:
-        for mark, text in (("A", "equal to the authors' code"), ("B", "from the formula"), ("C", "reconstructed")):
-            print(f"{mark}: {sum(m.fidelity == mark and m.family not in CONTROLS for m in known.values())} ({text})")
-        print(f"controls and baselines: {sum(m.family in CONTROLS for m in known.values())}")
-        return 0
-    print(f"{'method':20}{'family':12}{'mark':6}{'year':6}{'student reads':26}teacher gives")
-    for name, method in sorted(known.items()):
-        if options.family in (None, method.family):
-            needs = method.needs
-            reads, gives = " ".join(sorted(needs.student)), " ".join(sorted(needs.teacher))
-            star = "*" if method.fidelity == "C" else ""
-            year = method.paper.year or ""
-            print(f"{name + star:20}{method.family:12}{method.fidelity:6}{year!s:6}{reads:26}{gives}")
-    return 0
-
-
-CONTROLS = ("control", "baseline")
-
-
-def describe_method(method: Any) -> str:
-    """A method for a person: paper, formula, defaults, differences, evidence."""
-    paper = method.paper
-    lines = [
-        f"{method.name}  (family {method.family}, fidelity {method.fidelity})",
-        f"  {paper.title}" + (f", {paper.authors}, {paper.venue} {paper.year}" if paper.year else ""),
-        f"  arXiv {paper.arxiv}" if paper.arxiv else "",
-        f"  authors' code: {paper.code}" if paper.code else "",
-        f"  formula: {method.formula}",
-        "  defaults: " + ", ".join(f"{name} {value}" for name, value in method.hyper().items()),
-        f"  student reads: {' '.join(sorted(method.needs.student)) or 'nothing but logits for cross-entropy'}",
-        f"  teacher gives: {' '.join(sorted(method.needs.teacher)) or 'nothing'}",
-        f"  fewest classes: {method.min_classes}" + (f" ({method.degenerate})" if method.degenerate else ""),
-        f"  differences from the authors' code: {method.differences or 'none known'}",
-        f"  evidence across architectures: {method.evidence or 'none published'}",
-    ]
-    return "\n".join(line for line in lines if line)
 
 
 def show_students(options: argparse.Namespace) -> int:

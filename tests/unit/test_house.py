@@ -20,7 +20,7 @@ FLOORS = [
     {"training", "deploy"},
     {"treatments", "suitability"},
     {"study"},
-    {"report"},
+    {"report", "catalogue"},
     {"cli", "cli_study", "cli_methods", "cli_deploy"},
 ]
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

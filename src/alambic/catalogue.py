@@ -1,0 +1,153 @@
+"""What the library knows of its own methods: facts for the command line and the documentation, and filters on them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from alambic.errors import AlambicError, nearest
+from alambic.methods.base import QUANTITIES, Method, all_methods
+
+CONTROLS = ("control", "baseline")
+MARKS = {
+    "C": "read in the authors' code",
+    "R": "printed in a repository's table",
+    "A": "from an abstract or a project page",
+    "N": "from a third party's note",
+    "M": "from memory, unverified",
+}
+FIDELITY = {
+    "A": "equal to the authors' code",
+    "B": "written from the paper's formula",
+    "C": "reconstructed from an abstract or notes",
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a training step costs beside the same step with cross-entropy only, as measured (see ``read_setting``).
+
+    Attributes:
+        time: ratio of processor times. step_mib: more memory at the step's peak. kept_mib: held for the whole training
+            (parameters with their momentum, banks). training_parameters: of projectors and the like.
+    """
+
+    time: float
+    step_mib: float
+    kept_mib: float
+    training_parameters: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.time:.2f} times the step of plain cross-entropy, {self.step_mib:.1f} MiB more at its peak, "
+            f"{self.kept_mib:.2f} MiB kept, {self.training_parameters:,} training-only parameters"
+        )
+
+
+@cache
+def _measured() -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "methods" / "costs.toml").read_text())
+
+
+def read_setting() -> dict[str, str]:
+    """Where the costs were measured: machine, student, teacher, batch, the plain step."""
+    return dict(_measured()["setting"])
+
+
+def read_cost(name: str) -> Cost | None:
+    """The measured cost of a method, None where it was not measured (``scripts/method_costs.py`` measures)."""
+    row = _measured()["methods"].get(name)
+    return None if row is None else Cost(**row)
+
+
+def needs_of(cls: type[Method]) -> frozenset[str]:
+    """All that a method needs, by the names that ``--needs`` takes."""
+    needs = cls.needs
+    extra = {"labels": needs.labels, "ids": needs.ids, "views": needs.views == 2, "train_stats": needs.train_stats}
+    return needs.student | needs.teacher | {name for name, wanted in extra.items() if wanted}
+
+
+def select_methods(
+    *,
+    family: str | None = None,
+    needs: str | None = None,
+    without: str | None = None,
+    year: str | None = None,
+    cost: float | None = None,
+    fidelity: str | None = None,
+    evidence: str | None = None,
+    classes: int | None = None,
+) -> dict[str, type[Method]]:
+    """Methods by name that pass every given filter.
+
+    Args:
+        family: logit, embedding, map, relation, control or baseline.
+        needs, without: names separated by commas that a method must, or must not, read on either side.
+        year: ``2023``, ``2023-``, ``-2019`` or ``2019-2023``.
+        cost: largest ratio of step times to plain cross-entropy.
+        fidelity: letters, ``AB`` for A and B. evidence: a mark that the published numbers must carry.
+        classes: of the task.
+    """
+    known = all_methods()
+    wanted, refused = _split(needs, KNOWN_NEEDS, "need"), _split(without, KNOWN_NEEDS, "need")
+    families = sorted({cls.family for cls in known.values()})
+    if family is not None and family not in families:
+        raise AlambicError(f"unknown family {family!r}: {nearest(family, families)}")
+    for letter in fidelity or "":
+        if letter.upper() not in FIDELITY:
+            raise AlambicError(f"expected fidelity out of {', '.join(FIDELITY)}, got {fidelity!r}; try AB")
+    if evidence is not None and evidence.upper() not in MARKS:
+        raise AlambicError(f"expected an evidence mark out of {', '.join(MARKS)}, got {evidence!r}; try R")
+    first, last = _years(year)
+    found = {}
+    for name, cls in sorted(known.items()):
+        price = read_cost(name)
+        passes = (
+            (family is None or cls.family == family)
+            and wanted <= needs_of(cls)
+            and not refused & needs_of(cls)
+            and (year is None or 0 < first <= cls.paper.year <= last)
+            and (cost is None or (price is not None and price.time <= cost))
+            and (fidelity is None or cls.fidelity in fidelity.upper())
+            and (evidence is None or f"[{evidence.upper()}]" in cls.evidence)
+            and (classes is None or cls.min_classes <= classes)
+        )
+        if passes:
+            found[name] = cls
+    return found
+
+
+KNOWN_NEEDS = (*QUANTITIES, "labels", "ids", "views", "train_stats")
+
+
+def _split(names: str | None, known: tuple[str, ...], what: str) -> set[str]:
+    found = {name.strip() for name in names.split(",")} if names else set()
+    for name in found:
+        if name not in known:
+            raise AlambicError(f"unknown {what} {name!r}: {nearest(name, known)}")
+    return found
+
+
+def _years(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 9999
+    first, dash, last = text.partition("-")
+    if not all(part == "" or part.isdigit() for part in (first, last)) or not (first or last):
+        raise AlambicError(f"expected a year as 2023, 2023-, -2019 or 2019-2023, got {text!r}")
+    return int(first or 1), int(last or 9999) if dash else int(first)
+
+
+def count_methods(methods: Mapping[str, type[Method]]) -> dict[str, int]:
+    """Losses of fidelity A and B, reconstructed ones (C), controls and baselines."""
+    marks = Counter(cls.fidelity for cls in methods.values() if cls.family not in CONTROLS)
+    return {
+        "A": marks["A"],
+        "B": marks["B"],
+        "C": marks["C"],
+        "controls": sum(cls.family in CONTROLS for cls in methods.values()),
+    }
