@@ -1,17 +1,14 @@
-"""The planner against a map of every byte at every moment, and against arena sizes measured with TFLite-Micro."""
+"""The planner against a map of every byte at every moment (test_deploy_zoo.py: against TFLite-Micro)."""
 
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from alambic.deploy.graph import Int8Graph, Op, Quantized
 from alambic.deploy.memory import Lifetime, find_lifetimes, place_greedily, plan_memory
-from alambic.models.students import create_student
 
 
 def tensor(name: str, size: int) -> Quantized:
@@ -92,33 +89,3 @@ def test_in_place_needs_a_dying_input_of_an_elementwise_operator() -> None:
 
 def test_the_networks_own_input_is_never_overwritten() -> None:
     assert plan_memory(chain("relu", "conv"), in_place=True).alive == (200, 200)
-
-
-# name: bytes of TFLite-Micro's arena head, measured with its interpreter on the int8 network
-ARENA = {
-    "dscnn_24x3": 9_408,
-    "resnet8_w8": 24_576,
-    "resnet8_w16": 49_152,
-    "mbv1_025_96": 73_728,
-    "resnet20_w16": 65_536,
-}
-LIVENESS = {"resnet8_w16": 49_152, "mbv1_025_96": 55_296, "resnet20_w16": 49_152}
-
-
-@pytest.mark.parametrize("name", ARENA)
-def test_arena_equals_tflite_micro(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
-    from alambic.deploy.int8 import quantize_student
-    from alambic.models.students import count_weight_bytes, describe_student
-
-    torch.manual_seed(0)
-    info = describe_student(name)
-    height, width, channels = info.input
-    net = create_student(name, channels, (height, width), info.classes).train()
-    net(torch.randn(4, channels, height, width))
-    done = quantize_student(net, torch.randn(4, channels, height, width), (channels, height, width), tmp_path)
-    assert done.arena_bytes == ARENA[name]
-    assert done.peak_activation_bytes == LIVENESS.get(name, done.peak_activation_bytes)
-    assert done.weight_bytes == count_weight_bytes(net)
-    assert done.macs == info.macs
-    assert done.calibration_size == 4

@@ -80,6 +80,8 @@ def _parameters(details: dict[str, Any]) -> Parameters:
 
 def _load(path: Path | str) -> Any:
     runtime = require(RUNTIME, "chip")
+    if Path(path).read_bytes()[4:8] != b"TFL3":  # its parser would read beyond the end of anything else
+        raise AlambicError(f"{path}: expected a .tflite file, got other bytes; try the one that alambic deploy writes")
     with _catch_stderr() as caught:
         try:
             return runtime.Interpreter.from_file(str(path), arena_size=ARENA)
@@ -87,7 +89,7 @@ def _load(path: Path | str) -> Any:
             failure = error
     raise AlambicError(
         f"{path}: expected a .tflite file that TFLite-Micro runs, but it says: {_read(caught).strip() or failure}; "
-        "try a trained network (scales of an untrained one may overflow) without the operator that it names"
+        "try a network without the operator that it names; scales of an untrained one may overflow as well"
     ) from failure
 
 
