@@ -23,6 +23,7 @@ from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.taps import Tapped
 from alambic.training.feed import Feed, Normalise
+from alambic.training.hooks import Hooks, Inputs
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream, stream_seed
 from alambic.training.task import evaluate_metric, predict
@@ -38,7 +39,7 @@ class Run:
         ids: training images. tune_ids: evaluated during training.
         normalise, size: the student's input. seed: of order and dropout.
         checkpoint: file to resume from and save to after each epoch; None keeps nothing.
-        key: what the checkpoint belongs to.
+        key: what the checkpoint belongs to. hooks: what a treatment changes.
     """
 
     student: nn.Module
@@ -56,6 +57,7 @@ class Run:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     checkpoint: Path | None = None
     key: str = ""
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 History = list[dict[str, Any]]
@@ -69,30 +71,33 @@ def train(run: Run, on_epoch: OnEpoch | None = None) -> History:
     Raises AlambicError when the loss stops being finite.
     """
     recipe, student, objective = run.recipe, run.student.to(run.device), run.objective.to(run.device)
+    hooks, epochs = run.hooks.to(run.device), run.hooks.epochs(recipe)
     if recipe.channels_last:
         student.to(memory_format=torch.channels_last)
-    optimizer = recipe.make_optimizer(student, objective)
+    optimizer = hooks.make_optimizer(run)
     history = _resume(run, optimizer)
     batch = min(recipe.batch, len(run.ids))
     steps = len(run.ids) // batch
-    for epoch in range(len(history), recipe.epochs):
+    for epoch in range(len(history), epochs):
         started = time.perf_counter()
         torch.manual_seed(stream_seed(run.seed, "step", epoch))
         order = run.ids[torch.randperm(len(run.ids), generator=stream(run.seed, "order", epoch))]
         student.train()
         objective.train()
+        hooks.train()
+        hooks.start_epoch(run, epoch)
         sums: dict[str, Tensor] = {}
         for step in range(steps):
             ids = order[step * batch : (step + 1) * batch].to(run.device)
             share = epoch + step / steps
             for group in optimizer.param_groups:
                 group["lr"] = recipe.lr_at(share)
-            parts = _train_step(run, ids, epoch, share / recipe.epochs, optimizer)
+            parts = hooks.step(run, gather(run, ids, epoch), share / recipe.epochs, optimizer)
             for name, value in parts.items():
                 sums[name] = sums[name] + value if name in sums else value.clone()
         record: dict[str, Any] = {"epoch": epoch + 1, "lr": recipe.lr_at(epoch + 1)}
         record["loss"] = _finite_means(sums, steps, epoch)
-        if (epoch + 1) % recipe.eval_every == 0 or epoch + 1 == recipe.epochs:
+        if (epoch + 1) % recipe.eval_every == 0 or epoch + 1 == epochs:
             record["tune"] = evaluate(run, run.tune_ids)
         record["seconds"] = time.perf_counter() - started
         history.append(record)
@@ -103,25 +108,14 @@ def train(run: Run, on_epoch: OnEpoch | None = None) -> History:
     return history
 
 
-def _train_step(
-    run: Run, ids: Tensor, epoch: int, progress: float, optimizer: torch.optim.Optimizer
-) -> dict[str, Tensor]:
+def gather(run: Run, ids: Tensor, epoch: int) -> Inputs:
+    """What a step works on: the student's view of the images, the teacher's outputs for the same view, labels."""
     views = view_ids(epoch, ids, run.views)
     images = run.normalise(render(run.source.images, ids, views, run.views, "student", run.size, run.ids))
     if run.recipe.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     taught = run.feed(ids, views) if run.feed is not None else Outputs()
-    batch = make_batch(run, ids, views)
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.recipe.precision == "bf16"):
-        seen = run.tapped(images)
-    loss = run.objective(seen, taught, batch, progress)
-    optimizer.zero_grad(set_to_none=True)
-    loss.total.backward()
-    if run.recipe.clip:
-        nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], run.recipe.clip)
-    optimizer.step()
-    run.objective.after_step()
-    return {name: value.detach() for name, value in loss.parts.items()}
+    return Inputs(images, taught, make_batch(run, ids, views))
 
 
 def make_batch(run: Run, ids: Tensor, views: Tensor) -> Batch:
@@ -175,6 +169,7 @@ def _save(run: Run, optimizer: torch.optim.Optimizer, history: History) -> None:
         "key": run.key,
         "student": run.student.state_dict(),
         "objective": run.objective.state_dict(),
+        "hooks": run.hooks.state_dict(),
         "optimizer": optimizer.state_dict(),
         "history": history,
     }
@@ -187,6 +182,7 @@ def _resume(run: Run, optimizer: torch.optim.Optimizer) -> History:
         return []
     run.student.load_state_dict(state["student"])
     run.objective.load_state_dict(state["objective"])
+    run.hooks.load_state_dict(state["hooks"])
     optimizer.load_state_dict(state["optimizer"])
     history: History = state["history"]
     return history
