@@ -64,9 +64,9 @@ def export_onnx(net: nn.Module, input_shape: tuple[int, int, int], path: Path | 
     image = torch.randn(1, *input_shape, generator=torch.Generator().manual_seed(0))
     exporter: Literal["alambic", "torch"] = "alambic"
     reason = ""
-    calls, output = trace(net, image)
+    calls, output, owners = trace(net, image)
     try:
-        model = _build(calls, image, output)
+        model = _build(calls, image, output, owners)
     except Unsupported as error:
         exporter, reason = "torch", str(error)
         model = _export_by_torch(net, image, reason)
@@ -82,8 +82,8 @@ def export_onnx(net: nn.Module, input_shape: tuple[int, int, int], path: Path | 
     return Exported(path, exporter, reason, error_found, dict(Counter(node.op_type for node in model.graph.node)))
 
 
-def _build(calls: list[Call], image: Tensor, output: Tensor) -> Any:
-    """The ONNX model of recorded calls. Raises Unsupported."""
+def _build(calls: list[Call], image: Tensor, output: Tensor, owners: dict[int, str]) -> Any:
+    """The ONNX model of recorded calls; nodes with weights are named after their modules. Raises Unsupported."""
     writer = Writer(image, INPUT)
     calls = _fold_norms(calls)
     for call in calls:
@@ -94,6 +94,8 @@ def _build(calls: list[Call], image: Tensor, output: Tensor) -> Any:
         if call.op not in EMITTERS:
             raise Unsupported(f"the operator aten::{call.op}")
         name = EMITTERS[call.op](writer, call.args, call.output)
+        if owners.get(call.address):
+            writer.name_last(owners[call.address])
         writer.pads.pop(id(call.output), None)
         writer.names[id(call.output)] = name
     if not writer.knows(output):
@@ -180,6 +182,6 @@ def _compare(net: nn.Module, path: Path, input_shape: tuple[int, int, int], free
 
     count = 3 if free_batch else 1
     images = torch.randn(count, *input_shape, generator=torch.Generator().manual_seed(1))
-    _, expected = trace(net, images)
+    _, expected, _ = trace(net, images)
     found = predict_onnx(path, images.numpy())
     return float(np.abs(found - expected.numpy()).max() / max(1.0, float(expected.abs().max())))

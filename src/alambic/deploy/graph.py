@@ -81,6 +81,14 @@ class Int8Graph:
         used = {name for op in self.ops for name in op.inputs}
         return sum(t.bytes for name, t in self.tensors.items() if t.dtype == "int32" and name in used)
 
+    def describe(self, op: Op) -> str:
+        """An operator for a person: ``conv 3x3, 32x32x16 -> 32x32x16 (blocks.0.conv)``."""
+        weight = self.tensors[op.inputs[1]] if op.kind in ("conv", "depthwise") else None
+        kernel = op.settings.get("kernel") or (weight.shape[1:3] if weight else ())
+        sizes = ["x".join(map(str, self.tensors[name].shape[1:])) for name in (*self.activations(op), op.output)]
+        kind = " ".join([op.kind.replace("_", "-"), *(["x".join(map(str, kernel))] if kernel else [])])
+        return f"{kind}, {' + '.join(sizes[:-1])} -> {sizes[-1]} ({op.name})"
+
     def activations(self, op: Op) -> list[str]:
         """The inputs of an operator that are computed, not constant."""
         return [name for name in op.inputs if self.tensors[name].data is None]

@@ -37,7 +37,7 @@ class MemoryPlan:
         liveness_bytes: the most bytes alive at once: no planner of whole tensors can do better.
         arena_bytes: by TFLite-Micro's greedy planner, 16-byte aligned; ``placed`` says where each buffer lies.
         alive: bytes alive at each operator, in order. peak_op: index of the largest.
-        peak_layer: its kind and name. peak_tensors: what is alive there, largest first.
+        peak_layer: it, described. peak_tensors: what is alive there, largest first.
         weight_bytes, bias_bytes: constants, bytes of flash.
         in_place: whether an element-wise operator overwrote a dying input of equal size.
     """
@@ -54,24 +54,25 @@ class MemoryPlan:
     in_place: bool
 
 
-def plan_memory(graph: Int8Graph, in_place: bool = False) -> MemoryPlan:
+def plan_memory(graph: Int8Graph, in_place: bool = False, alignment: int = ALIGNMENT) -> MemoryPlan:
     """Plans the activations of a graph.
 
     Args:
         in_place: let an element-wise operator write over an input that dies there and has its size.
+        alignment: of each buffer, bytes.
     """
     buffers = merge_in_place(graph, find_lifetimes(graph)) if in_place else find_lifetimes(graph)
     alive = count_alive(buffers, len(graph.ops))
-    placed = place_greedily(buffers)
+    placed = place_greedily(buffers, alignment)
     peak = max(range(len(alive)), key=alive.__getitem__)
     there = sorted(((b.name, b.bytes) for b in buffers if b.first <= peak <= b.last), key=lambda item: -item[1])
     return MemoryPlan(
         liveness_bytes=alive[peak],
-        arena_bytes=max(item.offset + _align(item.buffer.bytes) for item in placed),
+        arena_bytes=max(item.offset + _align(item.buffer.bytes, alignment) for item in placed),
         placed=tuple(placed),
         alive=tuple(alive),
         peak_op=peak,
-        peak_layer=f"{graph.ops[peak].kind} {graph.ops[peak].name}",
+        peak_layer=graph.describe(graph.ops[peak]),
         peak_tensors=tuple(there),
         weight_bytes=graph.weight_bytes,
         bias_bytes=graph.bias_bytes,
@@ -111,21 +112,46 @@ def count_alive(buffers: Sequence[Lifetime], steps: int) -> list[int]:
     return [sum(b.bytes for b in buffers if b.first <= step <= b.last) for step in range(steps)]
 
 
-def place_greedily(buffers: Sequence[Lifetime]) -> list[Placed]:
+def place_greedily(buffers: Sequence[Lifetime], alignment: int = ALIGNMENT) -> list[Placed]:
     """TFLite-Micro's GreedyMemoryPlanner: largest first (the later one of equals), each in the first gap that fits."""
-    order = sorted(range(len(buffers)), key=lambda index: (-_align(buffers[index].bytes), -index))
+    sizes = [_align(buffer.bytes, alignment) for buffer in buffers]
+    order = sorted(range(len(buffers)), key=lambda index: (-sizes[index], -index))
     placed: list[Placed] = []
     for index in order:
         buffer = buffers[index]
         rivals = [p for p in placed if p.buffer.first <= buffer.last and buffer.first <= p.buffer.last]
         offset = 0
         for rival in sorted(rivals, key=lambda item: item.offset):
-            if offset + _align(buffer.bytes) <= rival.offset:
+            if offset + sizes[index] <= rival.offset:
                 break
-            offset = max(offset, rival.offset + _align(rival.buffer.bytes))
+            offset = max(offset, rival.offset + _align(rival.buffer.bytes, alignment))
         placed.append(Placed(buffer, offset))
     return placed
 
 
-def _align(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def _align(size: int, alignment: int) -> int:
+    return -(-size // alignment) * alignment
+
+
+def count_scratch(graph: Int8Graph) -> int:
+    """Bytes that CMSIS-NN's kernels for cores with DSP instructions need beside the arena, for the worst layer.
+
+    A convolution unrolls two patches into int16, a depthwise one a single patch of all channels; 1 x 1 needs none.
+    """
+    needed = [0]
+    for op in graph.ops:
+        if op.kind in ("conv", "depthwise"):
+            shape = graph.tensors[op.inputs[1]].shape  # O x kh x kw x I, or 1 x kh x kw x O
+            patch = 2 * shape[1] * shape[2] * shape[3]
+            needed.append(0 if shape[1:3] == (1, 1) else 2 * patch if op.kind == "conv" else patch)
+    return max(needed)
+
+
+def weigh_layers(graph: Int8Graph) -> dict[str, int]:
+    """Bytes of weights and biases by layer, in order of execution; layers without any are left out."""
+    found: dict[str, int] = {}
+    for op in graph.ops:
+        size = sum(graph.tensors[name].bytes for name in op.inputs if graph.tensors[name].data is not None)
+        if size:
+            found[graph.describe(op)] = size
+    return found

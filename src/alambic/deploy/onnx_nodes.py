@@ -55,6 +55,16 @@ class Writer:
         self.nodes.append(self.helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
+    def name_last(self, module: str) -> None:
+        """Names the last node after a module; a module that runs twice gets a number."""
+        taken = {node.name for node in self.nodes}
+        count = 1
+        name = module
+        while name in taken:
+            count += 1
+            name = f"{module}:{count}"
+        self.nodes[-1].name = name
+
 
 Args = dict[str, Any]
 

@@ -25,11 +25,13 @@ class Call:
         op: name without its overload, e.g. ``convolution``; a trailing underscore (in place) is dropped.
         args: by the names in the operator's schema, defaults included.
         output: the (first) tensor made.
+        address: of the weight operand as it was recorded, 0 where there is none.
     """
 
     op: str
     args: dict[str, Any]
     output: Tensor
+    address: int = 0
 
 
 class _Recorder(TorchDispatchMode):
@@ -42,19 +44,23 @@ class _Recorder(TorchDispatchMode):
         result = func(*args, **kwargs)
         bound = {item.name: item.default_value for item in func._schema.arguments if item.has_default_value()}
         bound |= dict(zip([item.name for item in func._schema.arguments], args, strict=False))
+        bound |= kwargs
         output = result[0] if isinstance(result, tuple | list) else result
         if isinstance(output, Tensor):
-            self.calls.append(Call(func._schema.name.removeprefix("aten::").rstrip("_"), bound | kwargs, output))
+            weight = bound.get("weight", bound.get("mat2"))
+            address = weight.data_ptr() if isinstance(weight, Tensor) else 0
+            self.calls.append(Call(func._schema.name.removeprefix("aten::").rstrip("_"), bound, output, address))
         return result
 
 
-def trace(net: nn.Module, example: Tensor) -> tuple[list[Call], Tensor]:
+def trace(net: nn.Module, example: Tensor) -> tuple[list[Call], Tensor, dict[int, str]]:
     """Runs a copy of ``net`` in evaluation mode on the CPU in fp32.
 
     Args:
         example: 1 x C x H x W.
 
-    Returns the calls and the network's output. Every tensor is alive in them, so that identities stay unique.
+    Returns the calls, the network's output, and which module's weight lies at which address. Every tensor is alive in
+    the calls, so that identities stay unique.
     Raises AlambicError when the network does not run on the example or gives anything but one tensor.
     """
     twin = copy.deepcopy(net).cpu().float().eval()
@@ -68,4 +74,9 @@ def trace(net: nn.Module, example: Tensor) -> tuple[list[Call], Tensor]:
             ) from error
     if not isinstance(output, Tensor):
         raise AlambicError(f"{type(net).__name__}: expected one tensor of logits, got {type(output).__name__}")
-    return recorder.calls, output
+    owners = {
+        parameter.data_ptr(): name.rpartition(".")[0]
+        for name, parameter in twin.named_parameters()
+        if name.rpartition(".")[2] == "weight"
+    }
+    return recorder.calls, output, owners

@@ -1,0 +1,210 @@
+"""Chips and verdicts: every shipped entry, each broken entry by name, limits to the byte, and the widest that fits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alambic.deploy.chips import Chip, find_chip, load_chips
+from alambic.deploy.fit import Need, explain_fit, explain_widest, find_widest, judge_fit, measure_need
+from alambic.deploy.graph import Int8Graph, Op, Quantized
+from alambic.deploy.memory import count_scratch, plan_memory, weigh_layers
+from alambic.deploy.widths import list_widths
+from alambic.errors import AlambicError
+from alambic.models.students import count_weight_bytes, create_student
+
+CHIP = Chip("toy", "a toy", "accelerator", "this test", flash_kib=1, ram_kib=1)
+
+
+def make_tensor(name: str, shape: tuple[int, ...], constant: bool = False) -> Quantized:
+    data = np.zeros(shape, np.int32 if name.startswith("bias") else np.int8) if constant else None
+    return Quantized(name, shape, "int32" if name.startswith("bias") else "int8", np.ones(1, np.float32), 0, 0, data)
+
+
+@pytest.fixture
+def graph() -> Int8Graph:
+    """conv 3x3 (4 -> 8 maps of 5 x 5), depthwise 5x5, dense; sizes by hand in the tests."""
+    tensors = [
+        make_tensor("in", (1, 5, 5, 4)),
+        make_tensor("w1", (8, 3, 3, 4), True),
+        make_tensor("bias1", (8,), True),
+        make_tensor("a", (1, 5, 5, 8)),
+        make_tensor("w2", (1, 5, 5, 8), True),
+        make_tensor("bias2", (8,), True),
+        make_tensor("b", (1, 1, 1, 8)),
+        make_tensor("w3", (2, 8), True),
+        make_tensor("bias3", (2,), True),
+        make_tensor("out", (1, 2)),
+    ]
+    ops = [
+        Op("conv", "first", ("in", "w1", "bias1"), "a"),
+        Op("depthwise", "second", ("a", "w2", "bias2"), "b"),
+        Op("dense", "head", ("b", "w3", "bias3"), "out"),
+    ]
+    return Int8Graph("toy", {item.name: item for item in tensors}, ops, "in", "out")
+
+
+def test_weights_scratch_and_activations_by_hand(graph: Int8Graph) -> None:
+    assert weigh_layers(graph) == {
+        "conv 3x3, 5x5x4 -> 5x5x8 (first)": 8 * 36 + 32,
+        "depthwise 5x5, 5x5x8 -> 1x1x8 (second)": 200 + 32,
+        "dense, 1x1x8 -> 2 (head)": 16 + 8,
+    }
+    assert count_scratch(graph) == 2 * 25 * 8
+    graph.ops[1] = replace(graph.ops[1], kind="conv")
+    assert count_scratch(graph) == 2 * 2 * 25 * 8
+    assert plan_memory(graph, alignment=1).arena_bytes == 300
+    assert plan_memory(graph).arena_bytes == 112 + 208
+    assert plan_memory(graph, alignment=64).arena_bytes == 128 + 256
+
+
+def test_what_each_engine_counts(graph: Int8Graph, tmp_path: Path) -> None:
+    weights = 320 + 232 + 24
+    need = measure_need(CHIP, graph, tmp_path)
+    assert (need.ram_bytes, need.flash_bytes) == (320, weights)
+    need = measure_need(replace(CHIP, engine="c"), graph, tmp_path)
+    assert (need.ram_bytes, need.flash_bytes) == (320 + 400, weights + 8 * 18 + 16 * 1024)
+
+
+@pytest.mark.parametrize(
+    ("ram", "flash", "fits", "overs"),
+    [(1024, 1024, True, (0, 0)), (1000, 1030, False, (-24, 6)), (9, 1, True, (-1015, -1023))],
+)
+def test_limits_are_exact(graph: Int8Graph, ram: int, flash: int, fits: bool, overs: tuple[int, int]) -> None:
+    fit = judge_fit(CHIP, Need("accelerator", {"x": ram}, {"x": flash}, "by hand"), graph)
+    assert (fit.fits, (fit.ram_over, fit.flash_over)) == (fits, overs)
+    assert fit.ram_layer == "conv 3x3, 5x5x4 -> 5x5x8 (first)"
+    assert fit.ram_holds == (("a", 200), ("in", 100))
+    assert fit.flash_layer == fit.ram_layer
+    assert fit.flash_share == pytest.approx(320 / 576)
+
+
+def test_the_verdict_in_words(graph: Int8Graph) -> None:
+    need = Need("accelerator", {"x": 2000}, {"x": 24}, "by hand")
+    text = explain_fit(judge_fit(CHIP, need, graph))
+    assert text[:3] == [
+        "toy (a toy): does not fit",
+        "RAM: 2,000 bytes needed of 1,024: 976 bytes too many",
+        "flash: 24 bytes needed of 1,024: 1,000 bytes left",
+    ]
+    unknown = replace(CHIP, flash_kib=None, ram_kib=None)
+    assert "cannot be judged" in explain_fit(judge_fit(unknown, need, graph))[0]
+    assert judge_fit(replace(CHIP, ram_kib=None), need, graph).fits is True
+
+
+def test_reserved_memory_is_not_the_networks(graph: Int8Graph) -> None:
+    chip = replace(CHIP, reserved_ram_kib=0.5, reserved_flash_kib=1)
+    fit = judge_fit(chip, Need("accelerator", {"x": 513}, {"x": 1}, "by hand"), graph)
+    assert (fit.fits, fit.ram_over, fit.flash_over) == (False, 1, 1)
+
+
+def test_operators_that_a_chip_lacks_are_named(graph: Int8Graph) -> None:
+    need = Need("accelerator", {"x": 1}, {"x": 1}, "by hand")
+    fit = judge_fit(replace(CHIP, operators=("conv", "dense")), need, graph)
+    assert (fit.fits, fit.missing) == (False, ("depthwise",))
+    assert explain_fit(fit)[-1] == "operators that the chip lacks: depthwise"
+    assert judge_fit(replace(CHIP, operators=("conv", "dense", "depthwise")), need, graph).fits is True
+
+
+def test_every_shipped_chip_is_whole() -> None:
+    chips = load_chips()
+    assert len(chips) >= 20
+    assert all(chip.source and chip.core for chip in chips.values())
+    chip = chips["stm32h747i-disco"]
+    assert (chip.ram_bytes, chip.flash_bytes) == (1 << 20, 2 << 20)
+    assert chips["stm32h7p"].ram_bytes is None
+    with pytest.raises(AlambicError, match="did you mean 'stm32h747i-disco'"):
+        find_chip("stm32h747i-disko")
+
+
+def test_a_chip_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[mine]\ncore = "c"\nengine = "accelerator"\nsource = "s"\nram_kib = 0.5\noperators = ["conv"]\n')
+    chip = find_chip("mine", file)
+    assert (chip.ram_bytes, chip.flash_bytes, chip.operators) == (512, None, ("conv",))
+    assert "acc-32" in load_chips(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[a", "expected TOML"),
+        ("a = 3", "expected a table"),
+        ('[a]\ncore = "c"\nengine = "accelerator"', "expected the key source"),
+        ('[a]\ncore = "c"\nsource = "s"\nengine = "npu"', "accelerator, c, tflm, ethos, got 'npu'"),
+        ("[a]\nram_kb = 3", "got 'ram_kb'; did you mean 'ram_kib'"),
+        ('[a]\nram_kib = "64"', "expected ram_kib as a number of KiB"),
+        ("[a]\nram_kib = true", "expected ram_kib as a number of KiB"),
+        ("[a]\ncore = 3", "expected text for core"),
+        ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\nalignment = 0', "expected alignment"),
+        ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\noperators = ["convolve"]', r"got \['convolve'\]"),
+    ],
+)
+def test_a_broken_entry_is_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(AlambicError, match=rf"mine\.toml.*{message}"):
+        load_chips(tmp_path / "mine.toml")
+
+
+def test_a_missing_file_of_chips_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AlambicError, match=r"none\.toml: No such file"):
+        load_chips(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "name", ["dscnn_24x3", "dscnn_24-36x3", "resnet8_w16", "mbv1_0125_96g", "mcunetish_64", "fdmbv1_025_96"]
+)
+def test_a_familys_widths_are_students_that_grow(name: str) -> None:
+    names = list_widths(name)
+    assert len(names) == len(set(names)) >= 16
+    assert name in names or "-" in name or name == "mcunetish_64"  # a bare family name is its _100_
+    few = [names[0], names[len(names) // 4], names[len(names) // 2], names[-1]]
+    sizes = [count_weight_bytes(create_student(item, 1, 32, 2)) for item in few]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 2 * count_weight_bytes(create_student(name, 1, 32, 2))
+
+
+@pytest.mark.parametrize(("engine", "flash", "ram"), [("accelerator", 0.7, 50), ("accelerator", 50, 4), ("c", 17, 50)])
+def test_the_widest_that_fits_does_and_the_next_does_not(engine: str, flash: float, ram: float) -> None:
+    pytest.importorskip("onnxruntime")
+    chip = Chip("toy", "a toy", engine, "this test", flash_kib=flash, ram_kib=ram)  # type: ignore[arg-type]
+    widest = find_widest("dscnn_8x1", (1, 28, 28), 2, chip)
+    names = list_widths("dscnn_8x1")
+    assert widest.name is not None
+    assert widest.fit is not None
+    assert widest.fit.fits
+    after = names[names.index(widest.name) + 1]
+    again = find_widest(after, (1, 28, 28), 2, chip)
+    assert (again.name, again.capped) == (widest.name, False)
+    assert f"is {widest.name}: {widest.fit.need.ram_bytes:,} bytes of RAM" in explain_widest(widest, chip)
+
+
+def test_no_width_fits_or_all_do() -> None:
+    pytest.importorskip("onnxruntime")
+    tiny = replace(CHIP, ram_kib=0.1)
+    widest = find_widest("dscnn_8x1", (1, 28, 28), 2, tiny)
+    assert (widest.name, widest.narrowest) == (None, "dscnn_4x1")
+    assert explain_widest(widest, tiny) == "no width of this family fits toy: not even the narrowest, dscnn_4x1"
+    vast = replace(CHIP, ram_kib=1000, flash_kib=1000)
+    widest = find_widest("dscnn_8x1", (1, 28, 28), 2, vast)
+    assert (widest.name, widest.capped) == ("dscnn_32x1", True)
+    with pytest.raises(AlambicError, match="expected ram_kib or flash_kib"):
+        find_widest("dscnn_8x1", (1, 28, 28), 2, replace(CHIP, ram_kib=None, flash_kib=None))
+
+
+def test_a_students_layers_carry_the_names_of_its_modules(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    import torch
+
+    from alambic.deploy.graph import read_graph
+    from alambic.deploy.int8 import quantize_student
+
+    net = create_student("resnet8_w8", 1, 16, 2).eval()
+    graph = read_graph(quantize_student(net, torch.randn(2, 1, 16, 16), (1, 16, 16), tmp_path).onnx_int8)
+    named = [op.name for op in graph.ops if op.kind in ("conv", "dense")]
+    assert named[0] == "stem.conv"
+    assert set(named) <= {name for name, _ in net.named_modules()}
+    assert len(named) == 10
