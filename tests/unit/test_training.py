@@ -1,5 +1,6 @@
 """The loop, the bank, the distiller: each silent fault of the field that they rule out has a test here."""
 
+import copy
 import json
 
 import numpy as np
@@ -253,3 +254,20 @@ def test_hostile_weights_are_refused(tmp_path):
 
     with pytest.raises(AlambicError, match="refused"):
         load_weights(nn.Linear(2, 2), tmp_path / "w.pt", "teacher 'x'")
+
+
+def test_a_parameter_that_starts_late_gets_its_momentum(source):
+    """A stage of pre-training leaves the classifier without gradient: fused SGD must still take it on later."""
+    net = create_student("dscnn_8x2", 1, 16, 3)
+    optimizer = Recipe(lr=0.1, weight_decay=0.0).make_optimizer(net)
+    plain = torch.optim.SGD(copy.deepcopy(net).parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    groups = list(net.parameters()), plain.param_groups[0]["params"]
+    for step in range(4):
+        gradients = [torch.randn_like(p) if p.ndim == 4 or step > 1 else None for p in net.parameters()]
+        for parameters in groups:
+            for p, gradient in zip(parameters, gradients, strict=True):
+                p.grad = None if gradient is None else gradient.clone()
+        optimizer.step()
+        plain.step()
+    for a, b in zip(*groups, strict=True):
+        torch.testing.assert_close(a, b)

@@ -77,7 +77,13 @@ class Recipe:
         if self.optimizer == "adamw":
             return torch.optim.AdamW(groups, lr=self.lr, fused=True)
         nesterov = self.momentum > 0
-        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=nesterov, fused=True)
+        optimizer = torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=nesterov, fused=True)
+        if self.momentum > 0:
+            # fused SGD cannot start a buffer late, as for a classifier that a stage of pre-training leaves out; from
+            # zero the first step is the same
+            for p in parameters:
+                optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+        return optimizer
 
 
 def stream_seed(seed: int, name: str, index: int = 0) -> int:
