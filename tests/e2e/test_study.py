@@ -202,3 +202,33 @@ def test_teacher_of_another_split_is_refused(folder, tmp_path):
     weights.with_suffix(".json").write_text(json.dumps({**card, "weights_hash": "0" * 64}))
     with pytest.raises(AlambicError, match="weights of its card"):
         prepare(read_study(path), tmp_path / "d", lambda text: None)
+
+
+@pytest.mark.slow
+def test_a_claim_computes_the_test_split_for_declared_cells_only(folder, tmp_path):
+    text = (folder / "study.toml").read_text()
+    text = text.replace('purpose = "demo"', 'purpose = "claim"').replace("seeds = 2", "seeds = 1")
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    with pytest.raises(AlambicError, match=r"confirm\.toml"):
+        read_study(path)
+    declared = '[[contrasts]]\narm = "kd"\nstudent = "dscnn_8x2"\nteacher = "small"\n'
+    (tmp_path / "confirm.toml").write_text(declared)
+    run_study(read_study(path), tmp_path / "out", say=lambda text: None)
+    ledger = Ledger(tmp_path / "out" / "ledger.sqlite", read_only=True)
+    tested = {row.content["arm"]["name"]: "test" in row.numbers for row in ledger.rows("done")}
+    assert tested == {"none": True, "kd": True, "at": False}
+    assert all(ledger.predictions(r.id, "tune", "fp32") is not None for r in ledger.rows("done"))
+    (tmp_path / "confirm.toml").write_text(declared + declared.replace('"kd"', '"at"'))
+    with pytest.raises(AlambicError, match="declared before"):
+        run_study(read_study(path), tmp_path / "out", say=lambda text: None)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [('arm = "kdd"', "'kdd' is not in"), ("", "1 to 6 contrasts")])
+def test_confirm_files_name_what_the_study_has(folder, tmp_path, wrong, said):
+    path = tmp_path / "study.toml"
+    path.write_text((folder / "study.toml").read_text().replace('purpose = "demo"', 'purpose = "claim"'))
+    body = f'[[contrasts]]\n{wrong}\nstudent = "dscnn_8x2"\nteacher = "small"\n' if wrong else "contrasts = []\n"
+    (tmp_path / "confirm.toml").write_text(body)
+    with pytest.raises(AlambicError, match=said):
+        read_study(path)

@@ -90,6 +90,15 @@ def resolve_sources(study: Study, arm: Arm, task: Task, teacher: PreparedTeacher
     return found
 
 
+def sees_test(study: Study, source: Source, student: str, arm: Arm, teacher: str | None) -> bool:
+    """Whether a cell computes the test split: each cell of a demo, the declared ones of a claim, no other."""
+    if not len(source.splits["test"]):
+        return False
+    if study.confirmation is not None:
+        return study.confirmation.names(student, arm.name, teacher)
+    return study.purpose == "demo"
+
+
 def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: PreparedTeacher | None) -> dict[str, Any]:
     """The content of a cell beside student, teacher, arm and seed."""
     ids = train_ids(study, source)

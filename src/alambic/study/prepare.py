@@ -20,7 +20,15 @@ from alambic.models.feature import OutputSpec
 from alambic.models.own_code import is_own_code, locate
 from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
 from alambic.study.cell import Arm, Cell
-from alambic.study.content import PreparedTeacher, describe, make_objective, make_student, make_task, train_ids
+from alambic.study.content import (
+    PreparedTeacher,
+    describe,
+    make_objective,
+    make_student,
+    make_task,
+    sees_test,
+    train_ids,
+)
 from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE, Bank, build_bank
 from alambic.training.recipe import stream
@@ -160,10 +168,9 @@ def _make_cells(
         for arm in study.arms:
             for name in [n for n in teachers if _taught_by(arm, n)] if arm.uses_teacher else [None]:
                 teacher = teachers[name] if name is not None else None
-                made = [
-                    Cell(student, name, arm, seed, describe(study, source, task, arm, teacher))
-                    for seed in range(study.seeds)
-                ]
+                tested = sees_test(study, source, student, arm, name)
+                content = {**describe(study, source, task, arm, teacher), "tested": tested}
+                made = [Cell(student, name, arm, seed, content) for seed in range(study.seeds)]
                 reason = _impossible(study, arm, task, shapes, teacher, len(train_ids(study, source)))
                 if reason is None:
                     cells += made

@@ -76,6 +76,15 @@ def _describe(ledger: Ledger, prepared: Prepared) -> None:
     told = ledger.meta("study_name")
     if told is not None and told != study.name:
         raise AlambicError(f"expected the ledger of study {study.name!r}, got one of {told!r}; choose another --out")
+    if study.confirmation is not None:
+        declared = ledger.meta("confirm_hash")
+        if declared not in (None, study.confirmation.hash):
+            raise AlambicError(
+                f"the contrasts in confirm.toml changed since this ledger's first run ({(declared or '')[:12]}): what "
+                "is confirmed is declared before; restore the file, or start a new ledger with --out"
+            )
+        ledger.set_meta("confirm_hash", study.confirmation.hash)
+        ledger.set_meta("confirm", json.dumps([vars(contrast) for contrast in study.confirmation.contrasts]))
     source = load_source(study.data)
     for split in ("tune", "test"):
         ledger.set_meta(f"labels_{split}", json.dumps(source.labels[source.splits[split]].tolist()))

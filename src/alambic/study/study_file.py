@@ -11,6 +11,7 @@ from alambic.data import DataSpec, ViewSpec
 from alambic.errors import AlambicError, nearest
 from alambic.methods.base import create_method
 from alambic.study.cell import Arm
+from alambic.study.confirm import Confirmation, read_confirmation
 from alambic.training.recipe import Recipe
 from alambic.training.task import Metric
 from alambic.training.teacher_file import TeacherEntry, read_entry
@@ -64,6 +65,7 @@ class Study:
     teachers: dict[str, TeacherEntry]
     path: Path
     text: str
+    confirmation: Confirmation | None = None  # of a claim
 
     @property
     def folder(self) -> Path:
@@ -127,7 +129,14 @@ def read_study(path: Path) -> Study:
         teachers,
         Path(path),
         document.text,
+        _read_claim(head, arms, teachers, Path(path).parent),
     )
+
+
+def _read_claim(head: _Head, arms: list[Arm], teachers: dict[str, TeacherEntry], folder: Path) -> Confirmation | None:
+    if head.purpose != "claim":
+        return None
+    return read_confirmation(folder, head.students, {arm.name for arm in arms}, set(teachers))
 
 
 def _tables(document: Document, key: str) -> dict[str, Any]:

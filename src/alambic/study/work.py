@@ -99,7 +99,7 @@ class Workshop:
         )
         epochs = study.recipe.epochs
         curve = train(run, lambda r: on_epoch(cell.id, r["epoch"], epochs) if on_epoch else None)
-        result = self._measure(run, curve)
+        result = self._measure(run, curve, bool(cell.content["tested"]))
         weights = self.out / "students" / f"{cell.id}.safetensors"
         state = {
             k: v.detach().cpu().contiguous(memory_format=torch.contiguous_format)
@@ -109,7 +109,7 @@ class Workshop:
         checkpoint.unlink(missing_ok=True)
         return result
 
-    def _measure(self, run: Run, curve: list[dict[str, Any]]) -> Result:
+    def _measure(self, run: Run, curve: list[dict[str, Any]], tested: bool) -> Result:
         study, source = self.study, self.source
         metric = run.objective.task.metric
         shape = (input_channels(source, study.views), *run.size)
@@ -119,7 +119,7 @@ class Workshop:
             "macs": count_macs(run.student, shape),
         }
         predictions = {}
-        for split in ("tune", "test") if self._sees_test() else ("tune",):
+        for split in ("tune", "test") if tested else ("tune",):
             ids = source.splits[split]
             found = Predictions(*predict(predict_logits(run, ids)))
             labels = source.labels[ids].numpy()
@@ -135,10 +135,6 @@ class Workshop:
                 predictions |= quantised
         numbers["rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return Result(numbers, curve, predictions)
-
-    def _sees_test(self) -> bool:
-        """Only a demo computes the test split in the same round; other purposes keep to tune scores."""
-        return self.study.purpose == "demo" and len(self.source.splits["test"]) > 0
 
     def _quantise(
         self, run: Run, fp32: dict[tuple[str, str], Predictions]

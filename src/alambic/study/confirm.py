@@ -1,0 +1,79 @@
+"""``confirm.toml``: the contrasts that a claim study declares before it computes anything on the test split.
+
+It lies beside the study file and is committed first; the ledger keeps its hash, and a changed one is refused. A claim
+computes the test split for the cells of these contrasts and for no other; explore studies never do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from alambic.config import build, read_document
+from alambic.errors import AlambicError
+
+MOST_CONTRASTS = 6
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One declared comparison: an arm against another, for a student, with a teacher ("" where neither has one)."""
+
+    arm: str
+    student: str
+    teacher: str = ""
+    against: str = "none"
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What a confirm file declares.
+
+    Attributes:
+        contrasts: at most six. smallest_effect: points below which a difference would not matter.
+        hash: sha256 of the file's text.
+    """
+
+    contrasts: tuple[Contrast, ...]
+    smallest_effect: float
+    hash: str
+
+    def names(self, student: str, arm: str, teacher: str | None) -> bool:
+        """Whether a cell belongs to a declared contrast."""
+        return any(
+            contrast.student == student
+            and arm in (contrast.arm, contrast.against)
+            and teacher in (None, contrast.teacher)
+            for contrast in self.contrasts
+        )
+
+
+@dataclass(frozen=True)
+class _File:
+    contrasts: tuple[Contrast, ...]
+    smallest_effect: float = 0.3
+
+
+def read_confirmation(folder: Path, students: tuple[str, ...], arms: set[str], teachers: set[str]) -> Confirmation:
+    """Reads ``confirm.toml`` of a claim study. Raises AlambicError when it is missing or names what is not there."""
+    path = folder / "confirm.toml"
+    if not path.exists():
+        raise AlambicError(
+            f'a study with purpose "claim" expected its contrasts in {path}, found no such file; declare at most '
+            f"{MOST_CONTRASTS} as [[contrasts]] with arm, student, teacher, against, and commit it before the run"
+        )
+    document = read_document(path)
+    given = build(_File, document.tables, document)
+    if not 1 <= len(given.contrasts) <= MOST_CONTRASTS:
+        raise AlambicError(f"{path}: expected 1 to {MOST_CONTRASTS} contrasts, got {len(given.contrasts)}")
+    for contrast in given.contrasts:
+        for name, known in (
+            (contrast.student, set(students)),
+            (contrast.arm, arms),
+            (contrast.against, arms),
+            (contrast.teacher, teachers | {""}),
+        ):
+            if name not in known:
+                raise AlambicError(f"{path}: {name!r} is not in the study, which has {', '.join(sorted(known - {''}))}")
+    return Confirmation(given.contrasts, given.smallest_effect, hashlib.sha256(document.text.encode()).hexdigest())
