@@ -112,7 +112,6 @@ def run_float(graph: Int8Graph, image: npt.NDArray[np.float32]) -> npt.NDArray[n
             y = {
                 "quantize": lambda v: v,
                 "relu": lambda v: v.clip(0),
-                "relu6": lambda v: v.clip(0, 6),
                 "hard_swish": lambda v: v * np.clip(v + 3, 0, 6) / 6,
                 "logistic": lambda v: 1 / (1 + np.exp(-v)),
             }[op.kind](x)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 Kind = Literal[
     "conv", "depthwise", "dense", "add", "mul", "pad", "average_pool", "max_pool", "mean", "reshape", "concat",
-    "quantize", "relu", "relu6", "hard_swish", "logistic", "resize",
+    "quantize", "relu", "hard_swish", "logistic", "resize",
 ]  # fmt: skip
 
 

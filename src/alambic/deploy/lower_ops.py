@@ -191,10 +191,12 @@ def _lower_unary(kind: Kind) -> Callable[[Lowering, Any], None]:
 
 
 def lower_clip(g: Lowering, node: Any) -> None:
+    """ReLU6 = ReLU whose int8 range ends at 6 or below: saturation is the upper bound."""
     bounds = [float(g.constants[name]) if name in g.constants else None for name in list(node.input)[1:]]
-    if bounds != [0.0, 6.0]:
+    _, (scale, zero_point) = g.output_of(node)
+    if bounds != [0.0, 6.0] or (127 - zero_point) * scale > 6 + scale / 2:
         g.refuse(node, f"it clamps to {bounds}", "ReLU or ReLU6")
-    g.finish("relu6", node, [g.read(node)])
+    g.finish("relu", node, [g.read(node)])
 
 
 def lower_resize(g: Lowering, node: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from alambic.deploy.graph import Int8Graph
 
 ALIGNMENT = 16  # bytes, of TFLite-Micro's arena
-IN_PLACE = frozenset({"add", "mul", "relu", "relu6", "hard_swish", "logistic", "quantize", "reshape"})
+IN_PLACE = frozenset({"add", "mul", "relu", "hard_swish", "logistic", "quantize", "reshape"})
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,6 @@ OPERATORS: dict[str, tuple[str, int]] = {
     "concat": ("CONCATENATION", 2),
     "quantize": ("QUANTIZE", 2),
     "relu": ("RELU", 2),
-    "relu6": ("RELU6", 2),
     "hard_swish": ("HARD_SWISH", 1),
     "logistic": ("LOGISTIC", 2),
     "resize": ("RESIZE_NEAREST_NEIGHBOR", 2),
