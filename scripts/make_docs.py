@@ -19,7 +19,8 @@ from alambic.methods import all_methods, create_method
 from alambic.methods.base import Method, Paper
 from alambic.methods.modifier import Modifier
 from alambic.training.bank import BANKABLE
-from alambic.treatments import all_modifiers
+from alambic.treatments import all_modifiers, all_treatments
+from alambic.treatments.base import Treatment
 
 DOCS = Path(__file__).parent.parent / "docs"
 NOTE = "<!-- made by scripts/make_docs.py: change the method's file instead -->"
@@ -181,6 +182,18 @@ def make_modifier_table(modifiers: dict[str, type[Modifier]]) -> str:
     return "\n".join(rows)
 
 
+def make_treatment_table(treatments: dict[str, type[Treatment]]) -> str:
+    rows = ["| treatment | of | what it does | settings | fidelity | components | evidence |", "|" + " --- |" * 7]
+    for name, cls in sorted(treatments.items(), key=lambda item: (item[1].kind, item[0])):
+        source = f" ({cls.paper.title}, `{cite(cls.paper)}`)" if cls.paper.year else ""
+        formula = cls.formula.replace("|", "\\|")
+        settings = ", ".join(f"{key} {value}" for key, value in cls().hyper().items())
+        parts = ", ".join(part if there else f"**without** {part}" for part, there in cls.components)
+        cells = [name, cls.kind, f"`{formula}`{source}", settings, cls.fidelity, parts, cls.evidence]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
 def make_counts() -> str:
     known = all_methods()
     counts = count_methods(known)
@@ -188,10 +201,12 @@ def make_counts() -> str:
     families = Counter(cls.family for cls in losses.values())
     fits = sum(bool(c.needs.teacher) and c.needs.teacher <= BANKABLE for c in losses.values())
     said = ", ".join(f"{count} {family}" for family, count in sorted(families.items()))
+    treatments = sum(cls.kind != "control" for cls in all_treatments().values())
     return (
         f"{counts['A'] + counts['B']} losses ({said}): {counts['A']} equal to the authors' code, {counts['B']} from "
         f"the paper's formula. Apart from them: {counts['C']} reconstructed from abstracts (\\*), {counts['controls']} "
-        f"controls and baselines, {len(all_modifiers())} modifiers. {fits} of the losses read only what a bank holds."
+        f"controls and baselines, {len(all_modifiers())} modifiers, {treatments} treatments. {fits} of the "
+        "losses read only what a bank holds."
     )
 
 
@@ -242,6 +257,7 @@ def make_all() -> dict[Path, str]:
         "reconstructed": make_table({n: c for n, c in known.items() if c.fidelity == "C"}),
         "controls": make_table({n: c for n, c in known.items() if c.family in CONTROLS}),
         "modifiers": make_modifier_table(dict(all_modifiers())),
+        "treatments": make_treatment_table(dict(all_treatments())),
     }
     return {**pages, survey: fill(survey.read_text(), parts)}
 

@@ -60,15 +60,18 @@ def list_methods(methods: Any) -> str:
 def describe_counts(methods: Any, whole: bool) -> str:
     """Losses, reconstructions and controls; modifiers and treatments where nothing is filtered."""
     from alambic.catalogue import FIDELITY, count_methods
-    from alambic.treatments import all_modifiers
+    from alambic.treatments import all_modifiers, all_treatments
 
     counts = count_methods(methods)
     lines = [f"losses: {counts['A'] + counts['B']}"]
     lines += [f"  {mark}: {counts[mark]} ({FIDELITY[mark]})" for mark in ("A", "B")]
     lines += [f"reconstructed: {counts['C']} ({FIDELITY['C']}; not among the losses)"]
+    controls = f"controls and baselines: {counts['controls']}"
     if whole:
-        lines.append(f"modifiers: {len(all_modifiers())}")
-    lines.append(f"controls and baselines: {counts['controls']}")
+        kinds = [cls.kind for cls in all_treatments().values()]
+        lines += [f"modifiers: {len(all_modifiers())}", f"treatments: {len(kinds) - kinds.count('control')}"]
+        controls = f"controls: {counts['controls']} losses and baselines, {kinds.count('control')} treatments"
+    lines.append(controls)
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from alambic.catalogue import count_methods, needs_of, read_cost, select_methods
 from alambic.cli import main
 from alambic.errors import AlambicError
 from alambic.methods import all_methods
-from alambic.treatments import all_modifiers
+from alambic.treatments import all_modifiers, all_treatments
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -66,6 +66,10 @@ def test_count_keeps_reconstructions_and_controls_apart(capsys: pytest.CaptureFi
     assert f"losses: {counts['A'] + counts['B']}\n" in text
     assert f"reconstructed: {counts['C']} " in text
     assert f"modifiers: {len(all_modifiers())}\n" in text
+    kinds = [cls.kind for cls in all_treatments().values()]
+    assert len(kinds) - kinds.count("control") >= 9
+    assert f"treatments: {len(kinds) - kinds.count('control')}\n" in text
+    assert f"{kinds.count('control')} treatments\n" in text
     filtered = told(capsys, "--count", "--family", "relation")
     assert "modifiers" not in filtered
     assert "controls and baselines: 0" in filtered

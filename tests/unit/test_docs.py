@@ -12,7 +12,7 @@ import pytest
 
 from alambic.catalogue import read_cost
 from alambic.methods import all_methods
-from alambic.treatments import all_modifiers
+from alambic.treatments import all_modifiers, all_treatments
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -74,9 +74,12 @@ def test_bibliography_is_whole() -> None:
     assert len(set(titles)) == len(titles)
 
 
-@pytest.mark.parametrize("name", sorted({*all_methods(), *all_modifiers()} - {"none"}))
+WITH_PAPER = {n: c.paper for n, c in {**all_methods(), **all_modifiers(), **all_treatments()}.items() if c.paper.year}
+
+
+@pytest.mark.parametrize("name", sorted(WITH_PAPER))
 def test_every_paper_is_in_the_bibliography(name: str, script: ModuleType) -> None:
-    paper = {**all_methods(), **all_modifiers()}[name].paper
+    paper = WITH_PAPER[name]
     fields = read_entries()[script.cite(paper)]
     assert f"year = {{{paper.year}}}" in fields
     if paper.arxiv:
