@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from alambic import cli_methods, cli_study
+from alambic import cli_deploy, cli_methods, cli_study
 from alambic.errors import AlambicError
 
 
@@ -47,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--threads", type=int, help="of torch; all cores by default")
     train.set_defaults(run=train_teacher_file)
     cli_study.add_commands(commands)
+    cli_deploy.add_commands(commands)
     doctor = commands.add_parser("doctor", help="what is installed here, and what is missing for what")
     doctor.set_defaults(run=show_doctor)
     return parser

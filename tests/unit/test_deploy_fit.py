@@ -77,7 +77,7 @@ def test_limits_are_exact(graph: Int8Graph, ram: int, flash: int, fits: bool, ov
     fit = judge_fit(CHIP, Need("accelerator", {"x": ram}, {"x": flash}, "by hand"), graph)
     assert (fit.fits, (fit.ram_over, fit.flash_over)) == (fits, overs)
     assert fit.ram_layer == "conv 3x3, 5x5x4 -> 5x5x8 (first)"
-    assert fit.ram_holds == (("a", 200), ("in", 100))
+    assert fit.ram_holds == (("first", 200), ("the image", 100))
     assert fit.flash_layer == fit.ram_layer
     assert fit.flash_share == pytest.approx(320 / 576)
 

@@ -70,12 +70,16 @@ def run_integers(graph: Int8Graph, images: npt.NDArray[Any], arithmetic: Arithme
 
 def run_all(graph: Int8Graph, images: npt.NDArray[Any], arithmetic: Arithmetic = TFLM) -> dict[str, Ints]:
     """Every activation's integers, by tensor name."""
-    low, high = -(1 << (arithmetic.activation_bits - 1)), (1 << (arithmetic.activation_bits - 1)) - 1
-    values: dict[str, Ints] = {graph.input: np.clip(images.astype(np.int64), low, high)}
+    values: dict[str, Ints] = {graph.input: narrow(images.astype(np.int64), arithmetic.activation_bits)}
     for op in graph.ops:
-        found = KERNELS[op.kind](_Step(graph, op, values, arithmetic))
-        values[op.output] = np.clip(found, low, high)
+        values[op.output] = run_one(graph, op, values, arithmetic)
     return values
+
+
+def run_one(graph: Int8Graph, op: Op, values: dict[str, npt.NDArray[Any]], arithmetic: Arithmetic = TFLM) -> Ints:
+    """One operator's integers, from the integers of its inputs by tensor name."""
+    step = _Step(graph, op, {name: values[name].astype(np.int64) for name in graph.activations(op)}, arithmetic)
+    return narrow(KERNELS[op.kind](step), arithmetic.activation_bits)
 
 
 class _Step:

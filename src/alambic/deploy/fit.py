@@ -65,22 +65,26 @@ class Fit:
     missing: tuple[str, ...]
 
 
-def measure_need(chip: Chip, graph: Int8Graph, tflite: Path) -> Need:
-    """What a network takes on a chip. ``tflite`` is the graph's own file; engines tflm and ethos run it.
+def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None = None) -> Need:
+    """What a network takes on a chip by its own engine, or by another one.
+
+    Args:
+        tflite: the graph's own file; engines tflm and ethos run it.
 
     Raises AlambicError where the engine's package is missing, or the engine refuses the file.
     """
-    if chip.engine == "tflm":
+    engine = engine or chip.engine
+    if engine == "tflm":
         arena = measure_arena(tflite)
         return Need("tflm", {"arena head": arena.head, "arena tail": arena.tail}, {".tflite": tflite.stat().st_size},
                     "measured by TFLite-Micro's interpreter; its own code is not counted")  # fmt: skip
-    if chip.engine == "ethos":
+    if engine == "ethos":
         report = compile_vela(tflite, chip.name if chip.name in ETHOS else "ethos-u55-128")
         return Need("ethos", {"SRAM": report.sram_bytes}, {"compressed weights and commands": report.flash_bytes},
                     f"by Vela for {report.ethos.accelerator}")  # fmt: skip
     plan = plan_memory(graph, alignment=chip.alignment)
     weights = {"weights and biases": graph.weight_bytes}
-    if chip.engine == "accelerator":
+    if engine == "accelerator":
         return Need("accelerator", {"activations": plan.arena_bytes}, weights, "by the planner")
     biases = [graph.tensors[name] for op in graph.ops for name in op.inputs if graph.tensors[name].dtype == "int32"]
     channels = sum(bias.shape[0] for bias in biases)

@@ -89,6 +89,12 @@ class Int8Graph:
         kind = " ".join([op.kind.replace("_", "-"), *(["x".join(map(str, kernel))] if kernel else [])])
         return f"{kind}, {' + '.join(sizes[:-1])} -> {sizes[-1]} ({op.name})"
 
+    def title(self, name: str) -> str:
+        """An activation for a person: the layer that makes it."""
+        if name == self.input:
+            return "the image"
+        return next((op.name for op in self.ops if op.output == name), name)
+
     def activations(self, op: Op) -> list[str]:
         """The inputs of an operator that are computed, not constant."""
         return [name for name in op.inputs if self.tensors[name].data is None]

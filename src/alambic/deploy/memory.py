@@ -37,7 +37,8 @@ class MemoryPlan:
         liveness_bytes: the most bytes alive at once: no planner of whole tensors can do better.
         arena_bytes: by TFLite-Micro's greedy planner, 16-byte aligned; ``placed`` says where each buffer lies.
         alive: bytes alive at each operator, in order. peak_op: index of the largest.
-        peak_layer: it, described. peak_tensors: what is alive there, largest first.
+        peak_layer: it, described. peak_tensors: what is alive there, by the layer that
+            made it, largest first.
         weight_bytes, bias_bytes: constants, bytes of flash.
         in_place: whether an element-wise operator overwrote a dying input of equal size.
     """
@@ -65,7 +66,7 @@ def plan_memory(graph: Int8Graph, in_place: bool = False, alignment: int = ALIGN
     alive = count_alive(buffers, len(graph.ops))
     placed = place_greedily(buffers, alignment)
     peak = max(range(len(alive)), key=alive.__getitem__)
-    there = sorted(((b.name, b.bytes) for b in buffers if b.first <= peak <= b.last), key=lambda item: -item[1])
+    alive_there = [(graph.title(b.name), b.bytes) for b in buffers if b.first <= peak <= b.last]
     return MemoryPlan(
         liveness_bytes=alive[peak],
         arena_bytes=max(item.offset + _align(item.buffer.bytes, alignment) for item in placed),
@@ -73,7 +74,7 @@ def plan_memory(graph: Int8Graph, in_place: bool = False, alignment: int = ALIGN
         alive=tuple(alive),
         peak_op=peak,
         peak_layer=graph.describe(graph.ops[peak]),
-        peak_tensors=tuple(there),
+        peak_tensors=tuple(sorted(alive_there, key=lambda item: -item[1])),
         weight_bytes=graph.weight_bytes,
         bias_bytes=graph.bias_bytes,
         in_place=in_place,

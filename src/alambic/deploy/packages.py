@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from alambic.errors import AlambicError
@@ -17,3 +18,8 @@ def require(package: str, extra: str = "deploy") -> Any:
             f"expected the package {package.partition('.')[0]!r}, found none ({error}); "
             f'try: pip install "alambic[{extra}]"'
         ) from error
+
+
+def has(package: str) -> bool:
+    """Whether a package is installed, without importing it."""
+    return importlib.util.find_spec(package) is not None

@@ -1,0 +1,162 @@
+"""The commands about chips: ``deploy`` a student onto one, and the list of ``chips``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alambic.errors import AlambicError
+
+
+def add_commands(commands: Any) -> None:
+    """Adds ``deploy`` and ``chips`` to the parser's commands."""
+    deploy = commands.add_parser("deploy", help="int8 files for a chip, does it fit and why not, accuracy, a page")
+    deploy.add_argument("student", help="zoo name or file.py:function")
+    deploy.add_argument("--weights", type=Path, help="safetensors or a torch file; random weights give sizes only")
+    deploy.add_argument("--chip", required=True, help="see `alambic chips`")
+    deploy.add_argument("--chips", type=Path, help="a file with chips of your own")
+    deploy.add_argument("--study", type=Path, help="study file: its data, views and sensor are the student's")
+    deploy.add_argument("--data", help="without a study: fashion-mnist, a folder, parquet, npz; none: sizes only")
+    deploy.add_argument("--size", type=int, help="resize images to this many pixels a side")
+    deploy.add_argument("--channels", type=int, choices=(1, 3))
+    deploy.add_argument("--input", help="without data: CxHxW such as 1x120x160; the zoo student's own by default")
+    deploy.add_argument("--classes", type=int, help="without data: number of classes")
+    deploy.add_argument("--calibration", choices=("minmax", "percentile", "entropy"), default="minmax")
+    deploy.add_argument("--calibration-images", type=int, default=256, metavar="N", help="of the training split")
+    deploy.add_argument("--per-tensor", action="store_true", help="one weight scale a layer instead of a channel")
+    deploy.add_argument("--test-images", type=int, metavar="N", help="score so many; the whole test split by default")
+    deploy.add_argument("--out", type=Path, help="folder; runs/deploy/STUDENT-CHIP by default")
+    deploy.set_defaults(run=deploy_one)
+    chips = commands.add_parser("chips", help="list the chips with their memories and where the numbers come from")
+    chips.add_argument("--chips", type=Path, help="a file with chips of your own")
+    chips.set_defaults(run=show_chips)
+
+
+def show_chips(options: argparse.Namespace) -> int:
+    from alambic.deploy.chips import load_chips
+
+    print(f"{'chip':18}{'engine':13}{'flash KiB':>10}{'RAM KiB':>9}  core; source")
+    for chip in load_chips(options.chips).values():
+        sizes = ["?" if value is None else f"{value:g}" for value in (chip.flash_kib, chip.ram_kib)]
+        print(f"{chip.name:18}{chip.engine:13}{sizes[0]:>10}{sizes[1]:>9}  {chip.core}; {chip.source}")
+    return 0
+
+
+@dataclass
+class _Given:
+    """What the data says: shape C, H, W, calibration images, test images."""
+
+    shape: tuple[int, int, int]
+    classes: int
+    calibration: Any
+    test: Any
+    folder: Path
+    warnings: list[str]
+
+
+def deploy_one(options: argparse.Namespace) -> int:
+    import torch
+
+    from alambic.deploy.chips import find_chip
+    from alambic.deploy.pack import deploy_student
+    from alambic.models.own_code import create_own, is_own_code
+    from alambic.models.students import create_student
+    from alambic.models.teachers import load_weights
+
+    started = time.monotonic()
+    chip = find_chip(options.chip, options.chips)
+    given = _read_study(options) if options.study or options.data else _read_shape(options)
+    channels, height, width = given.shape
+    own = is_own_code(options.student)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if own:
+            net = create_own(options.student, given.folder, in_channels=channels, num_classes=given.classes)
+        else:
+            net = create_student(options.student, channels, (height, width), given.classes)
+    if options.weights:
+        load_weights(net, options.weights, f"student {options.student!r}")
+    else:
+        given.warnings.insert(0, "weights are random: sizes hold, answers do not")
+    name = Path(options.student.rpartition(":")[0]).stem if own else options.student
+    out = options.out or Path("runs") / "deploy" / f"{name}-{chip.name}"
+    for line in given.warnings:
+        print(line)
+    facts = deploy_student(
+        net,
+        options.student,
+        given.calibration,
+        chip,
+        out,
+        given.test,
+        per_channel=not options.per_tensor,
+        calibration=options.calibration,
+        widths=None if own else (options.student, given.classes),
+        warnings=tuple(given.warnings),
+        say=lambda line: print(f"{time.monotonic() - started:5.1f} s  {line}", flush=True),
+    )
+    print("\n".join([*facts["verdict"]["sentences"], facts["widest"]["sentence"]]))
+    if "accuracy" in facts:
+        found = facts["accuracy"]
+        print(f"accuracy over {found['images']:,} test images: fp32 {found['fp32']:.4f}, int8 {found['device']:.4f}")
+    print((out / "index.html").resolve())
+    return 0
+
+
+def _read_study(options: argparse.Namespace) -> _Given:
+    """Images of a study, or of a data set as it is."""
+    import torch
+
+    from alambic.data import DataSpec, ViewSpec, load_source, render_clean
+    from alambic.training.setup import input_channels, student_normalise
+
+    if options.study:
+        from alambic.study.content import make_task, train_ids
+        from alambic.study.study_file import read_study
+
+        study = read_study(options.study)
+        source, views, folder = load_source(study.data), study.views, study.folder
+        classes, seen = make_task(study, source).classes, train_ids(study, source)
+    else:
+        source = load_source(DataSpec(options.data, size=options.size, channels=options.channels))
+        views, folder, classes, seen = ViewSpec(), Path(), source.num_classes, source.splits["train"]
+    normalise = student_normalise(source, views)
+
+    def clean(ids: Any) -> Any:
+        return normalise(render_clean(source.images, ids, views, "student"))
+
+    order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))
+    chosen = seen[order[: options.calibration_images]]
+    ids = source.splits["test"][: options.test_images]
+    ids = ids[source.labels[ids] >= 0]
+    test = (clean(ids).numpy(), source.labels[ids].numpy(), source.class_names) if len(ids) else None
+    shape = (input_channels(source, views), *source.size)
+    return _Given(shape, classes, clean(chosen), test, folder, [])
+
+
+def _read_shape(options: argparse.Namespace) -> _Given:
+    """A shape alone: the images are noise."""
+    import torch
+
+    from alambic.models.own_code import is_own_code
+    from alambic.models.students import describe_student
+
+    if is_own_code(options.student) and not (options.input and options.classes):
+        raise AlambicError(
+            f"student {options.student!r}: expected --study or --data, or --input CxHxW with --classes, got neither, "
+            "because a network of your own does not say what it reads; try --input 1x120x160 --classes 2"
+        )
+    if options.input:
+        try:
+            channels, height, width = (int(size) for size in options.input.split("x"))
+        except ValueError as error:
+            raise AlambicError(f"expected --input CxHxW such as 1x120x160, got {options.input!r}") from error
+    else:
+        height, width, channels = describe_student(options.student).input
+    classes = options.classes or describe_student(options.student).classes
+    noise = torch.randn(16, channels, height, width, generator=torch.Generator().manual_seed(0))
+    warning = "no data given: ranges come from noise, so sizes hold and answers do not"
+    return _Given((channels, height, width), classes, noise, None, Path(), [warning])

@@ -1,0 +1,166 @@
+"""A folder for a person who deploys: int8 files, the verdict for a chip as JSON, and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from alambic.deploy.chips import Chip
+from alambic.deploy.fit import Fit, Need, explain_fit, explain_widest, find_widest, judge_fit, measure_need
+from alambic.deploy.graph import Int8Graph, read_graph
+from alambic.deploy.int8 import Calibration, Int8Result, quantize_student
+from alambic.deploy.layers import measure_layer_errors
+from alambic.deploy.memory import MemoryPlan, count_scratch, plan_memory, weigh_layers
+from alambic.deploy.page import render_page
+from alambic.deploy.score import Score, score_artefact
+from alambic.deploy.tflite import emit_tflite
+from alambic.errors import AlambicError
+from alambic.files import hash_file, write_atomic
+
+Test = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], tuple[str, ...]]
+LAYER_IMAGES = 32  # images over which the error of each layer is taken
+PACKAGES = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "tflite-micro", "ethos-u-vela", "bakenn")
+
+
+def deploy_student(
+    net: nn.Module,
+    name: str,
+    calibration_images: Tensor,
+    chip: Chip,
+    out: Path | str,
+    test: Test | None = None,
+    per_channel: bool = True,
+    calibration: Calibration = "minmax",
+    widths: tuple[str, int] | None = None,
+    warnings: tuple[str, ...] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Writes ``student_fp32.onnx``, ``student_int8.onnx``, ``student_int8.tflite``, ``fit.json`` and ``index.html``.
+
+    Args:
+        calibration_images: N x C x H x W of the training split, normalised.
+        test: normalised test images N x C x H x W, labels, class names; None leaves accuracy out.
+        widths: (zoo student, classes) to search the widest of its family that fits; None leaves it out.
+        warnings: what a reader must know first, such as random weights.
+        say: is told each finished stage.
+
+    Returns what ``fit.json`` holds. Raises AlambicError where the network has no int8 form; what single engines refuse
+    is written down instead.
+    """
+    out = Path(out)
+    shape = tuple(int(size) for size in calibration_images.shape[1:])
+    done = quantize_student(net, calibration_images, (shape[0], shape[1], shape[2]), out, per_channel, calibration)
+    graph, tflite = read_graph(done.onnx_int8), out / "student_int8.tflite"
+    emit_tflite(graph, tflite)
+    say("int8 files written")
+    needs = _measure_needs(chip, graph, tflite)
+    plan = plan_memory(graph, alignment=chip.alignment)
+    own = needs[chip.engine]
+    fit = judge_fit(chip, own, graph) if isinstance(own, Need) else None
+    say("memory measured")
+    facts: dict[str, Any] = {
+        "student": name,
+        "input": list(shape),
+        "warnings": list(warnings),
+        "chip": {**asdict(chip), "ram_bytes": chip.ram_bytes, "flash_bytes": chip.flash_bytes},
+        "verdict": _describe_fit(fit, own),
+        "widest": _describe_widest(chip, shape, widths),
+        "needs": {engine: _describe_need(need) for engine, need in needs.items()},
+        "memory": _describe_memory(graph, plan, done),
+        "quantisation": {
+            "per_channel": per_channel,
+            "calibration": calibration,
+            "calibration_size": done.calibration_size,
+            "calibration_hash": done.calibration_hash,
+        },
+    }
+    images = calibration_images[:LAYER_IMAGES].numpy().astype(np.float32)
+    facts["layers"] = [asdict(item) for item in measure_layer_errors(done.onnx_fp32, graph, images)]
+    if test is not None:
+        score: Score = score_artefact(done.onnx_fp32, done.onnx_int8, graph, *test)
+        facts["accuracy"] = score.as_dict()
+        say(f"{score.images:,} test images scored")
+    files = {path.name: path for path in (done.onnx_fp32, done.onnx_int8, tflite)}
+    facts["files"] = {key: {"bytes": p.stat().st_size, "sha256": hash_file(p)} for key, p in files.items()}
+    facts["versions"] = _list_versions()
+    page = render_page(facts, graph, plan, chip.ram_bytes)
+    write_atomic(out / "fit.json", lambda part: part.write_text(json.dumps(facts, indent=2) + "\n"))
+    write_atomic(out / "index.html", lambda part: part.write_text(page))
+    return facts
+
+
+def _measure_needs(chip: Chip, graph: Int8Graph, tflite: Path) -> dict[str, Need | str]:
+    """What each engine takes, the chip's own first; the reason where one cannot be asked."""
+    found: dict[str, Need | str] = {}
+    for engine in dict.fromkeys((chip.engine, "accelerator", "c", "tflm", "ethos")):
+        try:
+            found[engine] = measure_need(chip, graph, tflite, engine)
+        except AlambicError as error:
+            found[engine] = str(error)
+    return found
+
+
+def _describe_need(need: Need | str) -> dict[str, Any]:
+    if isinstance(need, str):
+        return {"missing": need}
+    return {**asdict(need), "ram_bytes": need.ram_bytes, "flash_bytes": need.flash_bytes}
+
+
+def _describe_fit(fit: Fit | None, own: Need | str) -> dict[str, Any]:
+    if fit is None:
+        return {"fits": None, "sentences": [f"cannot be judged: {own}"]}
+    return {
+        "fits": fit.fits,
+        "ram_over": fit.ram_over,
+        "flash_over": fit.flash_over,
+        "ram_layer": fit.ram_layer,
+        "ram_holds": list(fit.ram_holds),
+        "flash_layer": fit.flash_layer,
+        "flash_share": fit.flash_share,
+        "missing_operators": list(fit.missing),
+        "sentences": explain_fit(fit),
+    }
+
+
+def _describe_widest(chip: Chip, shape: tuple[int, ...], widths: tuple[str, int] | None) -> dict[str, Any]:
+    if widths is None:
+        return {"name": None, "sentence": "widths were not searched: the network is of no zoo family"}
+    try:
+        widest = find_widest(widths[0], (shape[0], shape[1], shape[2]), widths[1], chip)
+    except AlambicError as error:
+        return {"name": None, "sentence": f"widths were not searched: {error}"}
+    return {"name": widest.name, "tried": widest.tried, "sentence": explain_widest(widest, chip)}
+
+
+def _describe_memory(graph: Int8Graph, plan: MemoryPlan, done: Int8Result) -> dict[str, Any]:
+    return {
+        "weight_bytes": graph.weight_bytes,
+        "bias_bytes": graph.bias_bytes,
+        "macs": done.macs,
+        "liveness_bytes": plan.liveness_bytes,
+        "arena_bytes": plan.arena_bytes,
+        "in_place_liveness_bytes": plan_memory(graph, in_place=True).liveness_bytes,
+        "scratch_bytes": count_scratch(graph),
+        "peak_layer": plan.peak_layer,
+        "peak_holds": list(plan.peak_tensors),
+        "alive": list(plan.alive),
+        "weights_by_layer": weigh_layers(graph),
+    }
+
+
+def _list_versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for package in ("alambic", *PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found

@@ -1,0 +1,85 @@
+"""What the artefact scores: fp32, ONNX int8 and the device's arithmetic on the same images, overall and by class."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alambic.deploy.execute import execute
+from alambic.deploy.graph import Int8Graph
+from alambic.deploy.measure import measure_accuracy, measure_agreement, predict_classes, predict_onnx
+from alambic.deploy.packages import has
+from alambic.deploy.targets.tflm import predict_tflm
+from alambic.deploy.tflite import emit_tflite
+
+CHECKED = 50  # images that TFLite-Micro runs to confirm the executor
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracies in [0, 1] over ``images`` test images.
+
+    Attributes:
+        device: by the integer executor, in TFLite-Micro's arithmetic.
+        onnx_agrees, device_agrees: share of images to which the int8 network gives fp32's class.
+        between: the same between the two int8 runs.
+        checked: images that TFLite-Micro itself ran; equal: of these, how many had equal logits to the bit. None where
+            it is not installed.
+        class_drops: fp32's minus the device's share of correct images, by class, largest drop first.
+    """
+
+    images: int
+    fp32: float
+    onnx: float
+    device: float
+    onnx_agrees: float
+    device_agrees: float
+    between: float
+    checked: int | None
+    equal: int | None
+    class_drops: tuple[tuple[str, float], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def score_artefact(
+    fp32: Path,
+    int8: Path,
+    graph: Int8Graph,
+    images: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    class_names: tuple[str, ...],
+) -> Score:
+    """Runs normalised test images N x C x H x W with labels N (0 or more) through all three."""
+    real, onnx, device = predict_onnx(fp32, images), predict_onnx(int8, images), execute(graph, images)
+    checked = equal = None
+    if has("tflite_micro") and has("ai_edge_litert"):
+        with tempfile.TemporaryDirectory() as folder:
+            emit_tflite(graph, Path(folder) / "net.tflite")
+            kernels = predict_tflm(Path(folder) / "net.tflite", images[:CHECKED])
+        checked = len(kernels)
+        equal = int((kernels == device[:checked]).all(1).sum())
+    drops = []
+    before, after = predict_classes(real) == labels, predict_classes(device) == labels
+    for index, name in enumerate(class_names):
+        those = labels == index
+        if those.any():
+            drops.append((name, float(before[those].mean() - after[those].mean())))
+    return Score(
+        images=len(images),
+        fp32=measure_accuracy(real, labels),
+        onnx=measure_accuracy(onnx, labels),
+        device=measure_accuracy(device, labels),
+        onnx_agrees=measure_agreement(onnx, real),
+        device_agrees=measure_agreement(device, real),
+        between=measure_agreement(onnx, device),
+        checked=checked,
+        equal=equal,
+        class_drops=tuple(sorted(drops, key=lambda item: -item[1])),
+    )

@@ -1,0 +1,88 @@
+"""``alambic deploy`` and ``alambic chips`` as a person types them, zoo student and a network of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from alambic.cli import main
+from alambic.models.students import create_student
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("ai_edge_litert")
+
+OWN = '''
+"""An odd network: 7 and 13 channels, symmetric stride-2 padding, two classes."""
+from torch import nn
+
+def make(in_channels, num_classes):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 7, 3, 2, 1), nn.BatchNorm2d(7), nn.ReLU(),
+        nn.Conv2d(7, 7, 3, 2, 1, groups=7), nn.BatchNorm2d(7), nn.ReLU6(),
+        nn.Conv2d(7, 13, 1), nn.BatchNorm2d(13), nn.ReLU(), nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(13, num_classes),
+    )
+'''
+
+
+def test_a_network_of_ones_own_on_images_of_another_shape(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """160 x 120 grey images of two classes, bright above or bright below."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 90)
+    images = rng.integers(0, 120, (90, 120, 160), dtype=np.uint8)
+    images[labels == 0, :60] += 100
+    images[labels == 1, 60:] += 100
+    np.savez(tmp_path / "lights.npz", x=images, y=labels)
+    (tmp_path / "own.py").write_text(OWN)
+    out = tmp_path / "out"
+    student = f"{tmp_path / 'own.py'}:make"
+    code = main(["deploy", student, "--data", str(tmp_path / "lights.npz"), "--chip", "acc-128", "--out", str(out)])
+    said = capsys.readouterr().out
+    assert code == 0
+    facts = json.loads((out / "fit.json").read_text())
+    assert facts["input"] == [1, 120, 160]
+    assert facts["verdict"]["fits"] is True
+    assert facts["accuracy"]["between"] == 1.0
+    assert facts["accuracy"]["equal"] == facts["accuracy"]["checked"]
+    assert facts["needs"]["tflm"]["ram"]["arena head"] == facts["memory"]["arena_bytes"]
+    assert "weights are random" in said
+    assert "of no zoo family" in said
+    assert str((out / "index.html").resolve()) in said
+
+
+def test_a_zoo_student_with_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = create_student("dscnn_24x3", 1, 28, 10)
+    net.train()(torch.randn(16, 1, 28, 28))
+    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, tmp_path / "a.safetensors")
+    arguments = ["deploy", "dscnn_24x3", "--weights", str(tmp_path / "a.safetensors"), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--chip", "bluepill"]) == 0
+    said = capsys.readouterr().out
+    assert "bluepill (Cortex-M3, 72 MHz): fits" in said
+    assert "no data given" in said
+    assert main([*arguments, "--chip", "acc-32", "--classes", "3"]) == 2
+    assert "other shape: head.weight, head.bias" in capsys.readouterr().err
+    assert main([*arguments, "--chip", "bluepil"]) == 2
+    assert "did you mean 'bluepill'" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    assert main(["deploy", f"{tmp_path / 'own.py'}:make", "--chip", "acc-32"]) == 2
+    assert "try --input 1x120x160 --classes 2" in capsys.readouterr().err
+    assert main(["deploy", "dscnn_24x3", "--chip", "acc-32", "--input", "28x28"]) == 2
+    assert "expected --input CxHxW" in capsys.readouterr().err
+
+
+def test_chips_are_listed_with_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[mine]\ncore = "one"\nengine = "accelerator"\nram_kib = 8\nsource = "me"\n')
+    assert main(["chips", "--chips", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "stm32h747i-disco" in said
+    assert "mine" in said
+    assert "?" in said
