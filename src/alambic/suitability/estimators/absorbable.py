@@ -10,18 +10,26 @@ from torch import Tensor
 from alambic.suitability.base import Estimator
 from alambic.suitability.evidence import Evidence
 from alambic.suitability.measures import centre, effective_rank
+from alambic.training.recipe import stream
 
 FOLDS = 5
 RIDGE = 1e-3
 
 
-def ridge_predictions(features: Tensor, targets: Tensor) -> Tensor:
-    """Cross-validated ridge predictions N x D of targets N x D from features N x d; fold of image i is i mod 5.
+def divide(count: int) -> Tensor:
+    """int64 N: the fold of each image."""
+    return torch.randperm(count, generator=stream(0, "folds")) % FOLDS
 
-    The penalty is 1e-3 of the features' mean variance, times the rows. Means come from the training folds.
+
+def ridge_predictions(features: Tensor, targets: Tensor) -> Tensor:
+    """Cross-validated ridge predictions N x D of targets N x D from features N x d.
+
+    Five folds of a random division that depends on N alone (a division by order would leave out whole classes of
+    ordered images). The penalty is 1e-3 of the features' mean variance, times the rows. Means come from the training
+    folds.
     """
     features, targets = features.double(), targets.double()
-    fold = torch.arange(len(features)) % FOLDS
+    fold = divide(len(features))
     predicted = torch.empty_like(targets)
     for index in range(FOLDS):
         held = fold == index

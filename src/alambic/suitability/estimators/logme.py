@@ -78,14 +78,18 @@ class LogME(Estimator):
         "inconsistent where they were baselines for teachers [N]"
     )
     formula = "max over alpha, beta of log p(z_t | f_s0, alpha, beta) / N, mean over classes; LEEP(s0, argmax p_t)"
-    differences = "columns of z_t and features are centred, columns scaled to unit variance: logits have any scale"
+    differences = (
+        "z_t minus its mean over classes, features and columns centred, columns scaled to unit variance, because "
+        "logits have any offset and scale"
+    )
     cost = "both forwards"
     sign = "+"
     needs = frozenset({"logits"})
     variants: ClassVar = {"leep": "+"}
 
     def estimate(self, evidence: Evidence) -> float:
-        return log_evidence(evidence.student.embedding, evidence.teacher.logits)
+        z = evidence.teacher.logits.double()
+        return log_evidence(evidence.student.embedding, z - z.mean(1, keepdim=True))
 
     def measure_variants(self, evidence: Evidence) -> dict[str, float]:
         return {"leep": log_expected_prediction(evidence.student.logits, evidence.teacher.logits)}
