@@ -16,6 +16,7 @@ from alambic.methods import create_method
 from alambic.models.students import create_student
 from alambic.models.teachers import TeacherSpec, load_teacher
 from alambic.training.bank import Bank, build_bank
+from alambic.training.layout import safe_channels_last
 from alambic.training.loop import train
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe
@@ -271,3 +272,10 @@ def test_a_parameter_that_starts_late_gets_its_momentum(source):
         plain.step()
     for a, b in zip(*groups, strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_layout_that_corrupts_memory_is_not_used():
+    """A strided 1x1 convolution with few channels crashes the CPU's channels-last backward pass."""
+    assert not safe_channels_last(create_student("resnet8_w4", 1, 16, 3))
+    assert safe_channels_last(create_student("resnet8_w8", 1, 16, 3))
+    assert safe_channels_last(create_student("dscnn_24x3", 1, 28, 10))

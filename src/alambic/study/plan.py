@@ -14,6 +14,7 @@ from alambic.study.local import choose_jobs
 from alambic.study.stats import detectable_effect
 from alambic.study.study_file import Study
 from alambic.training.bank import bank_bytes
+from alambic.training.layout import safe_channels_last
 from alambic.training.setup import input_channels
 
 ASSUMED_SPREAD = 0.5  # points between paired seeds of the same arm, while the study has no row of its own
@@ -73,7 +74,7 @@ def measure_speed(study: Study, student: str, source: Source) -> float:
     try:
         net = make_student(study, student, source, 0)
         batch = torch.randn(study.recipe.batch, input_channels(source, study.views), *source.size)
-        if study.recipe.channels_last:
+        if study.recipe.channels_last and safe_channels_last(net):
             net = net.to(memory_format=torch.channels_last)
             batch = batch.contiguous(memory_format=torch.channels_last)
         for step in range(WARM_STEPS + TIMED_STEPS):

@@ -7,8 +7,9 @@ are pure functions of (seed, name, epoch), so a run resumed at an epoch's start 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from alambic.models.feature import Outputs
 from alambic.models.taps import Tapped
 from alambic.training.feed import Feed, Normalise
 from alambic.training.hooks import Hooks, Inputs
+from alambic.training.layout import safe_channels_last
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream, stream_seed
 from alambic.training.task import evaluate_metric, predict
@@ -59,6 +61,11 @@ class Run:
     key: str = ""
     hooks: Hooks = field(default_factory=Hooks)
 
+    @cached_property
+    def channels_last(self) -> bool:
+        """The layout in use: the recipe's wish, where it is safe for this student."""
+        return self.recipe.channels_last and safe_channels_last(self.student)
+
 
 History = list[dict[str, Any]]
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -70,49 +77,83 @@ def train(run: Run, on_epoch: OnEpoch | None = None) -> History:
     A record holds epoch, seconds, lr, loss (mean of each part over the epoch) and, where evaluated, ``tune``.
     Raises AlambicError when the loss stops being finite.
     """
-    recipe, student, objective = run.recipe, run.student.to(run.device), run.objective.to(run.device)
-    hooks, epochs = run.hooks.to(run.device), run.hooks.epochs(recipe)
-    if recipe.channels_last:
-        student.to(memory_format=torch.channels_last)
-    optimizer = hooks.make_optimizer(run)
-    history = _resume(run, optimizer)
-    batch = min(recipe.batch, len(run.ids))
-    steps = len(run.ids) // batch
-    for epoch in range(len(history), epochs):
-        started = time.perf_counter()
-        torch.manual_seed(stream_seed(run.seed, "step", epoch))
-        order = run.ids[torch.randperm(len(run.ids), generator=stream(run.seed, "order", epoch))]
-        student.train()
-        objective.train()
-        hooks.train()
-        hooks.start_epoch(run, epoch)
-        sums: dict[str, Tensor] = {}
-        for step in range(steps):
-            ids = order[step * batch : (step + 1) * batch].to(run.device)
-            share = epoch + step / steps
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.lr_at(share)
-            parts = hooks.step(run, gather(run, ids, epoch), share / recipe.epochs, optimizer)
-            for name, value in parts.items():
-                sums[name] = sums[name] + value if name in sums else value.clone()
-        record: dict[str, Any] = {"epoch": epoch + 1, "lr": recipe.lr_at(epoch + 1)}
-        record["loss"] = _finite_means(sums, steps, epoch)
-        if (epoch + 1) % recipe.eval_every == 0 or epoch + 1 == epochs:
-            record["tune"] = evaluate(run, run.tune_ids)
-        record["seconds"] = time.perf_counter() - started
-        history.append(record)
-        if run.checkpoint is not None:
-            _save(run, optimizer, history)
+    trainee = Trainee(run)
+    for epoch in range(len(trainee.history), trainee.epochs):
+        order = trainee.start_epoch(epoch)
+        for step, ids in enumerate(batches(run, order)):
+            trainee.step(gather(run, ids, epoch), epoch, step)
+        record = trainee.end_epoch(epoch)
         if on_epoch is not None:
             on_epoch(record)
-    return history
+    return trainee.history
+
+
+def batches(run: Run, order: Tensor) -> Iterator[Tensor]:
+    """The ids of each step of an epoch; the last incomplete batch is left out."""
+    size = min(run.recipe.batch, len(order))
+    for start in range(0, len(order) // size * size, size):
+        yield order[start : start + size].to(run.device)
+
+
+class Trainee:
+    """One run on its way: its optimiser, its history, the sums of the epoch that it is in."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, recipe = run, run.recipe
+        run.student.to(run.device)
+        run.objective.to(run.device)
+        run.hooks.to(run.device)
+        if run.channels_last:
+            run.student.to(memory_format=torch.channels_last)
+        self.epochs = run.hooks.epochs(recipe)
+        self.steps = max(1, len(run.ids) // min(recipe.batch, len(run.ids)))
+        self.optimizer = run.hooks.make_optimizer(run)
+        self.history = _resume(run, self.optimizer)
+        self.sums: dict[str, Tensor] = {}
+        self.started = 0.0
+
+    def start_epoch(self, epoch: int) -> Tensor:
+        """Everything in training mode, torch's global stream at the epoch's own seed. Returns the order of ids."""
+        run = self.run
+        torch.manual_seed(stream_seed(run.seed, "step", epoch))
+        for module in (run.student, run.objective, run.hooks):
+            module.train()
+        run.hooks.start_epoch(run, epoch)
+        self.sums, self.started = {}, time.perf_counter()
+        return run.ids[torch.randperm(len(run.ids), generator=stream(run.seed, "order", epoch))]
+
+    def step(self, given: Inputs, epoch: int, step: int) -> None:
+        """One optimiser step; the sums of the loss parts stay on the device."""
+        share = epoch + step / self.steps
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.run.recipe.lr_at(share)
+        parts = self.run.hooks.step(self.run, given, share / self.run.recipe.epochs, self.optimizer)
+        for name, value in parts.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+
+    def end_epoch(self, epoch: int, spent: float | None = None) -> dict[str, Any]:
+        """The epoch's record, evaluated where the recipe says so, with the checkpoint written.
+
+        Args:
+            spent: seconds of the epoch so far; None takes the clock since its start.
+        """
+        run, ended = self.run, time.perf_counter()
+        record: dict[str, Any] = {"epoch": epoch + 1, "lr": run.recipe.lr_at(epoch + 1)}
+        record["loss"] = _finite_means(self.sums, self.steps, epoch)
+        if (epoch + 1) % run.recipe.eval_every == 0 or epoch + 1 == self.epochs:
+            record["tune"] = evaluate(run, run.tune_ids)
+        record["seconds"] = (ended - self.started if spent is None else spent) + time.perf_counter() - ended
+        self.history.append(record)
+        if run.checkpoint is not None:
+            _save(run, self.optimizer, self.history)
+        return record
 
 
 def gather(run: Run, ids: Tensor, epoch: int) -> Inputs:
     """What a step works on: the student's view of the images, the teacher's outputs for the same view, labels."""
     views = view_ids(epoch, ids, run.views)
     images = run.normalise(render(run.source.images, ids, views, run.views, "student", run.size, run.ids))
-    if run.recipe.channels_last:
+    if run.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     taught = run.feed(ids, views) if run.feed is not None else Outputs()
     return Inputs(images, taught, make_batch(run, ids, views))
@@ -137,7 +178,7 @@ def predict_logits(run: Run, ids: Tensor, block: int = 500) -> np.ndarray:
         with torch.no_grad():
             for rows in ids.split(block):
                 images = run.normalise(render_clean(run.source.images, rows, run.views, "student", run.size))
-                if run.recipe.channels_last:
+                if run.channels_last:
                     images = images.contiguous(memory_format=torch.channels_last)
                 found.append(student(images).float().cpu())
     finally:

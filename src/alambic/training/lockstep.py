@@ -1,0 +1,134 @@
+"""Several students in one process from one batch and one teacher pass: the same numbers as each alone.
+
+Worth it where the teacher is live: a group of R students runs it once a batch instead of R times. Each student keeps
+its own state of torch's global random stream, so that its neighbours never move it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alambic.errors import AlambicError
+from alambic.models.feature import Outputs
+from alambic.training.hooks import Inputs
+from alambic.training.loop import History, Run, Trainee, batches, gather
+
+OnGroupEpoch = Callable[[int, dict[str, Any]], None]  # index of the run, its record
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one student of a group: its history, or the error that took it out."""
+
+    history: History
+    error: Exception | None = None
+
+
+class _Member:
+    def __init__(self, index: int, run: Run) -> None:
+        self.index, self.trainee = index, Trainee(run)
+        self.error: Exception | None = None
+        self.own_seconds = 0.0
+        self.random = torch.get_rng_state()
+
+    def alone(self, work: Callable[[], Any]) -> Any:
+        """Runs ``work`` on this member's random stream and clock; an exception takes this member out."""
+        torch.set_rng_state(self.random)
+        started = time.perf_counter()
+        try:
+            return work()
+        except Exception as error:  # whatever breaks one student must leave the group alone; the caller reports it
+            self.error = error
+            return None
+        finally:
+            self.random = torch.get_rng_state()
+            self.own_seconds += time.perf_counter() - started
+
+
+def check_group(runs: Sequence[Run]) -> None:
+    """Refuses runs that do not share their batches. Raises AlambicError naming what differs."""
+    first = runs[0]
+    for run in runs[1:]:
+        differs = [
+            name
+            for name, same in (
+                ("source", run.source is first.source),
+                ("training images", torch.equal(run.ids, first.ids)),
+                ("views", run.views == first.views),
+                ("seed", run.seed == first.seed),
+                ("recipe", run.recipe == first.recipe),
+                ("input size", run.size == first.size),
+                ("device", run.device == first.device),
+            )
+            if not same
+        ]
+        if differs:
+            raise AlambicError(
+                f"expected runs that share their batches, got other {', '.join(differs)}; try one group each"
+            )
+
+
+def train_group(runs: Sequence[Run], on_epoch: OnGroupEpoch | None = None) -> list[Outcome]:
+    """Trains every run of a group in place; see ``loop.train`` for one.
+
+    Members may resume at different epochs. A member that fails leaves; the others go on.
+    """
+    check_group(runs)
+    members = [_Member(index, run) for index, run in enumerate(runs)]
+    start = min(len(member.trainee.history) for member in members)
+    for epoch in range(start, max(member.trainee.epochs for member in members)):
+        active = [m for m in members if m.error is None and len(m.trainee.history) == epoch < m.trainee.epochs]
+        if active:
+            _train_epoch(active, epoch, on_epoch)
+    return [Outcome(member.trainee.history, member.error) for member in members]
+
+
+def _train_epoch(active: list[_Member], epoch: int, on_epoch: OnGroupEpoch | None) -> None:
+    started = time.perf_counter()
+    orders = []
+    for member in active:
+        member.own_seconds = 0.0
+        orders.append(member.alone(partial(member.trainee.start_epoch, epoch)))
+    order = next((given for given in orders if given is not None), None)
+    run = active[0].trainee.run
+    for step, ids in enumerate(batches(run, order)) if order is not None else ():
+        shared = _Shared(run, ids, epoch)
+        for member in active:
+            if member.error is None:
+                member.alone(partial(_step, member.trainee, shared, epoch, step))
+    common = time.perf_counter() - started - sum(member.own_seconds for member in active)
+    for member in active:
+        if member.error is None:
+            spent = member.own_seconds + common / len(active)
+            record = member.alone(partial(member.trainee.end_epoch, epoch, spent))
+            if record is not None and on_epoch is not None:
+                on_epoch(member.index, record)
+
+
+def _step(trainee: Trainee, shared: _Shared, epoch: int, step: int) -> None:
+    trainee.step(shared.give(trainee.run), epoch, step)
+
+
+class _Shared:
+    """One batch: images rendered once, each feed asked once, whichever student comes first."""
+
+    def __init__(self, run: Run, ids: Tensor, epoch: int) -> None:
+        self.given: Inputs = gather(replace(run, feed=None), ids, epoch)
+        self.ids = ids
+        self.taught: dict[int, Outputs] = {}
+
+    def give(self, run: Run) -> Inputs:
+        feed = run.feed
+        if feed is None:
+            return self.given
+        if id(feed) not in self.taught:
+            assert self.given.batch.views is not None
+            self.taught[id(feed)] = feed(self.ids, self.given.batch.views)
+        return replace(self.given, taught=self.taught[id(feed)])
