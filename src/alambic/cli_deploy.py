@@ -28,6 +28,7 @@ def add_commands(commands: Any) -> None:
     deploy.add_argument("--calibration-images", type=int, default=256, metavar="N", help="of the training split")
     deploy.add_argument("--per-tensor", action="store_true", help="one weight scale a layer instead of a channel")
     deploy.add_argument("--test-images", type=int, metavar="N", help="score so many; the whole test split by default")
+    deploy.add_argument("--no-emulation", action="store_true", help="no Cortex-M program, no emulated run")
     deploy.add_argument("--out", type=Path, help="folder; runs/deploy/STUDENT-CHIP by default")
     deploy.set_defaults(run=deploy_one)
     chips = commands.add_parser("chips", help="list the chips with their memories and where the numbers come from")
@@ -95,6 +96,7 @@ def deploy_one(options: argparse.Namespace) -> int:
         per_channel=not options.per_tensor,
         calibration=options.calibration,
         widths=None if own else (options.student, given.classes),
+        emulate=not options.no_emulation,
         warnings=tuple(given.warnings),
         say=lambda line: print(f"{time.monotonic() - started:5.1f} s  {line}", flush=True),
     )

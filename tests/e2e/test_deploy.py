@@ -59,7 +59,8 @@ def test_a_zoo_student_with_weights(tmp_path: Path, capsys: pytest.CaptureFixtur
     net = create_student("dscnn_24x3", 1, 28, 10)
     net.train()(torch.randn(16, 1, 28, 28))
     save_file({key: value.contiguous() for key, value in net.state_dict().items()}, tmp_path / "a.safetensors")
-    arguments = ["deploy", "dscnn_24x3", "--weights", str(tmp_path / "a.safetensors"), "--out", str(tmp_path / "out")]
+    arguments = ["deploy", "dscnn_24x3", "--weights", str(tmp_path / "a.safetensors"), "--no-emulation"]
+    arguments += ["--out", str(tmp_path / "out")]
     assert main([*arguments, "--chip", "bluepill"]) == 0
     said = capsys.readouterr().out
     assert "bluepill (Cortex-M3, 72 MHz): fits" in said

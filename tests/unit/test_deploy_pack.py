@@ -110,14 +110,19 @@ def test_the_figure_holds_every_buffer_to_scale(graph: Int8Graph) -> None:
 def deploy(out: Path, name: str = "dscnn_24x3", chip: str = "acc-32", **more: object) -> dict:
     images, labels = make_stripes(60, 1)
     test = (images.numpy(), labels.numpy(), CLASSES)
-    return deploy_student(train_stripes(), name, make_stripes(64, 2)[0], find_chip(chip), out, test, **more)  # type: ignore[arg-type]
+    settings: dict = {"emulate": False} | more
+    return deploy_student(train_stripes(), name, make_stripes(64, 2)[0], find_chip(chip), out, test, **settings)
 
 
 def test_the_folder_is_whole(tmp_path: Path) -> None:
     lines: list[str] = []
-    facts = deploy(tmp_path, widths=("dscnn_24x3", 4), say=lines.append)
-    names = {path.name for path in tmp_path.iterdir()}
+    facts = deploy(tmp_path, widths=("dscnn_24x3", 4), emulate=True, say=lines.append)
+    names = {path.name for path in tmp_path.iterdir()} - {"c"}
     assert names == {"student_fp32.onnx", "student_int8.onnx", "student_int8.tflite", "fit.json", "index.html"}
+    if "missing" not in facts["program"]:
+        assert facts["program"]["wrong_bytes"] == 0
+        assert facts["needs"]["c"]["flash"] == {"program": facts["program"]["flash_bytes"]}
+        assert (tmp_path / "c" / "bknn_student.h").exists()
     assert json.loads((tmp_path / "fit.json").read_text()) == json.loads(json.dumps(facts))
     assert facts["verdict"]["fits"] is True
     assert facts["needs"]["accelerator"]["ram_bytes"] == facts["memory"]["arena_bytes"] == max(facts["memory"]["alive"])

@@ -19,7 +19,8 @@ from alambic.deploy.widths import list_widths
 from alambic.errors import AlambicError
 from alambic.models.students import count_weight_bytes, create_student
 
-C_CODE = 16 * 1024  # bytes of CMSIS-NN kernels, generated code and start-up, measured in ELF files of zoo students
+# bytes of CMSIS-NN kernels, start-up and generated code in programs of zoo students (15,000 to 28,200), within 4 KB
+C_CODE, C_CODE_AN_OPERATOR = 15_000, 280
 MULTIPLIER = 8  # bytes an output channel: its requantisation factor and shift
 
 
@@ -88,9 +89,10 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
         return Need("accelerator", {"activations": plan.arena_bytes}, weights, "by the planner")
     biases = [graph.tensors[name] for op in graph.ops for name in op.inputs if graph.tensors[name].dtype == "int32"]
     channels = sum(bias.shape[0] for bias in biases)
+    code = C_CODE + C_CODE_AN_OPERATOR * len(graph.ops)
     ram = {"activations": plan.arena_bytes, "scratch": count_scratch(graph)}
-    return Need("c", ram, {**weights, "multipliers": MULTIPLIER * channels, "code": C_CODE},
-                "by the planner; code as measured on zoo students")  # fmt: skip
+    return Need("c", ram, {**weights, "multipliers": MULTIPLIER * channels, "code": code},
+                "by the planner; code estimated from programs of zoo students")  # fmt: skip
 
 
 def judge_fit(chip: Chip, need: Need, graph: Int8Graph) -> Fit:

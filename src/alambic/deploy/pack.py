@@ -14,18 +14,22 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from alambic.deploy.chips import Chip
+from alambic.deploy.execute import run_integers
 from alambic.deploy.fit import Fit, Need, explain_fit, explain_widest, find_widest, judge_fit, measure_need
-from alambic.deploy.graph import Int8Graph, read_graph
+from alambic.deploy.graph import Int8Graph, read_graph, to_int8
 from alambic.deploy.int8 import Calibration, Int8Result, quantize_student
 from alambic.deploy.layers import measure_layer_errors
 from alambic.deploy.memory import MemoryPlan, count_scratch, plan_memory, weigh_layers
 from alambic.deploy.page import render_page
 from alambic.deploy.score import Score, score_artefact
+from alambic.deploy.targets.c_source import write_c
+from alambic.deploy.targets.cortex_m import Program, run_cortex_m
 from alambic.deploy.tflite import emit_tflite
 from alambic.errors import AlambicError
 from alambic.files import hash_file, write_atomic
 
 Test = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], tuple[str, ...]]
+PROGRAM_IMAGES = 4  # that the emulated core runs
 LAYER_IMAGES = 32  # images over which the error of each layer is taken
 PACKAGES = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "tflite-micro", "ethos-u-vela", "bakenn")
 
@@ -40,15 +44,18 @@ def deploy_student(
     per_channel: bool = True,
     calibration: Calibration = "minmax",
     widths: tuple[str, int] | None = None,
+    emulate: bool = True,
     warnings: tuple[str, ...] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Writes ``student_fp32.onnx``, ``student_int8.onnx``, ``student_int8.tflite``, ``fit.json`` and ``index.html``.
+    """Writes ``student_fp32.onnx``, ``student_int8.onnx``, ``student_int8.tflite``, C sources in ``c``, ``fit.json``
+    and ``index.html``.
 
     Args:
         calibration_images: N x C x H x W of the training split, normalised.
         test: normalised test images N x C x H x W, labels, class names; None leaves accuracy out.
         widths: (zoo student, classes) to search the widest of its family that fits; None leaves it out.
+        emulate: build a Cortex-M program of the C sources and run it on an emulated core, where the tools are there.
         warnings: what a reader must know first, such as random weights.
         say: is told each finished stage.
 
@@ -62,6 +69,10 @@ def deploy_student(
     emit_tflite(graph, tflite)
     say("int8 files written")
     needs = _measure_needs(chip, graph, tflite)
+    program = _build_program(chip, graph, tflite, out / "c", calibration_images[:PROGRAM_IMAGES].numpy(), emulate)
+    if isinstance(program, Program):
+        needs["c"] = Need("c", {"static": program.ram_bytes, "stack": program.stack_bytes},
+                          {"program": program.flash_bytes}, f"measured on a {program.core} program")  # fmt: skip
     plan = plan_memory(graph, alignment=chip.alignment)
     own = needs[chip.engine]
     fit = judge_fit(chip, own, graph) if isinstance(own, Need) else None
@@ -74,6 +85,7 @@ def deploy_student(
         "verdict": _describe_fit(fit, own),
         "widest": _describe_widest(chip, shape, widths),
         "needs": {engine: _describe_need(need) for engine, need in needs.items()},
+        "program": asdict(program) if isinstance(program, Program) else {"missing": program},
         "memory": _describe_memory(graph, plan, done),
         "quantisation": {
             "per_channel": per_channel,
@@ -106,6 +118,22 @@ def _measure_needs(chip: Chip, graph: Int8Graph, tflite: Path) -> dict[str, Need
         except AlambicError as error:
             found[engine] = str(error)
     return found
+
+
+def _build_program(
+    chip: Chip, graph: Int8Graph, tflite: Path, folder: Path, images: npt.NDArray[np.float32], emulate: bool
+) -> Program | str:
+    """C sources, and where a compiler and emulator are there the program on a core; else the reason why not."""
+    try:
+        source = write_c(tflite, folder)
+        if not emulate:
+            return "not asked for"
+        given = graph.tensors[graph.input]
+        inputs = to_int8(images.transpose(0, 2, 3, 1), float(given.scale[0]), given.zero_point)
+        expected = run_integers(graph, inputs).astype(np.int8)
+        return run_cortex_m(source, inputs, expected, "cortex-m7" if "Cortex-M7" in chip.core else "cortex-m4")
+    except AlambicError as error:
+        return str(error)
 
 
 def _describe_need(need: Need | str) -> dict[str, Any]:
