@@ -1,6 +1,7 @@
 """A small study from its file to its ledger: killed, resumed, refused, with failures that cost one cell only."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -26,7 +27,7 @@ name = "small"
 purpose = "demo"
 seeds = 2
 students = ["dscnn_8x2"]
-methods = ["none", "kd", "at", "dist"]
+methods = ["none", "kd", "at", "fitnet", "dense_feature", "dist"]
 
 [data]
 source = "images.npz"
@@ -100,7 +101,14 @@ def test_study_runs_and_says_what_was_skipped(undisturbed):
     out, said = undisturbed
     ledger = Ledger(out / "ledger.sqlite", read_only=True)
     states = {(row.content["arm"]["name"], row.state) for row in ledger.rows()}
-    assert states == {("none", "done"), ("kd", "done"), ("at", "done"), ("dist", "skipped")}
+    assert states == {
+        ("none", "done"),
+        ("kd", "done"),
+        ("at", "done"),
+        ("fitnet", "done"),
+        ("dense_feature", "done"),
+        ("dist", "skipped"),
+    }
     assert "two classes" in next(row.reason for row in ledger.rows("skipped"))
     assert "esults, not a ranking" in said
     assert "report" in said
@@ -134,7 +142,7 @@ def test_killed_three_times_ends_with_the_same_numbers(folder, undisturbed, tmp_
 def test_second_run_keeps_everything(folder, undisturbed):
     before = results(undisturbed[0])
     summary = run_study(read_study(folder / "study.toml"), undisturbed[0], say=lambda text: None)
-    assert (summary.done, summary.kept, summary.failed) == (0, 6, 0)
+    assert (summary.done, summary.kept, summary.failed) == (0, 10, 0)
     assert results(undisturbed[0]) == before
 
 
@@ -160,7 +168,7 @@ def test_two_studies_on_one_ledger_are_refused(tmp_path):
 
 BAD = {
     'seeds = "two"': ("seeds = 2", "key seeds"),
-    'methods = ["nonne"]': ('methods = ["none", "kd", "at", "dist"]', "did you mean 'none'"),
+    'methods = ["nonne"]': ('methods = ["none", "kd", "at", "fitnet", "dense_feature", "dist"]', "did you mean 'none'"),
     'lr = "fast"': ("lr = 0.05", "recipe.lr"),
     "epoch = 4": ("epochs = 4", "did you mean 'epochs'"),
     "students = []": ('students = ["dscnn_8x2"]', "at least one"),
@@ -217,7 +225,7 @@ def test_a_claim_computes_the_test_split_for_declared_cells_only(folder, tmp_pat
     run_study(read_study(path), tmp_path / "out", say=lambda text: None)
     ledger = Ledger(tmp_path / "out" / "ledger.sqlite", read_only=True)
     tested = {row.content["arm"]["name"]: "test" in row.numbers for row in ledger.rows("done")}
-    assert tested == {"none": True, "kd": True, "at": False}
+    assert tested == {"none": True, "kd": True, "at": False, "fitnet": False, "dense_feature": False}
     assert all(ledger.predictions(r.id, "tune", "fp32") is not None for r in ledger.rows("done"))
     (tmp_path / "confirm.toml").write_text(declared + declared.replace('"kd"', '"at"'))
     with pytest.raises(AlambicError, match="declared before"):
@@ -232,3 +240,23 @@ def test_confirm_files_name_what_the_study_has(folder, tmp_path, wrong, said):
     (tmp_path / "confirm.toml").write_text(body)
     with pytest.raises(AlambicError, match=said):
         read_study(path)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_its_group_goes_on(folder, undisturbed, tmp_path):
+    prepared = prepare(read_study(folder / "study.toml"), tmp_path, lambda text: None)
+    cells = [cell for cell in prepared.cells if cell.arm.name in ("fitnet", "dense_feature") and cell.seed == 0]
+    expected = results(undisturbed[0])
+    done, killed = {}, False
+    for event in run_cells(prepared, cells, tmp_path, 1):
+        if event.kind == "epoch" and not killed:
+            multiprocessing.active_children()[0].kill()
+            killed = True
+        assert event.kind != "failed", event.detail
+        if event.kind == "done":
+            done[event.cell.id] = event.detail
+    assert killed
+    assert {cell.id for cell in cells} == set(done)
+    for identity, result in done.items():
+        assert result.numbers["test"] == expected[identity][0]["test"]
+        assert result.predictions["test", "fp32"].predicted.tolist() == expected[identity][2]

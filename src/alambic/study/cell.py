@@ -70,6 +70,24 @@ class Cell:
         return f"{self.arm.name}{taught} into {self.student}, seed {self.seed}"
 
 
+def is_live(cell: Cell) -> bool:
+    """Whether a cell's teacher runs while it trains."""
+    return any(text.startswith("live") for text in cell.content["sources"].values())
+
+
+def group_cells(cells: list[Cell], most: int) -> list[tuple[Cell, ...]]:
+    """Cells that should share a teacher's passes: equal seed and live teacher, at most ``most``; others alone."""
+    groups: dict[tuple[str | None, int], list[Cell]] = {}
+    alone = []
+    for cell in cells:
+        if is_live(cell):
+            groups.setdefault((cell.teacher, cell.seed), []).append(cell)
+        else:
+            alone.append((cell,))
+    parts = [tuple(group[i : i + most]) for group in groups.values() for i in range(0, len(group), most)]
+    return parts + alone
+
+
 LABELS = ("teacher", "purpose", "teacher_family", "teacher_provenance", "teacher_data", "teacher_score")
 
 

@@ -1,4 +1,7 @@
-"""The local executor: worker processes that keep their images between cells; a lost worker costs its own cell only."""
+"""The local executor: worker processes that keep their images between cells; a lost worker costs little.
+
+A task is a group of cells that share a live teacher's passes (one cell where nothing is shared).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from alambic.study.cell import Cell
+from alambic.study.cell import Cell, group_cells
 from alambic.study.prepare import Prepared
+
+Group = tuple[Cell, ...]
+LARGEST_GROUP = 8
 
 
 @dataclass(frozen=True)
@@ -30,17 +36,22 @@ def choose_jobs(asked: int, threads: int) -> int:
 
 
 def _serve(pipe: Connection, prepared: Prepared, out: Path) -> None:
-    """A worker's life: a cell comes in, events go out, until None comes in."""
-    from alambic.study.work import Workshop, describe_failure
+    """A worker's life: a group comes in, events go out, until None comes in."""
+    from alambic.study.work import Result, Workshop, describe_failure
 
     workshop = Workshop(prepared, out)
-    while (cell := pipe.recv()) is not None:
+
+    def finish(cell: Cell, result: Result | None, error: Exception | None) -> None:
+        told = ("done", cell.id, result) if error is None else ("failed", cell.id, describe_failure(error))
+        pipe.send(told)
+
+    while (group := pipe.recv()) is not None:
         try:
-            result = workshop.run(cell, lambda _, epoch, __: pipe.send(("epoch", epoch)))
-        except Exception as error:  # a cell's failure is data: the driver writes it down and goes on
-            pipe.send(("failed", describe_failure(error)))
-        else:
-            pipe.send(("done", result))
+            workshop.run_group(group, finish, lambda cell, epoch: pipe.send(("epoch", cell, epoch)))
+        except Exception as error:  # what breaks a whole group is data too: the driver writes it down and goes on
+            for cell in group:
+                finish(cell, None, error)
+        pipe.send(("idle", "", None))
 
 
 class _Worker:
@@ -50,72 +61,74 @@ class _Worker:
         self.process = context.Process(target=_serve, args=(theirs, prepared, out), daemon=True)
         self.process.start()
         theirs.close()
-        self.cell: Cell | None = None
+        self.cells: dict[str, Cell] = {}
 
-    def give(self, cell: Cell | None) -> None:
-        self.cell = cell
-        self.pipe.send(cell)
+    def give(self, group: Group) -> None:
+        self.cells = {cell.id: cell for cell in group}
+        self.pipe.send(group)
+
+    def dismiss(self) -> None:
+        self.pipe.send(None)
+        self.process.join(timeout=10)
 
 
 def run_cells(prepared: Prepared, cells: list[Cell], out: Path, jobs: int) -> Iterator[Event]:
     """Runs cells on ``jobs`` processes and yields events as they come.
 
-    A process that dies (out of memory, kill -9) is replaced once for its cell; the cell goes on from its checkpoint.
-    The second death of the same cell is reported as its failure, and one process fewer works from then on.
+    A process that dies (out of memory, kill -9) is replaced; its cells go on from their checkpoints, in two groups of
+    half the size. The second death of a cell that was alone is reported as its failure.
     """
-    waiting = deque(cells)
+    waiting = deque(group_cells(cells, LARGEST_GROUP))
     deaths: dict[str, int] = {}
-    workers = [_Worker(prepared, out) for _ in range(min(jobs, len(cells)))]
+    workers: list[_Worker] = []
     try:
-        for worker in workers:
-            worker.give(waiting.popleft())
-            assert worker.cell is not None
-            yield Event("started", worker.cell)
-        while workers:
+        while waiting or workers:
+            while waiting and len(workers) < jobs:
+                workers.append(_Worker(prepared, out))
+                yield from _start(workers[-1], waiting)
             for pipe in wait([worker.pipe for worker in workers]):
                 worker = next(item for item in workers if item.pipe is pipe)
-                cell = worker.cell
-                assert cell is not None
                 try:
-                    kind, detail = worker.pipe.recv()
+                    kind, identity, detail = worker.pipe.recv()
                 except (EOFError, ConnectionResetError):
-                    yield from _bury(worker, workers, waiting, deaths, prepared, out)
-                    continue
-                yield Event(kind, cell, detail)
-                if kind == "epoch":
-                    continue
-                if waiting:
-                    worker.give(waiting.popleft())
-                    yield Event("started", worker.cell)  # type: ignore[arg-type]
-                else:
-                    worker.pipe.send(None)
                     workers.remove(worker)
-                    worker.process.join(timeout=10)
+                    yield from _bury(worker, waiting, deaths)
+                    continue
+                if kind == "epoch":
+                    yield Event(kind, worker.cells[identity], detail)
+                elif kind != "idle":
+                    cell = worker.cells.pop(identity, None)
+                    if cell is not None:
+                        yield Event(kind, cell, detail)
+                elif waiting:
+                    yield from _start(worker, waiting)
+                else:
+                    workers.remove(worker)
+                    worker.dismiss()
     finally:
         for worker in workers:
             worker.process.terminate()
 
 
-def _bury(
-    worker: _Worker,
-    workers: list[_Worker],
-    waiting: deque[Cell],
-    deaths: dict[str, int],
-    prepared: Prepared,
-    out: Path,
-) -> Iterator[Event]:
-    cell = worker.cell
-    assert cell is not None
+def _start(worker: _Worker, waiting: deque[Group]) -> Iterator[Event]:
+    group = waiting.popleft()
+    worker.give(group)
+    for cell in group:
+        yield Event("started", cell)
+
+
+def _bury(worker: _Worker, waiting: deque[Group], deaths: dict[str, int]) -> Iterator[Event]:
+    """Puts a dead worker's unfinished cells back in two halves; a cell that died twice alone is given up."""
     worker.process.join()
-    workers.remove(worker)
-    deaths[cell.id] = deaths.get(cell.id, 0) + 1
-    if deaths[cell.id] > 1:
-        code = worker.process.exitcode
-        yield Event("failed", cell, f"its process died twice (exit code {code}; -9 is often a lack of memory)")
-        if workers or not waiting:
-            return
-        cell = waiting.popleft()
-    fresh = _Worker(prepared, out)
-    fresh.give(cell)
-    workers.append(fresh)
-    yield Event("started", cell)
+    left = tuple(worker.cells.values())
+    if len(left) > 1:
+        half = len(left) // 2
+        waiting.extendleft((left[half:], left[:half]))
+        return
+    for cell in left:
+        deaths[cell.id] = deaths.get(cell.id, 0) + 1
+        if deaths[cell.id] > 1:
+            code = worker.process.exitcode
+            yield Event("failed", cell, f"its process died twice (exit code {code}; -9 is often a lack of memory)")
+        else:
+            waiting.appendleft((cell,))

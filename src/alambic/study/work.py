@@ -1,4 +1,4 @@
-"""One cell, trained and measured in a worker process. Workers never write the ledger."""
+"""Cells, trained and measured in a worker process. Workers never write the ledger."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,19 @@ from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.models.students import count_macs, count_parameters
 from alambic.models.teachers import Teacher, load_teacher
-from alambic.study.cell import Cell
+from alambic.study.cell import Cell, is_live
 from alambic.study.content import make_objective, make_student, make_task, train_ids
 from alambic.study.ledger import Predictions
 from alambic.study.prepare import Prepared
 from alambic.training.bank import Bank
 from alambic.training.feed import Feed
-from alambic.training.loop import Run, predict_logits, train
+from alambic.training.lockstep import train_group
+from alambic.training.loop import Run, predict_logits
 from alambic.training.recipe import stream
 from alambic.training.setup import input_channels, live_feed, set_up
 from alambic.training.task import evaluate_metric, predict
 
-OnEpoch = Callable[[str, int, int], None]  # cell id, epoch, epochs
+OnEpoch = Callable[[str, int], None]  # cell id, epoch
 
 
 @dataclasses.dataclass
@@ -40,6 +41,9 @@ class Result:
     numbers: dict[str, Any]
     curve: list[dict[str, Any]]
     predictions: dict[tuple[str, str], Predictions]
+
+
+OnFinish = Callable[[Cell, Result | None, Exception | None], None]
 
 
 class Workshop:
@@ -56,58 +60,130 @@ class Workshop:
     def source(self) -> Source:
         return load_source(self.study.data)
 
-    def feed(self, cell: Cell, want: frozenset[str]) -> Feed | None:
-        """The teacher's outputs from where the study resolved them."""
-        if cell.teacher is None:
-            return None
-        given = self.prepared.teachers[cell.teacher]
-        if all(text.startswith("bank") for text in cell.content["sources"].values()):
-            assert given.bank is not None
-            if cell.teacher not in self._banks:
-                self._banks[cell.teacher] = Bank(given.bank, check_hash=False)  # the driver has checked it
-            return self._banks[cell.teacher]
-        if cell.teacher not in self._teachers:
-            s = self.source
-            self._teachers[cell.teacher] = load_teacher(
-                cell.teacher, given.spec, s.num_classes, s.channels, s.size, s.mean, s.std, given.folder
+    def feeds(self, cells: Sequence[Cell]) -> dict[str, Feed]:
+        """Cell id to where its teacher's outputs come from, as the study resolved it; one live pass for all."""
+        found: dict[str, Feed] = {}
+        live: dict[str, Feed] = {}
+        for cell in cells:
+            if cell.teacher is None:
+                continue
+            if is_live(cell):
+                if cell.teacher not in live:
+                    live[cell.teacher] = self._live_feed(cell.teacher, cells)
+                found[cell.id] = live[cell.teacher]
+            else:
+                found[cell.id] = self._bank(cell.teacher)
+        return found
+
+    def _bank(self, teacher: str) -> Bank:
+        given = self.prepared.teachers[teacher]
+        assert given.bank is not None
+        if teacher not in self._banks:
+            self._banks[teacher] = Bank(given.bank, check_hash=False)  # the driver has checked it
+        return self._banks[teacher]
+
+    def _live_feed(self, teacher: str, cells: Sequence[Cell]) -> Feed:
+        """Gives all that the teacher has, so that what one cell reads never changes another's last bits."""
+        given, source = self.prepared.teachers[teacher], self.source
+        if teacher not in self._teachers:
+            self._teachers[teacher] = load_teacher(
+                teacher,
+                given.spec,
+                source.num_classes,
+                source.channels,
+                source.size,
+                source.mean,
+                source.std,
+                given.folder,
             )
-        ids = train_ids(self.study, self.source)
-        return live_feed(self._teachers[cell.teacher], self.source, self.study.views, want, ids)
+        want = {"logits"}
+        want |= {"embedding"} if given.shapes.embedding is not None else set()
+        want |= {"stages"} if given.shapes.stages else set()
+        task = make_task(self.study, source)
+        for cell in cells:
+            if cell.teacher == teacher:
+                want |= make_objective(cell.arm, task).needs.teacher & {"head", "tail"}
+        ids = train_ids(self.study, source)
+        return live_feed(self._teachers[teacher], source, self.study.views, frozenset(want), ids)
 
     def run(self, cell: Cell, on_epoch: OnEpoch | None = None) -> Result:
-        """Trains and measures one cell; resumes it where a killed process left a checkpoint."""
+        """Trains and measures one cell. Raises what broke it."""
+        found: list[Result] = []
+
+        def keep(_: Cell, result: Result | None, error: Exception | None) -> None:
+            if error is not None:
+                raise error
+            assert result is not None
+            found.append(result)
+
+        self.run_group([cell], keep, on_epoch)
+        return found[0]
+
+    def run_group(self, cells: Sequence[Cell], finish: OnFinish, on_epoch: OnEpoch | None = None) -> None:
+        """Trains cells that share their batches in lockstep, each resumed from its checkpoint; then measures each.
+
+        Args:
+            finish: called once a cell with its result, or with the error that took it out.
+        """
+        torch.set_num_threads(self.study.execution.threads)
+        runs: dict[str, Run] = {}
+        feeds = self.feeds(cells)
+        ready = []
+        for cell in cells:
+            try:
+                runs[cell.id] = self._set_up(cell, feeds.get(cell.id))
+                ready.append(cell)
+            except Exception as error:  # a cell that cannot start is reported; its group goes on without it
+                finish(cell, None, error)
+        if not ready:
+            return
+
+        def tell(index: int, record: dict[str, Any]) -> None:
+            if on_epoch is not None:
+                on_epoch(ready[index].id, record["epoch"])
+
+        for cell, outcome in zip(ready, train_group([runs[cell.id] for cell in ready], tell), strict=True):
+            if outcome.error is not None:
+                finish(cell, None, outcome.error)
+                continue
+            try:
+                result = self._measure(runs[cell.id], outcome.history, bool(cell.content["tested"]))
+                self._save(cell, runs[cell.id])
+            except Exception as error:
+                finish(cell, None, error)
+            else:
+                finish(cell, result, None)
+
+    def _set_up(self, cell: Cell, feed: Feed | None) -> Run:
         study, source = self.study, self.source
-        torch.set_num_threads(study.execution.threads)
-        objective = make_objective(cell.arm, make_task(study, source))
-        student = make_student(study, cell.student, source, cell.seed)
-        teacher = self.prepared.teachers[cell.teacher].shapes if cell.teacher is not None else None
-        checkpoint = self.out / "checkpoints" / f"{cell.id}.checkpoint"
-        run = set_up(
-            student,
-            objective,
+        return set_up(
+            make_student(study, cell.student, source, cell.seed),
+            make_objective(cell.arm, make_task(study, source)),
             source,
-            train_ids(study, source),
+            self.ids,
             source.splits["tune"],
             study.views,
             study.recipe,
             cell.seed,
-            feed=self.feed(cell, objective.needs.teacher),
-            teacher=teacher,
+            feed=feed,
+            teacher=self.prepared.teachers[cell.teacher].shapes if cell.teacher is not None else None,
             label=f"student {cell.student!r}",
-            checkpoint=checkpoint,
+            checkpoint=self.out / "checkpoints" / f"{cell.id}.checkpoint",
             key=cell.id,
         )
-        epochs = study.recipe.epochs
-        curve = train(run, lambda r: on_epoch(cell.id, r["epoch"], epochs) if on_epoch else None)
-        result = self._measure(run, curve, bool(cell.content["tested"]))
-        weights = self.out / "students" / f"{cell.id}.safetensors"
+
+    @cached_property
+    def ids(self) -> torch.Tensor:
+        return train_ids(self.study, self.source)
+
+    def _save(self, cell: Cell, run: Run) -> None:
         state = {
             k: v.detach().cpu().contiguous(memory_format=torch.contiguous_format)
-            for k, v in student.state_dict().items()
+            for k, v in run.student.state_dict().items()
         }
-        write_atomic(weights, lambda part: save_file(state, part))
-        checkpoint.unlink(missing_ok=True)
-        return result
+        write_atomic(self.out / "students" / f"{cell.id}.safetensors", lambda part: save_file(state, part))
+        assert run.checkpoint is not None
+        run.checkpoint.unlink(missing_ok=True)
 
     def _measure(self, run: Run, curve: list[dict[str, Any]], tested: bool) -> Result:
         study, source = self.study, self.source
