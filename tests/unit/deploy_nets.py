@@ -115,6 +115,8 @@ def run_float(graph: Int8Graph, image: npt.NDArray[np.float32]) -> npt.NDArray[n
                 "hard_swish": lambda v: v * np.clip(v + 3, 0, 6) / 6,
                 "logistic": lambda v: 1 / (1 + np.exp(-v)),
             }[op.kind](x)
+        if "bounds" in s:
+            y = np.clip(y, *s["bounds"])
         values[op.output] = quantise(op.output, y)
     return values[graph.output]
 

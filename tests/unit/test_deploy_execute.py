@@ -12,7 +12,8 @@ import torch
 from deploy_nets import BODIES, Net, make_stripes, run_float, settle_student, train_stripes
 from torch import nn
 
-from alambic.deploy.execute import TFLM, execute
+from alambic.deploy.arithmetic import TFLM
+from alambic.deploy.execute import execute
 from alambic.deploy.integer import divide_by_power, multiply_high, narrow, rescale, split_factor
 from alambic.errors import AlambicError
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alambic.deploy.arithmetic import TFLM, Arithmetic
 from alambic.deploy.chips import Chip, find_chip, load_chips
 from alambic.deploy.fit import Need, explain_fit, explain_widest, find_widest, judge_fit, measure_need
 from alambic.deploy.graph import Int8Graph, Op, Quantized
@@ -120,12 +121,20 @@ def test_every_shipped_chip_is_whole() -> None:
         find_chip("stm32h747i-disko")
 
 
+def test_narrow_weights_take_less_flash(graph: Int8Graph, tmp_path: Path) -> None:
+    chip = replace(CHIP, arithmetic=Arithmetic(weight_bits=4))
+    assert measure_need(chip, graph, tmp_path).flash_bytes == (288 + 200 + 16) // 2 + 4 * 18
+
+
 def test_a_chip_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('[mine]\ncore = "c"\nengine = "accelerator"\nsource = "s"\nram_kib = 0.5\noperators = ["conv"]\n')
     chip = find_chip("mine", file)
     assert (chip.ram_bytes, chip.flash_bytes, chip.operators) == (512, None, ("conv",))
     assert "acc-32" in load_chips(file)
+    assert chip.arithmetic == TFLM
+    file.write_text(file.read_text() + '[mine.arithmetic]\nscales = "power-of-two"\naccumulator_bits = 24\n')
+    assert find_chip("mine", file).arithmetic == Arithmetic(scales="power-of-two", accumulator_bits=24)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +150,11 @@ def test_a_chip_of_ones_own(tmp_path: Path) -> None:
         ("[a]\ncore = 3", "expected text for core"),
         ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\nalignment = 0', "expected alignment"),
         ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\noperators = ["convolve"]', r"got \['convolve'\]"),
+        ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\n[a.arithmetic]\nscale = 1', "did you mean 'scales'"),
+        ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\n[a.arithmetic]\nweight_bits = 9', "weight_bits from 2 to 8"),
+        ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\n[a.arithmetic]\nscales = "any"', "float or power-of-two"),
+        ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\n[a.arithmetic]\nsaturate = 1', "saturate true or false"),
+        ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\narithmetic = 1', "expected a table"),
     ],
 )
 def test_a_broken_entry_is_named(text: str, message: str, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from alambic.deploy.arithmetic import TFLM, Arithmetic, read_arithmetic
 from alambic.deploy.graph import Kind
 from alambic.errors import AlambicError, nearest
 
@@ -35,6 +36,7 @@ class Chip:
     Attributes:
         reserved_ram_kib, reserved_flash_kib: what the network may not use (camera frame, stack, firmware).
         alignment: of each buffer, bytes. operators: kinds of the int8 graph that run there; None = all.
+        arithmetic: how it computes; TFLite-Micro's by default.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Chip:
     reserved_ram_kib: float = 0
     alignment: int = 16
     operators: tuple[str, ...] | None = None
+    arithmetic: Arithmetic = TFLM
 
     @property
     def flash_bytes(self) -> int | None:
@@ -122,4 +125,6 @@ def _make(source: str, name: str, table: Any) -> Chip:
             raise AlambicError(f"{where}: expected operators of the int8 graph, got {sorted(unknown)}; "
                                f"known names: {', '.join(get_args(Kind))}")  # fmt: skip
         table = {**table, "operators": tuple(operators)}
+    if "arithmetic" in table:
+        table = {**table, "arithmetic": read_arithmetic(where, table["arithmetic"])}
     return Chip(name=name, **table)

@@ -7,40 +7,20 @@ It scores a whole test set in the arithmetic of the device in seconds, and simul
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from alambic.deploy.arithmetic import TFLM, Arithmetic
 from alambic.deploy.graph import Int8Graph, Op, Quantized, same_padding, to_int8, to_real
-from alambic.deploy.integer import Ints, Rounding, narrow, rescale, split_factor, split_factors
+from alambic.deploy.integer import Ints, narrow, rescale, split_factor, split_factors
 from alambic.deploy.unary import make_table
 from alambic.errors import AlambicError
 
 EXACT = 1 << 24  # integers below it are exact in float32, hence BLAS may add them
 ENOUGH = 32  # accumulator bits that no layer of a network this small fills: 2^31 is 66,000 largest products
 ADD_BITS = 20  # that int8 addition gains before it scales its two inputs
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """How a device computes.
-
-    Attributes:
-        rounding: of the rescaled accumulator, see ``integer.rescale``.
-        accumulator_bits: of the register that sums products and bias; ``saturate``: it clips, else it wraps around.
-            The register is applied to the finished sum.
-        activation_bits: of activations; integers lie in [-2^(bits-1), 2^(bits-1) - 1].
-    """
-
-    rounding: Rounding = "double"
-    accumulator_bits: int = 32
-    saturate: bool = True
-    activation_bits: int = 8
-
-
-TFLM = Arithmetic()
 
 
 def execute(
@@ -79,7 +59,13 @@ def run_all(graph: Int8Graph, images: npt.NDArray[Any], arithmetic: Arithmetic =
 def run_one(graph: Int8Graph, op: Op, values: dict[str, npt.NDArray[Any]], arithmetic: Arithmetic = TFLM) -> Ints:
     """One operator's integers, from the integers of its inputs by tensor name."""
     step = _Step(graph, op, {name: values[name].astype(np.int64) for name in graph.activations(op)}, arithmetic)
-    return narrow(KERNELS[op.kind](step), arithmetic.activation_bits)
+    found = narrow(KERNELS[op.kind](step), arithmetic.activation_bits)
+    if "bounds" not in op.settings:
+        return found
+    low, high = op.settings["bounds"]
+    scale, zero = _affine(step.output)
+    top = arithmetic.highest if high is None else min(arithmetic.highest, zero + round(high / scale))
+    return np.clip(found, zero + round(low / scale), top)
 
 
 class _Step:

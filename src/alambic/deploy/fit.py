@@ -84,7 +84,8 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
         return Need("ethos", {"SRAM": report.sram_bytes}, {"compressed weights and commands": report.flash_bytes},
                     f"by Vela for {report.ethos.accelerator}")  # fmt: skip
     plan = plan_memory(graph, alignment=chip.alignment)
-    weights = {"weights and biases": graph.weight_bytes}
+    int8 = graph.weight_bytes - graph.bias_bytes
+    weights = {"weights and biases": -(-int8 * chip.arithmetic.weight_bits // 8) + graph.bias_bytes}
     if engine == "accelerator":
         return Need("accelerator", {"activations": plan.arena_bytes}, weights, "by the planner")
     biases = [graph.tensors[name] for op in graph.ops for name in op.inputs if graph.tensors[name].dtype == "int32"]

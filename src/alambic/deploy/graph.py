@@ -49,7 +49,8 @@ class Op:
         inputs: names of tensors: activations first, then weights and bias.
         settings: by kind: stride, dilation, kernel and size (each h, w), same (bool: TensorFlow's SAME padding, else
             none), multiplier (depthwise), pads (per axis: before, after) and value (the integer padded with), axis
-            (concat), shape (reshape), keep (mean: 1 x 1 maps instead of a vector).
+            (concat), shape (reshape), keep (mean: 1 x 1 maps instead of a vector), bounds (real numbers low and high
+            that a fused activation sets, where saturation does not; high may be None).
     """
 
     kind: Kind

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alambic.deploy.execute import TFLM, Arithmetic, run_all, run_one
+from alambic.deploy.arithmetic import TFLM, Arithmetic
+from alambic.deploy.execute import run_all, run_one
 from alambic.deploy.graph import Int8Graph, to_int8, to_real
 from alambic.deploy.packages import require
 

@@ -97,7 +97,7 @@ def deploy_student(
     images = calibration_images[:LAYER_IMAGES].numpy().astype(np.float32)
     facts["layers"] = [asdict(item) for item in measure_layer_errors(done.onnx_fp32, graph, images)]
     if test is not None:
-        score: Score = score_artefact(done.onnx_fp32, done.onnx_int8, graph, *test)
+        score: Score = score_artefact(done.onnx_fp32, done.onnx_int8, graph, *test, chip.arithmetic)
         facts["accuracy"] = score.as_dict()
         say(f"{score.images:,} test images scored")
     files = {path.name: path for path in (done.onnx_fp32, done.onnx_int8, tflite)}

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alambic.deploy.arithmetic import TFLM, VARIANTS, Arithmetic
 from alambic.deploy.execute import execute
 from alambic.deploy.graph import Int8Graph
 from alambic.deploy.measure import measure_accuracy, measure_agreement, predict_classes, predict_onnx
 from alambic.deploy.packages import has
+from alambic.deploy.private import simulate
 from alambic.deploy.targets.tflm import predict_tflm
 from alambic.deploy.tflite import emit_tflite
 
+VARIED = 500  # images that each arithmetic is tried on
 CHECKED = 50  # images that TFLite-Micro runs to confirm the executor
 
 
@@ -30,6 +33,8 @@ class Score:
         between: the same between the two int8 runs.
         checked: images that TFLite-Micro itself ran; equal: of these, how many had equal logits to the bit. None where
             it is not installed.
+        variants: accuracy over the first ``VARIED`` images under each arithmetic of ``VARIANTS``, and the chip's own
+            where it is another; ``fp32`` is that of the same images.
         class_drops: fp32's minus the device's share of correct images, by class, largest drop first.
     """
 
@@ -42,6 +47,7 @@ class Score:
     between: float
     checked: int | None
     equal: int | None
+    variants: dict[str, float]
     class_drops: tuple[tuple[str, float], ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,6 +61,7 @@ def score_artefact(
     images: npt.NDArray[np.float32],
     labels: npt.NDArray[np.int64],
     class_names: tuple[str, ...],
+    arithmetic: Arithmetic = TFLM,
 ) -> Score:
     """Runs normalised test images N x C x H x W with labels N (0 or more) through all three."""
     real, onnx, device = predict_onnx(fp32, images), predict_onnx(int8, images), execute(graph, images)
@@ -65,6 +72,12 @@ def score_artefact(
             kernels = predict_tflm(Path(folder) / "net.tflite", images[:CHECKED])
         checked = len(kernels)
         equal = int((kernels == device[:checked]).all(1).sum())
+    few = slice(0, VARIED)
+    wanted = VARIANTS | ({} if arithmetic in VARIANTS.values() else {"this chip": arithmetic})
+    variants = {"fp32": measure_accuracy(real[few], labels[few])} | {
+        name: measure_accuracy(simulate(graph, fp32, chosen, images[few]), labels[few])
+        for name, chosen in wanted.items()
+    }
     drops = []
     before, after = predict_classes(real) == labels, predict_classes(device) == labels
     for index, name in enumerate(class_names):
@@ -81,5 +94,6 @@ def score_artefact(
         between=measure_agreement(onnx, device),
         checked=checked,
         equal=equal,
+        variants=variants,
         class_drops=tuple(sorted(drops, key=lambda item: -item[1])),
     )
