@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from alambic.suitability.base import all_estimators
 from alambic.suitability.composite import standardise
-from alambic.suitability.judge import FEWEST, Block
+from alambic.suitability.judge import FEWEST, Block, Verdict, judge
 from alambic.suitability.ranks import spearman
 
 Array = np.ndarray[Any, Any]
@@ -110,3 +111,36 @@ def _mean_rho(blocks: Sequence[Block], scores: Sequence[Array]) -> float:
     return float(
         np.mean([spearman(s, block.gain) for block, s in zip(blocks, scores, strict=True) if not np.isnan(s).any()])
     )
+
+
+def judge_all(
+    blocks: Sequence[Block],
+    controls: Sequence[str] = (),
+    nasty: Sequence[str] = (),
+    variants: bool = False,
+    draws: int = 2000,
+    refits: int = 200,
+) -> list[Verdict]:
+    """The judge on every estimator, baseline and composite of the blocks, then on the fitted composites.
+
+    Args:
+        variants: judge the estimators' variants too; they are exploration and no part of Holm's count.
+        refits: permutations for which the fitted composites are fitted anew.
+    """
+    present = {name for block in blocks for name in block.scores}
+    names = [*all_estimators(), *sorted(name for name in present if name.startswith("composite"))]
+    names += sorted(name for name in present if "." in name) if variants else []
+    verdicts = judge(blocks, [name for name in names if name in present], controls, nasty, draws)
+    outside = {*controls, *nasty}
+    inside = [block.keep(set(block.teachers) - outside) for block in blocks]
+    inside = [block for block in inside if len(block.teachers) >= FEWEST]
+    survey = [name for name, cls in all_estimators().items() if cls.kind == "estimator"]
+    survey = [name for name in survey if all(name in block.scores for block in inside)]
+    if not survey:
+        return verdicts
+    scored = add_fitted(inside, survey)
+    sides: tuple[Leave, ...] = ("teacher", "student")
+    for leave in sides:
+        for verdict in judge(scored, [f"ridge_new_{leave}"], draws=draws):
+            verdicts.append(replace(verdict, p=permute_fitted(inside, survey, leave, refits)[1]))
+    return verdicts

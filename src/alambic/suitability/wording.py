@@ -1,0 +1,99 @@
+"""What is printed of teachers and of verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from alambic.suitability.advice import Advice, Opinion, expect_gain
+from alambic.suitability.base import all_estimators
+from alambic.suitability.gains import Gains
+from alambic.suitability.judge import Verdict
+
+
+def describe(place: int, advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | None) -> list[str]:
+    """The lines about one teacher; ``gains`` is None where no ledger was given."""
+    card, known = advice.card, all_estimators()
+    head = f"{place:>3}  {card.teacher} ({card.family}, {card.provenance})"
+    if "accuracy" in card.values:
+        head += f", accuracy {100 * card.values['accuracy']:.1f} %"
+    if not math.isnan(advice.composite):
+        head += f", composite {advice.composite:+.2f}"
+    if "pilot_gain" in card.values:
+        head += f", pilot {100 * card.values['pilot_gain']:+.1f}"
+    lines = [head]
+    if not advice.teaches:
+        lines.append("     last, because it is no more accurate than the student after its warm-up")
+    lines.append(f"     for: {_tell(advice.speak_for[:3])}")
+    lines.append(f"     against: {_tell(advice.speak_against[:2])}")
+    temperature = "none, its classes are not the task's" if card.temperature is None else f"{card.temperature:.2f}"
+    lines.append(f"     calibrated temperature: {temperature}")
+    loss = f"{advice.loss} ({', '.join(advice.methods)}): {advice.why}" if advice.loss else advice.why
+    lines.append(f"     class of loss: {loss}")
+    lines += [f"     expected gain: {line}" for line in tell_gains(advice, pool, gains)]
+    reasons: dict[str, list[str]] = {}
+    for name, reason in card.refused.items():
+        reasons.setdefault(reason.split("because ", 1)[-1], []).append(known[name].code or name)
+    return lines + [f"     without {' '.join(names)}: {reason}" for reason, names in reasons.items()]
+
+
+def _tell(opinions: Sequence[Opinion]) -> str:
+    known = all_estimators()
+    parts = [f"{known[o.estimator].code} {known[o.estimator].title} {o.z:+.1f} ({o.value:.3g})" for o in opinions]
+    return "; ".join(parts) or "none"
+
+
+def tell_gains(advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | None) -> list[str]:
+    """What measured gains let one expect of a teacher, by method; that none is known, where it is so."""
+    if gains is None:
+        return ["none known: no ledger with measured gains was given (--ledger)"]
+    index = next(i for i, other in enumerate(pool) if other is advice)
+    composite = np.array([other.composite for other in pool])
+    card, lines = advice.card, []
+    for given in gains:
+        if given.student != card.student or given.split_hash != card.split_hash:
+            continue
+        means = {teacher: float(np.mean(list(seeds.values()))) for teacher, seeds in given.gains.items()}
+        gain = np.array([means.get(other.card.hash, np.nan) for other in pool])
+        expected = expect_gain(composite, gain, index)
+        if expected is not None:
+            interval = f"[{expected.low:+.1f}, {expected.high:+.1f}]"
+            told = f"{given.method} {expected.gain:+.1f} {interval} points, from {expected.teachers} other teachers"
+            lines.append(told + (f"; measured {gain[index]:+.1f}" if not math.isnan(gain[index]) else ""))
+    return lines or ["none known: the ledgers have under four other teachers with gains for this student and split"]
+
+
+def list_verdicts(verdicts: Sequence[Verdict], nasty: Sequence[str]) -> list[str]:
+    """A table; what could be seen at all stands first."""
+    known, first = all_estimators(), verdicts[0]
+    ceiling = "unknown, one seed" if math.isnan(first.ceiling) else f"{first.ceiling:.2f}"
+    lines = [
+        f"{first.teachers} teachers, {first.blocks} blocks of student, data and method; a correlation under "
+        f"{first.visible:.2f} cannot be told from chance; the gains' own noise allows {ceiling} at most",
+        f"{'estimator':26}{'Spearman':>9}{'95 %':>16}{'Kendall':>9}{'p':>7}{'Holm':>7}{'partial':>9}"
+        f"{'regret':>8}{'top 3':>7}" + (f"{'nasty last':>12}" if nasty else "") + "  verdict",
+    ]
+    for v in verdicts:
+        name = f"{known[v.name].code} {v.name}".strip() if v.name in known else v.name
+        interval = f"[{v.low:+.2f}, {v.high:+.2f}]"
+        holm = f"{v.p_holm:.3f}" if v.p_holm is not None else "-"
+        last = f"{v.nasty_last:>12.0%}" if nasty else ""
+        lines.append(
+            f"{name:26}{v.spearman:>+9.2f}{interval:>16}{v.kendall:>+9.2f}{v.p:>7.3f}{holm:>7}{v.partial:>+9.2f}"
+            f"{v.regret:>8.2f}{v.top3:>7.0%}{last}  {conclude(v)}"
+        )
+    lines.append(
+        f"regret in points; choosing by accuracy costs {first.regret_accuracy:.2f}, by a pilot "
+        f"{first.regret_pilot:.2f}; the bar: half of the first and no more than the second"
+    )
+    return lines
+
+
+def conclude(verdict: Verdict) -> str:
+    """One phrase; an estimator that does not beat accuracy is shown as such."""
+    if verdict.name == "accuracy":
+        return "what has to be beaten"
+    told = "meets the bar" if verdict.passes else "misses the bar"
+    return f"{told}; {'beats' if verdict.beats_accuracy else 'does not beat'} accuracy"

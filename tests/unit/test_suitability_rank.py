@@ -1,0 +1,395 @@
+"""``alambic teachers rank`` and ``judge`` as a person types them; prices, advice, gains, scorecards."""
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import json
+import math
+import re
+import types
+
+import numpy as np
+import pytest
+
+from alambic.cli_suitability import add_commands
+from alambic.errors import AlambicError
+from alambic.methods import all_methods
+from alambic.study.ledger import Ledger, Row
+from alambic.suitability import all_estimators, ranking
+from alambic.suitability.advice import LOSSES, advise, expect_gain, suggest_loss
+from alambic.suitability.fitted import judge_all
+from alambic.suitability.gains import choose_number, compare_rankings, make_blocks, measure_gains
+from alambic.suitability.judge import Block
+from alambic.suitability.prices import quote, spend
+from alambic.suitability.scorecard import Scorecard, load_scorecards, make_key, save_scorecards
+
+STUDY = """
+name = "small"
+purpose = "explore"
+students = ["dscnn_8x2"]
+methods = ["none", "kd"]
+
+[data]
+source = "images.npz"
+tune = 80
+
+[views]
+count = 2
+flip = true
+
+[recipe]
+epochs = 4
+batch = 32
+lr = 0.05
+
+[teachers.small]
+net = "zoo:resnet8_w4"
+[teachers.small.recipe]
+epochs = 1
+[teachers.wide]
+net = "zoo:dscnn_12x2"
+[teachers.wide.recipe]
+epochs = 1
+[teachers.patches]
+net = "timm:vit_tiny_patch16_224"
+kwargs = { img_size = 16, patch_size = 4, embed_dim = 24, depth = 2, num_heads = 2 }
+[teachers.patches.recipe]
+epochs = 1
+"""
+
+
+def command(*arguments):
+    parser = argparse.ArgumentParser()
+    add_commands(parser.add_subparsers(required=True))
+    options = parser.parse_args([str(argument) for argument in arguments])
+    return options.run(options)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("rank")
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 3, 400)
+    images = draw.integers(0, 60, (400, 16, 16)).astype(np.uint8)
+    for label, step in ((1, (slice(None, None, 2), slice(None))), (2, (slice(None), slice(None, None, 2)))):
+        rows = images[labels == label]
+        rows[(slice(None), *step)] += 120
+        images[labels == label] = rows
+    np.savez(place / "images.npz", x_train=images[:340], y_train=labels[:340], x_test=images[340:], y_test=labels[340:])
+    (place / "study.toml").write_text(STUDY.replace("images.npz", str(place / "images.npz")))
+    return place
+
+
+@pytest.fixture(scope="module")
+def ranked(folder):
+    """The first run: its output, and where the scorecards are."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        assert command("rank", folder / "study.toml", "--out", folder / "out", "--images", 60, "--warm-up", 1) == 0
+    return told.getvalue(), folder / "out" / "suitability.json"
+
+
+def test_prices_come_before_anything_is_collected(ranked):
+    text, _ = ranked
+    assert (
+        text.index("prices before anything is collected, 3 teachers x 1 students")
+        < text.index("warmed up")
+        < text.index("best teacher first")
+    )
+    assert "the test split is not read" in text
+    assert "warning: 2,000 are wanted" in text
+
+
+def test_every_teacher_is_told_in_full(ranked):
+    text, path = ranked
+    for name in ("small", "wide", "patches"):
+        assert f"  {name} (" in text
+    assert text.count("expected gain: none known: no ledger") == 3
+    assert text.count("calibrated temperature: ") == text.count("class of loss: ") == text.count("     for: ") == 3
+    cards = load_scorecards(path)
+    assert {card.teacher for card in cards} == {"small", "wide", "patches"}
+    for card in cards:
+        assert set(card.values) | set(card.refused) >= set(all_estimators())
+        assert not card.refused, card.refused
+        assert card.images == 60
+
+
+def test_what_is_there_is_not_computed_again_unless_the_question_changes(ranked, folder, monkeypatch, capsys):
+    def fail(*args, **kwargs):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(ranking, "collect_teacher", fail)
+    monkeypatch.setattr(ranking, "collect_student", fail)
+    arguments = ("rank", folder / "study.toml", "--out", folder / "out", "--images", 60)
+    assert command(*arguments, "--warm-up", 1) == 0
+    assert "best teacher first" in capsys.readouterr().out
+    with pytest.raises(AssertionError, match="computed again"):
+        command(*arguments, "--warm-up", 2)
+
+
+def test_a_budget_leaves_out_the_dearest_with_a_reason(folder, capsys):
+    arguments = ("--out", folder / "poor", "--images", 60, "--warm-up", 1, "--budget", 0)
+    assert command("rank", folder / "study.toml", *arguments) == 0
+    text = capsys.readouterr().out
+    assert "left out: over the budget" in text
+    assert re.search(r"without .*E12 pilot_gain: its price of", text)
+    assert "E10 kernel alignment" not in text
+    assert "E3 centred top-2 margin" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        (("dscnn_8x2", "dscnn_8x2"), ("--student", "resnet8_w8"), "expected students out of"),
+        (('methods = ["none", "kd"]', 'methods = ["none"]'), ("--warm-up", 0), "at least 1"),
+        (("[teachers", "[[arms]]\nmethod = 'none'\nname = 'x'\n[unknown"), (), "unknown key"),
+    ],
+)
+def test_refusals(folder, tmp_path, change, options, said):
+    (tmp_path / "study.toml").write_text((folder / "study.toml").read_text().replace(*change))
+    with pytest.raises(AlambicError, match=said):
+        command("rank", tmp_path / "study.toml", *options)
+
+
+# -- gains and the judge's command -----------------------------------------------------------------------------------
+
+
+def row(student, teacher, seed, score, arm="kd", **content):
+    methods = ["none"] if teacher is None else [arm]
+    data = {"source": "d", "train_images": 100, "split_hash": "split"}
+    whole = {
+        "student": student,
+        "teacher": teacher,
+        "teacher_hash": f"hash of {teacher}",
+        "seed": seed,
+        "arm": {"name": arm if teacher else "none", "methods": methods, "modifiers": []},
+        "data": data,
+        "recipe": {"epochs": 3},
+        **content,
+    }
+    return types.SimpleNamespace(content=whole, numbers={"test": score})
+
+
+def card(teacher, student="s", **values):
+    return Scorecard(teacher, f"hash of {teacher}", "vit", "labels", 10, student, "d 100", "split", values)
+
+
+def test_gains_are_paired_by_seed_and_setting():
+    rows = [row("s", None, seed, 0.50 + 0.01 * seed) for seed in (0, 1, 2)]
+    rows += [row("s", "a", seed, 0.53 + 0.02 * seed) for seed in (0, 1)]
+    rows += [
+        row("s", "a", 7, 0.99),
+        row("s", "a", 0, 0.9, recipe={"epochs": 9}),
+    ]  # no twin: another seed, another recipe
+    (found,) = measure_gains(rows, "test")
+    assert (found.student, found.data, found.method) == ("s", "d 100", "kd")
+    assert found.gains == {"hash of a": {0: pytest.approx(3), 1: pytest.approx(4)}}
+
+
+def test_a_treated_student_alone_is_not_the_baseline():
+    treated = row("s", None, 0, 0.9)
+    treated.content["arm"]["treatments"] = ["qat"]
+    assert measure_gains([treated, row("s", "a", 0, 0.6)], "test") == []
+
+
+def test_the_score_is_one_that_every_cell_has():
+    rows = [types.SimpleNamespace(numbers={"tune": 1, "test": 1}), types.SimpleNamespace(numbers={"tune": 1})]
+    assert choose_number(rows) == "tune"
+    assert choose_number([types.SimpleNamespace(numbers={"tune": 1, "test": 1, "test_int8": 1})]) == "test_int8"
+    assert choose_number([]) is None
+
+
+def test_blocks_join_by_weights_and_leave_out_who_lacks_seeds():
+    rows = [row("s", None, seed, 0.5) for seed in (0, 1)]
+    for teacher, score in (("a", 0.6), ("b", 0.55), ("c", 0.52)):
+        rows += [row("s", teacher, seed, score) for seed in (0, 1)]
+    rows.append(row("s", "d", 0, 0.9))
+    cards = [
+        card(t, headroom=h, calibration=c)
+        for t, h, c in (("a", 3.0, 0.1), ("b", 2.0, 0.2), ("c", 1.0, 0.3), ("d", 9.0, 0.0))
+    ]
+    (block,) = make_blocks(cards, measure_gains(rows, "test"))
+    assert block.teachers == ("a", "b", "c")
+    assert block.gains == pytest.approx(np.array([[10, 10], [5, 5], [2, 2]]))
+    z = math.sqrt(1.5)
+    assert block.scores["headroom"] == pytest.approx([z, 0, -z])
+    assert block.scores["calibration"] == pytest.approx([z, 0, -z])  # less error is better
+    assert block.scores["composite"] == pytest.approx([z, 0, -z])
+    other = [dataclasses.replace(c, hash=c.hash + " trained again") for c in cards]
+    assert make_blocks(other, measure_gains(rows, "test")) == []
+
+
+def test_methods_that_rank_teachers_differently_are_seen():
+    draw = np.random.default_rng(0)
+    gains = draw.normal(size=(6, 2))
+    names = tuple("abcdef")
+    blocks = [
+        Block("s", "d", "kd", names, gains, {}),
+        Block("s", "d", "rsd", names, -gains, {}),
+        Block("t", "d", "rsd", names, gains, {}),
+    ]
+    assert compare_rankings(blocks) == {("kd", "rsd"): pytest.approx(-1)}
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """Scores and a ledger of ten teachers whose gain is their absorbable variance; cka is noise; one is nasty."""
+    draw = np.random.default_rng(1)
+    names = [f"t{i}" for i in range(10)]
+    quality = dict(zip(names, draw.normal(size=10), strict=True)) | {"nasty": -5.0}
+    cards, ledger = [], Ledger(tmp_path / "ledger.sqlite")
+    for student in ("s", "u"):
+        for name, value in quality.items():
+            values = {"absorbable": value, "cka": draw.normal(), "accuracy": 0.8 + 0.01 * draw.normal()}
+            cards.append(card(name, student, headroom=0.1, **values))
+            for seed in range(4):
+                given = row(student, name, seed, 0.6 + 0.01 * (value + 0.2 * draw.normal()))
+                ledger.record(Row(f"{student}{name}{seed}", given.content, "done", "", given.numbers))
+        for seed in range(4):
+            given = row(student, None, seed, 0.6)
+            ledger.record(Row(f"{student}{seed}", given.content, "done", "", given.numbers))
+    ledger.close()
+    save_scorecards(tmp_path / "suitability.json", cards)
+    return tmp_path, cards
+
+
+def test_judge_command(judged, capsys):
+    folder, _ = judged
+    ledger = folder / "ledger.sqlite"
+    assert (
+        command(
+            "judge", folder / "suitability.json", "--ledger", ledger, "--nasty", "nasty", "--out", folder / "v.json"
+        )
+        == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("10 teachers, 2 blocks")
+    by_name = {line.split("  ")[0].strip(): line for line in lines}
+    assert "meets the bar; " in by_name["E9 absorbable"]
+    assert "does not beat accuracy" in by_name["E8 cka"]
+    assert "what has to be beaten" in by_name["accuracy"]
+    assert any(line.startswith("ridge_new_teacher") for line in lines)
+    found = {v["name"]: v for v in json.loads((folder / "v.json").read_text())}
+    assert found["absorbable"]["spearman"] > 0.9
+    assert found["absorbable"]["nasty_last"] == 1
+    assert found["absorbable"]["p_holm"] < 0.05
+    assert found["ridge_new_student"]["spearman"] > 0.5
+
+
+def test_judging_needs_four_teachers(judged):
+    _, cards = judged
+    rows = [row("s", None, 0, 0.5), *[row("s", f"t{i}", 0, 0.6) for i in range(3)]]
+    with pytest.raises(AlambicError, match="at least 4 teachers"):
+        judge_all(make_blocks(cards, measure_gains(rows, "test")))
+
+
+# -- advice ----------------------------------------------------------------------------------------------------------
+
+
+def test_advice_ranks_and_puts_who_teaches_nothing_last():
+    cards = [
+        card("good", headroom=0.3, margin=1.0, absorbable=0.5),
+        card("easy", headroom=0.0, margin=0.1, absorbable=0.99),
+        card("poor", headroom=0.2, margin=3.0, absorbable=0.4),
+    ]
+    found = advise(cards)
+    assert [advice.card.teacher for advice in found] == ["good", "poor", "easy"]
+    assert found[-1].composite == max(advice.composite for advice in found)  # it only looks easy
+    assert not found[-1].teaches
+    poor = found[1]
+    assert poor.speak_against[0].estimator == "margin"
+    assert poor.speak_against[0].z < -1
+    assert poor.speak_against[0].value == 3.0
+
+
+def test_two_teachers_are_too_few_for_z_scores():
+    found = advise([card("a", headroom=0.3), card("b", headroom=0.1)])
+    assert all(math.isnan(advice.composite) and not advice.speak_for for advice in found)
+    assert "from 3 teachers on" in found[0].why
+
+
+@pytest.mark.parametrize(
+    ("z", "loss"),
+    [
+        ({"locality": -0.6, "absorbable": 2.0}, "class space or low-pass"),
+        ({"spectral_gap": -1.0, "locality": 1.0, "absorbable": 2.0}, "class space or low-pass"),
+        ({"locality": 0.3, "absorbable": 0.1, "margin": 2.0}, "embedding"),
+        ({"absorbable": -0.5, "margin": 1.0, "calibration": -0.2}, "logit"),
+        ({"margin": -1.0}, "logit"),
+    ],
+)
+def test_class_of_loss(z, loss):
+    assert suggest_loss(z, 0.6)[0] == loss
+
+
+def test_an_embedding_that_is_out_of_reach_for_all_suits_none():
+    assert suggest_loss({"absorbable": 2.0}, 0.1)[0] == "logit"
+
+
+def test_recommended_methods_exist():
+    assert {name for names in LOSSES.values() for name in names} <= set(all_methods())
+
+
+def test_expected_gain_never_saw_the_teacher_and_its_interval_holds():
+    draw = np.random.default_rng(0)
+    held = []
+    for _ in range(200):
+        x = draw.normal(size=9)
+        y = 2 * x + draw.normal(size=9)
+        expected = expect_gain(x, y, 4)
+        held.append(expected.low <= y[4] <= expected.high)
+        changed = y.copy()
+        changed[4] = 100
+        assert expect_gain(x, changed, 4) == expected
+    assert 0.9 <= np.mean(held) <= 0.99
+    assert expected.teachers == 8
+    slope, intercept = np.polyfit(np.delete(x, 4), np.delete(y, 4), 1)
+    assert expected.gain == pytest.approx(slope * x[4] + intercept)
+    assert expect_gain(x[:4], y[:4], 0) is None
+    assert expect_gain(x, np.where(np.arange(9) < 4, y, np.nan), 0) is None
+
+
+# -- prices and files ------------------------------------------------------------------------------------------------
+
+
+def test_prices_by_hand():
+    prices = {p.need: p for p in quote([0.01, 0.03], {"s": 1000.0, "u": 500.0}, 100, 5000, 600)}
+    assert prices["clean"].seconds == pytest.approx(4)
+    assert prices["warm-up"].seconds == pytest.approx(15)
+    assert prices["noise"].seconds == pytest.approx(8)
+    assert prices["crops"].seconds == pytest.approx(5 * 4 * 2)  # each student has its own window
+    assert prices["small"].seconds == 0
+    assert prices["pilot"].seconds == pytest.approx(3 * 600 * 0.003 + 0.04 * 600 * 2)
+    assert prices["low"].buys == ("spectral_gap",)
+    assert "margin" in prices["clean"].buys
+    bought = {name for price in prices.values() for name in price.buys}
+    assert bought == {name for name, cls in all_estimators().items() if cls.cost != "free"}
+
+
+def test_a_budget_is_spent_on_the_cheapest_first():
+    prices = quote([0.01], {"s": 1000.0}, 100, 1000, 600)
+    assert spend(prices, None) == {}
+    assert set(spend(prices, 0.0)) == {p.need for p in prices} - {"clean", "warm-up", "small"}
+    total = sum(price.seconds for price in prices)
+    assert set(spend(prices, total - 0.01)) == {max(prices[2:], key=lambda price: price.seconds).need}
+    assert spend(prices, total + 0.01) == {}
+
+
+def test_scorecards_come_back_and_foreign_files_are_refused(tmp_path):
+    cards = [card("a", margin=1.5), card("b")]
+    save_scorecards(tmp_path / "s.json", cards)
+    assert load_scorecards(tmp_path / "s.json") == cards
+    for text in ("not json", "[]", '{"version": 1, "cards": [{"x": 1}]}', '{"version": 99, "cards": []}'):
+        (tmp_path / "bad.json").write_text(text)
+        with pytest.raises(AlambicError, match="expected scorecards"):
+            load_scorecards(tmp_path / "bad.json")
+    with pytest.raises(AlambicError, match="teachers rank"):
+        load_scorecards(tmp_path / "none.json")
+
+
+def test_a_changed_formula_makes_another_key(monkeypatch):
+    first = make_key(teacher="a")
+    assert first == make_key(teacher="a") != make_key(teacher="b")
+    monkeypatch.setattr("alambic.suitability.scorecard.code_version", lambda: "other")
+    assert make_key(teacher="a") != first
