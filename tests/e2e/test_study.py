@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -244,6 +245,9 @@ def test_confirm_files_name_what_the_study_has(folder, tmp_path, wrong, said):
 
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_its_group_goes_on(folder, undisturbed, tmp_path):
+    # The teacher is given, not trained again: other thread counts round its weights otherwise, and name other cells.
+    shutil.copytree(undisturbed[0] / "teachers", tmp_path / "teachers")
+    shutil.copytree(undisturbed[0] / "banks", tmp_path / "banks")
     prepared = prepare(read_study(folder / "study.toml"), tmp_path, lambda text: None)
     cells = [cell for cell in prepared.cells if cell.arm.name in ("fitnet", "dense_feature") and cell.seed == 0]
     expected = results(undisturbed[0])
