@@ -13,7 +13,8 @@ from alambic.errors import AlambicError
 from alambic.models.teachers import Teacher, load_teacher
 from alambic.study.cell import Arm
 from alambic.study.content import PreparedTeacher
-from alambic.study.prepare import Say, prepare
+from alambic.study.follow import Say
+from alambic.study.prepare import prepare
 from alambic.study.study_file import Study
 from alambic.study.work import Workshop
 from alambic.training.feed import Normalise

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,13 @@ from alambic.study.content import (
     sees_test,
     train_ids,
 )
+from alambic.study.follow import Say, follow
 from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE, Bank, build_bank
 from alambic.training.recipe import stream
 from alambic.training.setup import input_channels, live_feed, probe, teacher_spec
 from alambic.training.task import Task
 from alambic.training.teach import train_teacher
-
-Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +84,19 @@ def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -
             say(f"teacher {name}: training it ({entry.training.recipe.epochs} epochs), once for this data")
             giver = _get_teacher(study, entry.distil_from, source, out, say) if entry.distil_from else None
             task = make_task(study, source)
-            train_teacher(name, spec, entry.training, source, task, path, study.folder, giver)
+            epochs = entry.training.recipe.epochs
+            with follow(f"teacher {name}", "epochs", say) as advance:
+                train_teacher(
+                    name,
+                    spec,
+                    entry.training,
+                    source,
+                    task,
+                    path,
+                    study.folder,
+                    giver,
+                    lambda record: advance(record["epoch"], epochs),
+                )
         spec, folder = TeacherSpec("card", weights=path.name), path.parent
     teacher = load_teacher(
         name, spec, source.num_classes, source.channels, source.size, source.mean, source.std, folder
@@ -141,7 +151,8 @@ def _prepare_teacher(
         }
         feed = live_feed(teacher, source, study.views, frozenset(want), ids)
         say(f"teacher {teacher.name}: bank of {study.views.count} views x {len(ids):,} images")
-        path = build_bank(out / "banks", feed, ids, study.views.count, provenance)
+        with follow(f"bank of {teacher.name}", "images", say) as advance:
+            path = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance)
         bank = Bank(path, verify=feed)
         card, name = bank.card, path.name
     folder = Path(teacher.card.get("folder", study.folder))

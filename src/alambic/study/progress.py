@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from alambic.study.cell import Cell
+from alambic.study.follow import tell_time
 from alambic.study.local import Event
 
 
@@ -73,7 +74,7 @@ class Board:
 
     def _left(self) -> str:
         left = self.seconds_left()
-        return "time left: measuring" if left is None else f"{int(left // 60)} min {int(left % 60):02d} s left"
+        return "time left: measuring" if left is None else f"{tell_time(left)} left"
 
     def _table(self) -> Table:
         table = Table(title=f"{self.finished} of {self.count} cells, {self.failed} failed, {self._left()}")

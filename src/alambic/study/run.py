@@ -10,9 +10,10 @@ from pathlib import Path
 from alambic.errors import AlambicError
 from alambic.study.cell import Cell
 from alambic.study.content import environment, train_ids
+from alambic.study.follow import Say
 from alambic.study.ledger import Ledger, Row
 from alambic.study.local import Event, choose_jobs, run_cells
-from alambic.study.prepare import Prepared, Say, prepare
+from alambic.study.prepare import Prepared, prepare
 from alambic.study.progress import Board
 from alambic.study.study_file import Study
 
