@@ -25,3 +25,8 @@ def nearest(name: str, options: Iterable[str], count: int = 3) -> str:
         return "did you mean " + " or ".join(repr(item) for item in close) + "?"
     shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
     return f"known names: {shown or 'none'}"
+
+
+def show_plainly(text: str) -> str:
+    """Text for a terminal: control characters, which could move its cursor or set its title, as their codes."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import pickle
 import tempfile
@@ -18,6 +19,16 @@ from torch import Tensor
 
 from alambic.errors import AlambicError
 
+SEAL = b"\nalambic sha256 "
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder where there is none. Raises AlambicError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AlambicError(f"cannot make the folder {folder}: {error.strerror}; try another output folder") from error
+
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Lets ``write`` fill a temporary file in the same folder, syncs it, and renames it to ``path``.
@@ -26,8 +37,8 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     is full or the folder cannot be written.
     """
     path = Path(path)
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
         os.chmod(name, 0o644)  # mkstemp makes files that only their owner can read
@@ -39,9 +50,10 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         with part.open("rb") as done:
             os.fsync(done.fileno())
         os.replace(part, path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by its own error
         raise AlambicError(
-            f"cannot write {path}: {error.strerror}; what was there before is untouched; try freeing disk space"
+            f"cannot write {path}: {getattr(error, 'strerror', None) or error}; what was there before is untouched; "
+            "try freeing disk space"
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -49,20 +61,32 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """A resumable state: tensors, numbers, strings, lists and dicts of them."""
-    write_atomic(path, lambda part: torch.save(state, part))
+    """A resumable state: tensors, numbers, strings, lists and dicts of them, sealed with its checksum."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    body = content.getvalue()
+    seal = SEAL + hashlib.sha256(body).hexdigest().encode()
+    write_atomic(path, lambda part: part.write_bytes(body + seal))
 
 
 def load_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
-    """The state saved under ``key``; None where there is none, or it is another run's. Never unpickles code."""
+    """The state saved under ``key``; None where there is none, or it is another run's. Never unpickles code.
+
+    Raises AlambicError for a file that is not whole: torch itself does not notice a changed byte of a tensor.
+    """
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError) as error:
+        content = path.read_bytes()
+        body, seal = content[: -len(SEAL) - 64], content[-len(SEAL) - 64 :]
+        if seal != SEAL + hashlib.sha256(body).hexdigest().encode():
+            raise ValueError("its checksum differs")
+        state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, ValueError, RuntimeError, EOFError, OSError, KeyError) as error:
         raise AlambicError(
-            f"checkpoint {path}: expected a file written by alambic, got one that cannot be read safely "
-            f"({type(error).__name__}); try deleting it: only the work since the last finished cell is lost"
+            f"checkpoint {path}: expected a whole file written by alambic, got one that cannot be read safely "
+            f"({error if isinstance(error, ValueError) else type(error).__name__}); "
+            "try deleting it: only the work since the last finished cell is lost"
         ) from error
     return state if state.get("key") == key else None
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from alambic.errors import AlambicError
+from alambic.files import make_folder
 
 SCHEMA = 1
 TABLES = """
@@ -68,7 +69,8 @@ class Ledger:
         self.path = Path(path)
         if read_only and not self.path.exists():
             raise AlambicError(f"expected a ledger at {path}, found none; try `alambic study run` first")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not read_only:
+            make_folder(self.path.parent)
         address = f"{self.path.resolve().as_uri()}{'?mode=ro' if read_only else ''}"
         try:
             self._db = sqlite3.connect(address, uri=True, timeout=5)
@@ -90,7 +92,10 @@ class Ledger:
         """Holds an exclusive lock beside the ledger while this driver lives: two studies never write one ledger."""
         import fcntl
 
-        self._lock = (self.path.parent / f".{self.path.name}.lock").open("w")
+        try:
+            self._lock = (self.path.parent / f".{self.path.name}.lock").open("w")
+        except OSError as error:
+            raise AlambicError(f"cannot write beside {self.path}: {error.strerror}; try another --out") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -5,6 +5,7 @@ A task is a group of cells that share a live teacher's passes (one cell where no
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 from collections import deque
@@ -16,9 +17,12 @@ from typing import Any
 
 from alambic.study.cell import Cell, group_cells
 from alambic.study.prepare import Prepared
+from alambic.training import stop
+from alambic.training.lockstep import is_out_of_memory
 
 Group = tuple[Cell, ...]
 LARGEST_GROUP = 8
+POLL = 0.5  # seconds between looks at whether a stop was asked for
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,22 @@ def _serve(pipe: Connection, prepared: Prepared, out: Path) -> None:
     """A worker's life: a group comes in, events go out, until None comes in."""
     from alambic.study.work import Result, Workshop, describe_failure
 
+    stop.listen()
     workshop = Workshop(prepared, out)
 
     def finish(cell: Cell, result: Result | None, error: Exception | None) -> None:
         told = ("done", cell.id, result) if error is None else ("failed", cell.id, describe_failure(error))
         pipe.send(told)
 
-    while (group := pipe.recv()) is not None:
+    while not stop.asked() and (group := pipe.recv()) is not None:
         try:
             workshop.run_group(group, finish, lambda cell, epoch: pipe.send(("epoch", cell, epoch)))
+        except stop.Stopped:
+            return
         except Exception as error:  # what breaks a whole group is data too: the driver writes it down and goes on
+            if len(group) > 1 and is_out_of_memory(error):
+                pipe.send(("memory", "", None))
+                return  # with a new process, whose memory is whole
             for cell in group:
                 finish(cell, None, error)
         pipe.send(("idle", "", None))
@@ -68,7 +78,8 @@ class _Worker:
         self.pipe.send(group)
 
     def dismiss(self) -> None:
-        self.pipe.send(None)
+        with contextlib.suppress(BrokenPipeError):  # it was asked to stop and is gone
+            self.pipe.send(None)
         self.process.join(timeout=10)
 
 
@@ -77,16 +88,23 @@ def run_cells(prepared: Prepared, cells: list[Cell], out: Path, jobs: int) -> It
 
     A process that dies (out of memory, kill -9) is replaced; its cells go on from their checkpoints, in two groups of
     half the size. The second death of a cell that was alone is reported as its failure.
+
+    Raises Stopped when asked to stop, once each worker has ended its step and saved.
     """
     waiting = deque(group_cells(cells, LARGEST_GROUP))
     deaths: dict[str, int] = {}
     workers: list[_Worker] = []
     try:
         while waiting or workers:
-            while waiting and len(workers) < jobs:
+            while waiting and len(workers) < jobs and not stop.asked():
                 workers.append(_Worker(prepared, out))
                 yield from _start(workers[-1], waiting)
-            for pipe in wait([worker.pipe for worker in workers]):
+            if stop.asked():
+                for worker in workers:
+                    worker.process.terminate()
+                if not workers:
+                    raise stop.Stopped
+            for pipe in wait([worker.pipe for worker in workers], timeout=POLL):
                 worker = next(item for item in workers if item.pipe is pipe)
                 try:
                     kind, identity, detail = worker.pipe.recv()
@@ -96,13 +114,13 @@ def run_cells(prepared: Prepared, cells: list[Cell], out: Path, jobs: int) -> It
                     continue
                 if kind == "epoch":
                     yield Event(kind, worker.cells[identity], detail)
-                elif kind != "idle":
+                elif kind not in ("idle", "memory"):
                     cell = worker.cells.pop(identity, None)
                     if cell is not None:
                         yield Event(kind, cell, detail)
-                elif waiting:
+                elif kind == "idle" and waiting and not stop.asked():
                     yield from _start(worker, waiting)
-                else:
+                elif kind == "idle":
                     workers.remove(worker)
                     worker.dismiss()
     finally:
@@ -120,6 +138,8 @@ def _start(worker: _Worker, waiting: deque[Group]) -> Iterator[Event]:
 def _bury(worker: _Worker, waiting: deque[Group], deaths: dict[str, int]) -> Iterator[Event]:
     """Puts a dead worker's unfinished cells back in two halves; a cell that died twice alone is given up."""
     worker.process.join()
+    if stop.asked():
+        return
     left = tuple(worker.cells.values())
     if len(left) > 1:
         half = len(left) // 2

@@ -40,7 +40,6 @@ def run_study(
     Args:
         only_seed: leaves out cells of other seeds.
     """
-    out.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(out / "ledger.sqlite")
     try:
         prepared = prepare(study, out, say)

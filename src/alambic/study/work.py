@@ -25,7 +25,7 @@ from alambic.study.ledger import Predictions
 from alambic.study.prepare import Prepared
 from alambic.training.bank import Bank
 from alambic.training.feed import Feed
-from alambic.training.lockstep import train_group
+from alambic.training.lockstep import is_out_of_memory, train_group
 from alambic.training.loop import Run, predict_logits
 from alambic.training.recipe import stream
 from alambic.training.setup import input_channels, live_feed, set_up
@@ -134,6 +134,8 @@ class Workshop:
                 runs[cell.id] = self._set_up(cell, feeds.get(cell.id))
                 ready.append(cell)
             except Exception as error:  # a cell that cannot start is reported; its group goes on without it
+                if len(cells) > 1 and is_out_of_memory(error):
+                    raise
                 finish(cell, None, error)
         if not ready:
             return
@@ -257,4 +259,6 @@ def describe_failure(error: BaseException) -> str:
     """One line that says why a cell failed."""
     if isinstance(error, AlambicError):
         return str(error)
+    if is_out_of_memory(error):
+        return f"expected memory for this cell alone, got: {error}; try a smaller recipe.batch, or fewer jobs"
     return f"{type(error).__name__}: {error}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -21,8 +22,9 @@ import torch
 from torch import Tensor
 
 from alambic.errors import AlambicError
-from alambic.files import hash_file
+from alambic.files import hash_file, make_folder
 from alambic.models.feature import Outputs, OutputSpec, StageSpec
+from alambic.training import stop
 from alambic.training.feed import Feed, LiveFeed
 
 VERSION = 1
@@ -52,7 +54,7 @@ def build_bank(
         return target
     if views < 1:
         raise AlambicError("expected views.count >= 1 to build a bank, got 0 (live views); try views.count = 4")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=folder))
     started = time.perf_counter()
     try:
@@ -96,14 +98,24 @@ def _write_arrays(part: Path, feed: LiveFeed, ids: Tensor, views: int, progress:
                     )
                 if name not in arrays:
                     shape = (views, len(ids), *stored.shape[1:])
-                    arrays[name] = np.lib.format.open_memmap(part / f"{name}.npy", "w+", kind, shape)
+                    arrays[name] = _make_array(part / f"{name}.npy", kind, shape)
                 arrays[name][view, start : start + len(rows)] = stored
             done += len(rows)
+            stop.check()
             if progress is not None:
                 progress(done, views * len(ids))
     for array in arrays.values():
         array.flush()
     return list(arrays)
+
+
+def _make_array(path: Path, kind: type[np.floating[Any]], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """An array on disk whose room is taken at once: writing a memory map into a full disk would kill the process."""
+    array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, "w+", kind, shape)
+    if hasattr(os, "posix_fallocate"):  # everywhere but on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _quantities(outputs: Outputs) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from alambic.errors import AlambicError
 from alambic.models.feature import Outputs
+from alambic.training import stop
 from alambic.training.hooks import Inputs
 from alambic.training.loop import History, Run, Trainee, batches, gather
 
@@ -32,8 +33,8 @@ class Outcome:
 
 
 class _Member:
-    def __init__(self, index: int, run: Run) -> None:
-        self.index, self.trainee = index, Trainee(run)
+    def __init__(self, index: int, run: Run, grouped: bool) -> None:
+        self.index, self.trainee, self.grouped = index, Trainee(run), grouped
         self.error: Exception | None = None
         self.own_seconds = 0.0
         self.random = torch.get_rng_state()
@@ -45,11 +46,19 @@ class _Member:
         try:
             return work()
         except Exception as error:  # whatever breaks one student must leave the group alone; the caller reports it
+            if self.grouped and is_out_of_memory(error):
+                raise  # it may well fit in a smaller group: the caller halves it
             self.error = error
             return None
         finally:
             self.random = torch.get_rng_state()
             self.own_seconds += time.perf_counter() - started
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out: torch's own for a GPU, an allocator's text for the CPU."""
+    told = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return told or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def check_group(runs: Sequence[Run]) -> None:
@@ -78,10 +87,11 @@ def check_group(runs: Sequence[Run]) -> None:
 def train_group(runs: Sequence[Run], on_epoch: OnGroupEpoch | None = None) -> list[Outcome]:
     """Trains every run of a group in place; see ``loop.train`` for one.
 
-    Members may resume at different epochs. A member that fails leaves; the others go on.
+    Members may resume at different epochs. A member that fails leaves; the others go on. Raises what says that memory
+    ran out while several trained (their checkpoints stand), and Stopped, every state saved, when asked to stop.
     """
     check_group(runs)
-    members = [_Member(index, run) for index, run in enumerate(runs)]
+    members = [_Member(index, run, len(runs) > 1) for index, run in enumerate(runs)]
     start = min(len(member.trainee.history) for member in members)
     for epoch in range(start, max(member.trainee.epochs for member in members)):
         active = [m for m in members if m.error is None and len(m.trainee.history) == epoch < m.trainee.epochs]
@@ -98,11 +108,17 @@ def _train_epoch(active: list[_Member], epoch: int, on_epoch: OnGroupEpoch | Non
         orders.append(member.alone(partial(member.trainee.start_epoch, epoch)))
     order = next((given for given in orders if given is not None), None)
     run = active[0].trainee.run
-    for step, ids in enumerate(batches(run, order)) if order is not None else ():
+    first = min(member.trainee.first_step for member in active)
+    for step, ids in batches(run, order, first) if order is not None else ():
         shared = _Shared(run, ids, epoch)
         for member in active:
-            if member.error is None:
+            if member.error is None and step >= member.trainee.first_step:
                 member.alone(partial(_step, member.trainee, shared, epoch, step))
+        if stop.asked():
+            for member in active:
+                if member.error is None:
+                    member.alone(partial(member.trainee.save, max(step + 1, member.trainee.first_step)))
+            raise stop.Stopped
     common = time.perf_counter() - started - sum(member.own_seconds for member in active)
     for member in active:
         if member.error is None:

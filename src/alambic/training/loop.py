@@ -1,7 +1,8 @@
 """The training loop, on one screen: batch, teacher, student, loss, step.
 
 It trains students (with or without a teacher) and teachers alike. Everything random comes from named streams that
-are pure functions of (seed, name, epoch), so a run resumed at an epoch's start goes on bit for bit.
+are pure functions of (seed, name, epoch), so a run resumed at an epoch's start, or where SIGTERM stopped it, goes on
+bit for bit.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from alambic.files import load_checkpoint, save_checkpoint
 from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.taps import Tapped
+from alambic.training import stop
 from alambic.training.feed import Feed, Normalise
 from alambic.training.hooks import Hooks, Inputs
 from alambic.training.layout import safe_channels_last
@@ -75,24 +77,27 @@ def train(run: Run, on_epoch: OnEpoch | None = None) -> History:
     """Trains ``run.student`` in place to the last epoch. Returns one record an epoch.
 
     A record holds epoch, seconds, lr, loss (mean of each part over the epoch) and, where evaluated, ``tune``.
-    Raises AlambicError when the loss stops being finite.
+    Raises AlambicError when the loss stops being finite; Stopped, with the step's state saved, when asked to stop.
     """
     trainee = Trainee(run)
     for epoch in range(len(trainee.history), trainee.epochs):
         order = trainee.start_epoch(epoch)
-        for step, ids in enumerate(batches(run, order)):
+        for step, ids in batches(run, order, trainee.first_step):
             trainee.step(gather(run, ids, epoch), epoch, step)
+            if stop.asked():
+                trainee.save(step + 1)
+                raise stop.Stopped
         record = trainee.end_epoch(epoch)
         if on_epoch is not None:
             on_epoch(record)
     return trainee.history
 
 
-def batches(run: Run, order: Tensor) -> Iterator[Tensor]:
-    """The ids of each step of an epoch; the last incomplete batch is left out."""
+def batches(run: Run, order: Tensor, first: int = 0) -> Iterator[tuple[int, Tensor]]:
+    """(step, ids) of an epoch from step ``first``; the last incomplete batch is left out."""
     size = min(run.recipe.batch, len(order))
-    for start in range(0, len(order) // size * size, size):
-        yield order[start : start + size].to(run.device)
+    for step in range(first, len(order) // size):
+        yield step, order[step * size : (step + 1) * size].to(run.device)
 
 
 class Trainee:
@@ -108,18 +113,28 @@ class Trainee:
         self.epochs = run.hooks.epochs(recipe)
         self.steps = max(1, len(run.ids) // min(recipe.batch, len(run.ids)))
         self.optimizer = run.hooks.make_optimizer(run)
-        self.history = _resume(run, self.optimizer)
+        self.history: History = []
         self.sums: dict[str, Tensor] = {}
-        self.started = 0.0
+        self.first_step, self.started, self.earlier = 0, 0.0, 0.0
+        state = load_checkpoint(run.checkpoint, run.key) if run.checkpoint is not None else None
+        self._middle = state if state is not None and "middle" in state else None
+        if state is not None:
+            self._load(state)
 
     def start_epoch(self, epoch: int) -> Tensor:
-        """Everything in training mode, torch's global stream at the epoch's own seed. Returns the order of ids."""
+        """Everything in training mode, torch's global stream at the epoch's own seed. Returns the order of ids.
+
+        Where the checkpoint was saved inside this epoch, ``first_step`` says which step comes next.
+        """
         run = self.run
         torch.manual_seed(stream_seed(run.seed, "step", epoch))
         for module in (run.student, run.objective, run.hooks):
             module.train()
         run.hooks.start_epoch(run, epoch)
-        self.sums, self.started = {}, time.perf_counter()
+        self.sums, self.started, self.first_step, self.earlier = {}, time.perf_counter(), 0, 0.0
+        if self._middle is not None:
+            self._enter(self._middle)
+            self._middle = None
         return run.ids[torch.randperm(len(run.ids), generator=stream(run.seed, "order", epoch))]
 
     def step(self, given: Inputs, epoch: int, step: int) -> None:
@@ -142,11 +157,51 @@ class Trainee:
         record["loss"] = _finite_means(self.sums, self.steps, epoch)
         if (epoch + 1) % run.recipe.eval_every == 0 or epoch + 1 == self.epochs:
             record["tune"] = evaluate(run, run.tune_ids)
-        record["seconds"] = (ended - self.started if spent is None else spent) + time.perf_counter() - ended
+        spent = ended - self.started if spent is None else spent
+        record["seconds"] = self.earlier + spent + time.perf_counter() - ended
         self.history.append(record)
-        if run.checkpoint is not None:
-            _save(run, self.optimizer, self.history)
+        self.save()
         return record
+
+    def save(self, next_step: int = 0) -> None:
+        """Writes the checkpoint, between epochs or before ``next_step`` of the one begun; nothing without a file."""
+        run = self.run
+        if run.checkpoint is None:
+            return
+        state = {
+            "key": run.key,
+            "student": run.student.state_dict(),
+            "objective": run.objective.state_dict(),
+            "hooks": run.hooks.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": self.history,
+        }
+        if next_step:
+            spent = self.earlier + time.perf_counter() - self.started
+            state["middle"] = {"step": next_step, "sums": self.sums, "seconds": spent, "random": _random(run.device)}
+        save_checkpoint(run.checkpoint, state)
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.run.student.load_state_dict(state["student"])
+        self.run.objective.load_state_dict(state["objective"])
+        self.run.hooks.load_state_dict(state["hooks"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history = state["history"]
+
+    def _enter(self, state: dict[str, Any]) -> None:
+        """Goes on inside an epoch; once more the whole state, since the start of the epoch may have changed it."""
+        self._load(state)
+        middle = state["middle"]
+        self.first_step, self.earlier = middle["step"], middle["seconds"]
+        self.sums = {name: value.to(self.run.device) for name, value in middle["sums"].items()}
+        torch.set_rng_state(middle["random"][0])
+        if len(middle["random"]) > 1:
+            torch.cuda.set_rng_state(middle["random"][1], self.run.device)
+
+
+def _random(device: torch.device) -> list[Tensor]:
+    """States of torch's global streams that a step may draw from."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
 def gather(run: Run, ids: Tensor, epoch: int) -> Inputs:
@@ -202,28 +257,3 @@ def _finite_means(sums: dict[str, Tensor], steps: int, epoch: int) -> dict[str, 
             "training diverged; try a lower learning rate, a smaller weight of the method, or recipe.clip = 1.0"
         )
     return means
-
-
-def _save(run: Run, optimizer: torch.optim.Optimizer, history: History) -> None:
-    assert run.checkpoint is not None
-    state = {
-        "key": run.key,
-        "student": run.student.state_dict(),
-        "objective": run.objective.state_dict(),
-        "hooks": run.hooks.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "history": history,
-    }
-    save_checkpoint(run.checkpoint, state)
-
-
-def _resume(run: Run, optimizer: torch.optim.Optimizer) -> History:
-    state = load_checkpoint(run.checkpoint, run.key) if run.checkpoint is not None else None
-    if state is None:
-        return []
-    run.student.load_state_dict(state["student"])
-    run.objective.load_state_dict(state["objective"])
-    run.hooks.load_state_dict(state["hooks"])
-    optimizer.load_state_dict(state["optimizer"])
-    history: History = state["history"]
-    return history
