@@ -13,6 +13,7 @@ from alambic.training.recipe import Recipe
 from alambic.training.setup import live_feed
 from alambic.training.task import Task
 from alambic.training.teach import TeacherTraining, train_teacher
+from alambic.training.teacher_file import read_teacher_file
 
 OWN = """
 from torch import nn
@@ -73,6 +74,39 @@ def test_card_score_is_what_the_loaded_network_scores(source, tmp_path):
     logits = feed(ids, torch.full_like(ids, -1)).logits
     score = float((logits.argmax(1) == source.labels[ids]).float().mean())
     assert score == pytest.approx(made.card["tune"], abs=1.5 / len(ids))
+
+
+def test_a_second_round_starts_from_the_weights_of_the_first(source, tmp_path):
+    (tmp_path / "nets.py").write_text(OWN)
+    spec = TeacherSpec(f"{tmp_path}/nets.py:make", {"width": 6})
+    views = ViewSpec(flip=True)
+    training = TeacherTraining(Recipe(epochs=3, batch=32, lr=0.05), views)
+    first = train_teacher("first", spec, training, source, Task(2), tmp_path / "first.safetensors")
+    # a learning rate of nearly nothing leaves the weights where they began
+    still = TeacherTraining(Recipe(epochs=1, batch=32, lr=1e-9, weight_decay=0.0), views, seed=1)
+    target = tmp_path / "second.safetensors"
+    second = train_teacher("second", spec, still, source, Task(2), target, start=first)
+    for name, value in first.net.state_dict().items():
+        assert torch.allclose(value, second.net.state_dict()[name], atol=1e-3), name
+    assert second.card["start"]["weights_hash"] == first.card["weights_hash"]
+    other = TeacherSpec(f"{tmp_path}/nets.py:make", {"width": 4})
+    with pytest.raises(AlambicError, match="expected the network of 'first'"):
+        train_teacher("third", other, still, source, Task(2), tmp_path / "third.safetensors", start=first)
+
+
+def test_teachers_of_a_file_come_after_those_they_need(tmp_path):
+    path = tmp_path / "teachers.toml"
+    data = '[data]\nsource = "fashion-mnist"\n'
+    path.write_text(
+        data + '[teachers.b]\nnet = "zoo:resnet8_w8"\nstart_from = "a"\n[teachers.a]\nnet = "zoo:resnet8_w8"\n'
+    )
+    assert list(read_teacher_file(path)[1]) == ["a", "b"]
+    path.write_text(path.read_text().replace('"a"', '"aa"'))
+    with pytest.raises(AlambicError, match="there is no teacher 'aa'"):
+        read_teacher_file(path)
+    path.write_text(path.read_text().replace('"aa"', '"b"'))
+    with pytest.raises(AlambicError, match="circle"):
+        read_teacher_file(path)
 
 
 def test_onnx_teacher_channels_last_and_fixed_batch(source, tmp_path):

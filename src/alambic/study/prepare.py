@@ -78,11 +78,11 @@ def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -
     if is_own_code(spec.net):
         spec = dataclasses.replace(spec, net=locate(spec.net, folder))
     if spec.weights is None and not spec.net.endswith(".onnx"):  # the hub's weights get a head for the task too
-        text = repr((entry.spec, entry.training, entry.distil_from, source.split_hash))
+        text = repr((entry, source.split_hash))
         path = out / "teachers" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
         if not path.exists():
             say(f"teacher {name}: training it ({entry.training.recipe.epochs} epochs), once for this data")
-            giver = _get_teacher(study, entry.distil_from, source, out, say) if entry.distil_from else None
+            before = {other: _get_teacher(study, other, source, out, say) for other in entry.needed}
             task = make_task(study, source)
             epochs = entry.training.recipe.epochs
             with follow(f"teacher {name}", "epochs", say) as advance:
@@ -94,7 +94,8 @@ def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -
                     task,
                     path,
                     study.folder,
-                    giver,
+                    before.get(entry.distil_from),
+                    before.get(entry.start_from),
                     lambda record: advance(record["epoch"], epochs),
                 )
         spec, folder = TeacherSpec("card", weights=path.name), path.parent

@@ -14,7 +14,7 @@ from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
 from alambic.training.recipe import Recipe
 from alambic.training.task import Metric
-from alambic.training.teacher_file import TeacherEntry, read_entry
+from alambic.training.teacher_file import TeacherEntry, put_in_order, read_entry
 
 Purpose = Literal["demo", "explore", "claim"]
 
@@ -107,7 +107,8 @@ def read_study(path: Path) -> Study:
     head = build(_Head, {k: v for k, v in document.tables.items() if k in head_fields}, document)
     views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
     recipe = build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
-    teachers = {name: read_entry(name, table, document, views) for name, table in _tables(document, "teachers").items()}
+    tables = _tables(document, "teachers")
+    teachers = put_in_order({name: read_entry(name, tables[name], document, views) for name in tables}, document)
     arms = [Arm(method, (method,)) for method in head.methods]
     given = document.tables.get("arms", [])
     if not isinstance(given, list):

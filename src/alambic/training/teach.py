@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from alambic.data import Source, ViewSpec, key
+from alambic.errors import AlambicError
 from alambic.methods.base import create_method
 from alambic.models.teachers import Teacher, TeacherSpec, create_net, fit_channels, load_teacher, save_teacher
 from alambic.training.feed import Normalise
@@ -43,12 +45,16 @@ def train_teacher(
     path: Path,
     folder: Path = Path(),
     source_teacher: Teacher | None = None,
+    start: Teacher | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Teacher:
     """Trains, measures and saves one teacher at ``path`` (safetensors, card beside it); resumes a killed run.
 
     Args:
         source_teacher: whom to distil from; None trains on labels.
+        start: of the same network, whose weights it begins with; None for its own initialisation.
+
+    Raises AlambicError where ``start`` is another network.
     """
     size = spec.size or source.size
     channels = spec.channels or source.channels
@@ -56,6 +62,8 @@ def train_teacher(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(training.seed, "init"))
         net = create_net(spec, task.classes, channels, size, folder)
+    if start is not None:
+        copy_weights(start, net, name)
     ids, tune_ids = source.splits["train"], source.splits["tune"]
     objective = Objective([create_method(training.method, **dict(training.settings))], task)
     feed = given = None
@@ -68,7 +76,7 @@ def train_teacher(
         mean=mean,
         std=std,
         channels=channels,
-        provenance="labels" if source_teacher is None else f"distilled from {source_teacher.name}",
+        provenance=_tell_provenance(source_teacher, start),
         split_hash=source.split_hash,
     )
     run = set_up(
@@ -85,7 +93,7 @@ def train_teacher(
         given,
         f"teacher {name!r}",
         path.with_suffix(".checkpoint"),
-        repr((spec, training, source.split_hash)),
+        repr((spec, training, source.split_hash, start.hash if start is not None else "")),
         normalise=Normalise(mean, std),
     )
     history = train(run, on_epoch)
@@ -97,6 +105,7 @@ def train_teacher(
         "method": training.method,
         "settings": dict(training.settings),
         "seed": training.seed,
+        **({"start": {k: start.card.get(k) for k in ("name", "weights_hash", "recipe")}} if start is not None else {}),
         "data": source.name,
         "data_hash": source.hash,
         "classes": task.classes,
@@ -111,6 +120,23 @@ def train_teacher(
     path.with_suffix(".checkpoint").unlink(missing_ok=True)
     stored = dataclasses.replace(spec, weights=path.name)
     return load_teacher(name, stored, task.classes, source.channels, source.size, source.mean, source.std, path.parent)
+
+
+def copy_weights(start: Teacher, net: nn.Module, name: str) -> None:
+    """Gives a network another teacher's weights. Raises AlambicError where the two differ in shape."""
+    try:
+        net.load_state_dict(start.net.state_dict())
+    except RuntimeError as error:
+        raise AlambicError(
+            f"teacher {name!r}: expected the network of {start.name!r}, whose weights it starts from, got another "
+            f"({error}); try equal net and kwargs"
+        ) from error
+
+
+def _tell_provenance(source_teacher: Teacher | None, start: Teacher | None) -> str:
+    if source_teacher is not None:
+        return f"distilled from {source_teacher.name}"
+    return "labels" if start is None else start.spec.provenance
 
 
 def _score(run: Run, source: Source, split: str) -> float:

@@ -15,17 +15,28 @@ from alambic.training.recipe import Recipe
 from alambic.training.task import Task
 from alambic.training.teach import TeacherTraining, train_teacher
 
-TRAINING_KEYS = ("recipe", "distil_from", "method", "settings", "seed")
+TRAINING_KEYS = ("recipe", "distil_from", "start_from", "method", "settings", "seed")
 Report = Callable[[str, dict[str, Any], int], None]  # teacher, record of the epoch, epochs
 
 
 @dataclasses.dataclass(frozen=True)
 class TeacherEntry:
-    """One teacher of the file: its network and its training."""
+    """One teacher of the file: its network and its training.
+
+    Attributes:
+        distil_from: name of the teacher that teaches it; labels alone without one.
+        start_from: name of a teacher of the same network whose weights it begins with; its own initialisation else.
+    """
 
     spec: TeacherSpec
     training: TeacherTraining
     distil_from: str = ""
+    start_from: str = ""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Teachers that must be there before."""
+        return tuple(name for name in (self.distil_from, self.start_from) if name)
 
 
 def read_teacher_file(path: Path) -> tuple[DataSpec, dict[str, TeacherEntry]]:
@@ -41,7 +52,7 @@ def read_teacher_file(path: Path) -> tuple[DataSpec, dict[str, TeacherEntry]]:
     entries = {
         name: read_entry(name, table, document, views) for name, table in document.tables.get("teachers", {}).items()
     }
-    return data, _in_order(entries, document)
+    return data, put_in_order(entries, document)
 
 
 def read_entry(name: str, table: dict[str, Any], document: Document, views: ViewSpec) -> TeacherEntry:
@@ -56,22 +67,24 @@ def read_entry(name: str, table: dict[str, Any], document: Document, views: View
         tuple(sorted(table.get("settings", {}).items())),
         table.get("seed", 0),
     )
-    return TeacherEntry(build(TeacherSpec, own, document, keys), training, table.get("distil_from", ""))
+    before = table.get("distil_from", ""), table.get("start_from", "")
+    return TeacherEntry(build(TeacherSpec, own, document, keys), training, *before)
 
 
-def _in_order(entries: dict[str, TeacherEntry], document: Document) -> dict[str, TeacherEntry]:
+def put_in_order(entries: dict[str, TeacherEntry], document: Document) -> dict[str, TeacherEntry]:
+    """Each teacher after those that it needs. Raises AlambicError for an unknown name and for a circle."""
     ordered: dict[str, TeacherEntry] = {}
 
     def visit(name: str, chain: tuple[str, ...]) -> None:
         if name in ordered:
             return
         if name not in entries:
-            keys = ("teachers", chain[-1], "distil_from")
+            keys = ("teachers", chain[-1])
             raise AlambicError(f"{document.at(keys)}: there is no teacher {name!r}; {nearest(name, entries)}")
         if name in chain:
-            raise AlambicError(f"{document.path}: teachers distil from each other in a circle: {' -> '.join(chain)}")
-        if entries[name].distil_from:
-            visit(entries[name].distil_from, (*chain, name))
+            raise AlambicError(f"{document.path}: teachers need each other in a circle: {' -> '.join(chain)}")
+        for other in entries[name].needed:
+            visit(other, (*chain, name))
         ordered[name] = entries[name]
 
     for name in entries:
@@ -87,9 +100,9 @@ def train_teachers(path: Path, out: Path, report: Report, only: str | None = Non
     source = load_source(data)
     task = Task(source.num_classes)
     made: dict[str, Teacher] = {}
+    wanted = set(entries) if only is None else _ancestors(entries, only)
     for name, entry in entries.items():
-        needed = only in (None, name) or (only is not None and entries[only].distil_from == name)
-        if not needed:
+        if name not in wanted:
             continue
         target = out / f"{name}.safetensors"
         if target.exists():
@@ -105,9 +118,14 @@ def train_teachers(path: Path, out: Path, report: Report, only: str | None = Non
             target,
             path.parent,
             made.get(entry.distil_from),
+            made.get(entry.start_from),
             lambda record, name=name, epochs=epochs: report(name, record, epochs),  # type: ignore[misc]
         )
     return list(made.values())
+
+
+def _ancestors(entries: dict[str, TeacherEntry], name: str) -> set[str]:
+    return {name}.union(*(_ancestors(entries, other) for other in entries[name].needed))
 
 
 def load_saved(name: str, weights: Path, source: Source) -> Teacher:
