@@ -45,6 +45,24 @@ def read_document(path: Path) -> Document:
     return Document(path, text, tables)
 
 
+def read_tables(document: Document, key: str) -> dict[str, dict[str, Any]]:
+    """The tables ``[key.NAME]`` of a file; their names become file names, so they must be plain."""
+    value = document.tables.get(key, {})
+    if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
+        raise AlambicError(f"{document.at((key,))}: expected tables [{key}.NAME], got {value!r}")
+    for name in value:
+        check_plain(name, document, (key, name))
+    return value
+
+
+def check_plain(name: str, document: Document, keys: tuple[str, ...]) -> None:
+    """Refuses a name that could leave its folder, hide, or move a terminal's cursor."""
+    if not name or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
+        raise AlambicError(
+            f"{document.at(keys)}: expected a plain name, printable and without path separators, got {name!r}"
+        )
+
+
 def find_line(text: str, keys: tuple[str, ...]) -> int | None:
     """The 1-based line where a dotted key is written, None where it cannot be found."""
     section: tuple[str, ...] = ()

@@ -281,7 +281,7 @@ def all_methods() -> Mapping[str, type[Method]]:
     return found
 
 
-def create_method(name: str, **hyper: Any) -> Method:
+def create_method(name: str, /, **hyper: Any) -> Method:
     """A method by name with its settings; unknown names are answered with the nearest ones."""
     known = all_methods()
     if name not in known:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from alambic.config import Document, build, read_document
+from alambic.config import Document, build, read_document, read_tables
 from alambic.data import DataSpec, Source, ViewSpec, load_source
 from alambic.errors import AlambicError, nearest
 from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
@@ -15,7 +15,6 @@ from alambic.training.recipe import Recipe
 from alambic.training.task import Task
 from alambic.training.teach import TeacherTraining, train_teacher
 
-TRAINING_KEYS = ("recipe", "distil_from", "start_from", "method", "settings", "seed")
 Report = Callable[[str, dict[str, Any], int], None]  # teacher, record of the epoch, epochs
 
 
@@ -39,6 +38,19 @@ class TeacherEntry:
         return tuple(name for name in (self.distil_from, self.start_from) if name)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Training:
+    recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
+    distil_from: str = ""
+    start_from: str = ""
+    method: str = ""
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+
+
+TRAINING_KEYS = tuple(item.name for item in dataclasses.fields(_Training))
+
+
 def read_teacher_file(path: Path) -> tuple[DataSpec, dict[str, TeacherEntry]]:
     """The data and the teachers of a file, in an order in which each one's own teacher comes first."""
     document = read_document(path)
@@ -50,7 +62,7 @@ def read_teacher_file(path: Path) -> tuple[DataSpec, dict[str, TeacherEntry]]:
     views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
     build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))  # its errors belong to its own lines
     entries = {
-        name: read_entry(name, table, document, views) for name, table in document.tables.get("teachers", {}).items()
+        name: read_entry(name, table, document, views) for name, table in read_tables(document, "teachers").items()
     }
     return data, put_in_order(entries, document)
 
@@ -59,16 +71,17 @@ def read_entry(name: str, table: dict[str, Any], document: Document, views: View
     """One ``[teachers.NAME]`` table; its recipe fills in from the file's ``[recipe]``."""
     keys = ("teachers", name)
     own = {key: value for key, value in table.items() if key not in TRAINING_KEYS}
-    recipe = {**document.tables.get("recipe", {}), **table.get("recipe", {})}
+    given = build(_Training, {key: table[key] for key in TRAINING_KEYS if key in table}, document, keys)
+    recipe = {**document.tables.get("recipe", {}), **given.recipe}
     training = TeacherTraining(
         build(Recipe, recipe, document, (*keys, "recipe")),
         views,
-        table.get("method", "kd" if table.get("distil_from") else "none"),
-        tuple(sorted(table.get("settings", {}).items())),
-        table.get("seed", 0),
+        given.method or ("kd" if given.distil_from else "none"),
+        tuple(sorted(given.settings.items())),
+        given.seed,
     )
-    before = table.get("distil_from", ""), table.get("start_from", "")
-    return TeacherEntry(build(TeacherSpec, own, document, keys), training, *before)
+    spec = build(TeacherSpec, own, document, keys)
+    return TeacherEntry(spec, training, given.distil_from, given.start_from)
 
 
 def put_in_order(entries: dict[str, TeacherEntry], document: Document) -> dict[str, TeacherEntry]:

@@ -49,7 +49,7 @@ def all_treatments() -> Mapping[str, type[Treatment]]:
     return _find(Treatment, "treatment")
 
 
-def create_modifier(name: str, **hyper: Any) -> Modifier:
+def create_modifier(name: str, /, **hyper: Any) -> Modifier:
     """A modifier by name with its settings; unknown names are answered with the nearest ones."""
     known = all_modifiers()
     if name not in known:
@@ -57,7 +57,7 @@ def create_modifier(name: str, **hyper: Any) -> Modifier:
     return known[name](**hyper)
 
 
-def create_treatment(name: str, **hyper: Any) -> Treatment:
+def create_treatment(name: str, /, **hyper: Any) -> Treatment:
     """A treatment by name with its settings; unknown names are answered with the nearest ones."""
     known = all_treatments()
     if name not in known:
