@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test check teachers study fashion-mnist clean
+.PHONY: quickstart test check soak teachers study fashion-mnist clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,9 @@ test: fashion-mnist  ## everything
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests -n 2
+
+soak: $(VENV)/.installed  ## 300 random small networks through the deployment chain: equal, or refused with a reason
+	$(BIN)/python scripts/soak_deploy.py --count 300 --out benchmarks/deploy_soak.json
 
 clean:
 	rm -rf $(VENV) runs

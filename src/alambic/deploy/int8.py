@@ -84,10 +84,15 @@ def quantize_student(
     """
     folder = Path(workdir)
     fp32, int8 = folder / "student_fp32.onnx", folder / "student_int8.onnx"
-    export_onnx(net, example_shape, fp32)
+    exported = export_onnx(net, example_shape, fp32)
     images = calibration_images.detach().cpu().numpy().astype(np.float32)
     calibrated = quantize_onnx(fp32, int8, images, per_channel, calibration)
-    graph = read_graph(int8)
+    try:
+        graph = read_graph(int8)
+    except AlambicError as error:
+        if not exported.reason:
+            raise
+        raise AlambicError(f"{error}; what set it apart from other networks is {exported.reason}") from error
     plan = plan_memory(graph)
     return Int8Result(
         onnx_fp32=fp32,
@@ -160,9 +165,9 @@ def hash_images(images: npt.NDArray[np.float32]) -> str:
 
 
 def _quantized_operators() -> list[str]:
-    """ONNX Runtime's own default: everything that it can quantise."""
+    """ONNX Runtime's own default, and the operators that our kernels have beside: else their output may stay float."""
     registry = require("onnxruntime.quantization.registry")
-    return sorted({*registry.QLinearOpsRegistry, *registry.QDQRegistry})
+    return sorted({*registry.QLinearOpsRegistry, *registry.QDQRegistry, "HardSwish", "HardSigmoid"})
 
 
 def _calibrate(model: Any, images: npt.NDArray[np.float32], step: int, method: Calibration) -> Any:
