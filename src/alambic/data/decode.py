@@ -28,6 +28,7 @@ _BLOCK = 512
 _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 
+
 Opener = Callable[[], Image.Image]
 
 
@@ -38,6 +39,20 @@ class Decoded:
     images: Tensor
     kept: Tensor
     unreadable: tuple[tuple[str, str], ...]
+
+
+def check_room(count: int, where: str) -> None:
+    """Refuses data that would unpack to more than half of this machine's memory, before they are unpacked.
+
+    Args:
+        count: bytes, by what the file's own tables say.
+    """
+    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    if count > limit:
+        raise AlambicError(
+            f"{where}: expected at most {limit:,} bytes once unpacked (half of this machine's memory), got {count:,}, "
+            "so it is refused before it is unpacked; try a smaller size, or a streaming source"
+        )
 
 
 def opener(content: Path | bytes) -> Opener:
@@ -105,6 +120,7 @@ def _decode(open_image: Opener, spec: DataSpec) -> Tensor | str:
 def _room(canvas: Tensor | None, pixels: Tensor, count: int, name: str, where: str) -> Tensor:
     """The tensor that takes the next picture: made at the first one, widened to colour at the first coloured one."""
     if canvas is None:
+        check_room(count * pixels.numel(), where)
         return torch.empty(count, *pixels.shape, dtype=torch.uint8)
     if canvas.shape[2:] != pixels.shape[1:]:
         raise AlambicError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alambic.data.decode import check_room
 from alambic.data.raw import RawImages, data_root, official
 from alambic.data.spec import DataSpec
 from alambic.errors import AlambicError
@@ -69,22 +71,23 @@ def _find(spec: DataSpec, download: bool) -> Path:
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
     """A gzipped IDX file of unsigned bytes as a uint8 tensor. Raises AlambicError where it is cut off or another."""
+    start = 4 * (1 + dimensions)
     try:
         with gzip.open(path, "rb") as stream:
-            content = stream.read()
+            content = stream.read(start)
+            header = struct.unpack(f">{1 + dimensions}I", content) if len(content) == start else (0,)
+            if header[0] != 0x800 + dimensions:
+                raise AlambicError(
+                    f"{path}: expected the IDX magic number {0x800 + dimensions:#010x}, got {header[0]:#010x}; "
+                    "this is another kind of file"
+                )
+            shape = header[1:]
+            check_room(math.prod(shape), str(path))
+            body = np.frombuffer(stream.read(math.prod(shape) + 1), dtype=np.uint8)  # one more would be too many
     except FileNotFoundError as error:
         raise AlambicError(f"{path}: expected an IDX file, got no such file; try to fetch the set again") from error
     except (OSError, EOFError, zlib.error) as error:
         raise AlambicError(f"{path}: cut off or damaged ({error}); try to fetch the set again") from error
-    start = 4 * (1 + dimensions)
-    header = struct.unpack(f">{1 + dimensions}I", content[:start]) if len(content) >= start else (0,)
-    if header[0] != 0x800 + dimensions:
-        raise AlambicError(
-            f"{path}: expected the IDX magic number {0x800 + dimensions:#010x}, got {header[0]:#010x}; "
-            "this is another kind of file"
-        )
-    shape = header[1:]
-    body = np.frombuffer(content, dtype=np.uint8, offset=start)
-    if body.size != int(np.prod(shape)):
-        raise AlambicError(f"{path}: expected {int(np.prod(shape))} bytes for shape {shape}, got {body.size}")
+    if body.size != math.prod(shape):
+        raise AlambicError(f"{path}: expected {math.prod(shape)} bytes for shape {shape}, got {body.size}")
     return torch.from_numpy(body.reshape(shape).copy())

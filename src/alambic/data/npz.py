@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 
 from alambic.data.arrays import as_images, as_labels
+from alambic.data.decode import check_room
 from alambic.data.raw import RawImages, need_path, split_of
 from alambic.data.spec import DataSpec
 from alambic.errors import AlambicError
@@ -65,6 +67,8 @@ def read(spec: DataSpec, download: bool) -> RawImages:
 
 def _load(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     try:
+        with zipfile.ZipFile(path) as archive:
+            _check_sizes(archive, path)
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
@@ -76,6 +80,27 @@ def _load(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         ) from error
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise AlambicError(f"{path}: cut off or damaged ({error}); try to copy it again") from error
+
+
+def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuses a bomb by the sizes that it declares: of its members, and of the array that each member's head claims."""
+    members = archive.infolist()
+    check_room(sum(member.file_size for member in members), str(path))
+    for member in members:
+        with archive.open(member) as stream:
+            version = np.lib.format.read_magic(stream)
+            read_head = np.lib.format.read_array_header_1_0 if version == (1, 0) else _read_head_2
+            shape, _, dtype = read_head(stream)
+            claimed = stream.tell() + math.prod(shape) * dtype.itemsize
+        if not dtype.hasobject and claimed != member.file_size:
+            raise AlambicError(
+                f"{path}: expected an array of {member.file_size:,} bytes in {member.filename!r}, but its head claims "
+                f"{claimed:,}; the file is damaged or hostile"
+            )
+
+
+def _read_head_2(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    return np.lib.format.read_array_header_2_0(stream)
 
 
 def _meaning(name: str) -> tuple[str, int | None]:

@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 import torch
 
 from alambic.data.arrays import as_labels
-from alambic.data.decode import Opener, collect, opener
+from alambic.data.decode import Opener, check_room, collect, opener
 from alambic.data.raw import RawImages, need_path, split_of
 from alambic.data.spec import DataSpec
 from alambic.errors import AlambicError, nearest
 
 NAME = "parquet"
 _ROWS = 512
+_ROW_BYTES = 100  # of a label as Python holds it: a small file may claim thousands of millions of rows
 
 
 def accepts(path: Path) -> bool:
@@ -61,6 +62,8 @@ def _read_rows(root: Path, files: list[Path], splits: list[int | None], spec: Da
                     f"{file}: expected a column {column!r}, got the columns {names}; "
                     f"try another label or group: {nearest(column, names)}"
                 )
+    count = sum(table.metadata.num_rows for table in tables)
+    check_room(count * _ROW_BYTES, str(root))
     columns = [[value for table in tables for value in table.read([name]).column(0).to_pylist()] for name in wanted]
     rows = [table.metadata.num_rows for table in tables]
     decoded = collect(_items(files, tables, image), sum(rows), spec, str(root))

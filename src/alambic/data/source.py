@@ -97,6 +97,12 @@ def make_source(
             f"source {name!r}: expected labels between -1 (unlabelled) and {len(class_names) - 1}, "
             f"got {int(labels.min())} to {int(labels.max())}"
         )
+    hidden = [title for title in (name, *class_names) if not title.isprintable()]
+    if hidden:
+        raise AlambicError(
+            f"source {name!r}: expected printable names of source and classes, got {hidden[0]!r}, which could move a "
+            "terminal's cursor; try to rename it"
+        )
     missing = [split for split in SPLITS if split not in splits]
     if missing:
         raise AlambicError(f"source {name!r}: expected splits {SPLITS}, {missing} missing")
