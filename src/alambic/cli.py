@@ -8,18 +8,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from alambic import cli_deploy, cli_methods, cli_study
-from alambic.errors import AlambicError
+from alambic import cli_deploy, cli_methods, cli_report, cli_study, cli_suitability
+from alambic.errors import AlambicError, show_plainly
+from alambic.training.stop import Stopped
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; an expected error is one message on stderr and exit code 2."""
+    """Runs one command; an expected error is one message on stderr and exit code 2; a stop that was asked for, 0."""
     options = make_parser().parse_args(arguments)
     try:
         code: int = options.run(options)
     except AlambicError as error:
-        print(f"alambic: {error}", file=sys.stderr)
+        print(f"alambic: {show_plainly(str(error))}", file=sys.stderr)
         return 2
+    except Stopped:
+        print("alambic: stopped as asked; what was computed is kept, and the same command goes on", file=sys.stderr)
+        return 0
     except KeyboardInterrupt:
         print("alambic: stopped; what was computed is kept", file=sys.stderr)
         return 130
@@ -34,7 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     cli_methods.add_commands(commands)
     students = commands.add_parser("students", help="list the student zoo with parameters, MACs and int8 bytes")
     students.set_defaults(run=show_students)
-    teachers = commands.add_parser("teachers", help="check or train teachers")
+    teachers = commands.add_parser("teachers", help="check, train, rank or judge teachers")
     actions = teachers.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="accuracy, calibration and a 3 %% pilot of each teacher of a study file")
     check.add_argument("file", type=Path)
@@ -46,7 +50,9 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--only", help="one teacher of the file")
     train.add_argument("--threads", type=int, help="of torch; all cores by default")
     train.set_defaults(run=train_teacher_file)
+    cli_suitability.add_commands(actions)
     cli_study.add_commands(commands)
+    cli_report.add_commands(commands)
     cli_deploy.add_commands(commands)
     doctor = commands.add_parser("doctor", help="what is installed here, and what is missing for what")
     doctor.set_defaults(run=show_doctor)
@@ -66,8 +72,10 @@ def show_students(options: argparse.Namespace) -> int:
 def train_teacher_file(options: argparse.Namespace) -> int:
     import torch
 
+    from alambic.training import stop
     from alambic.training.teacher_file import train_teachers
 
+    stop.listen()
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)

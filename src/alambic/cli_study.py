@@ -1,4 +1,4 @@
-"""The commands about studies: new, plan, run, status, report, and distill (a study of one cell)."""
+"""The commands about studies: new, plan, run, status, and distill (a study of one cell)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from alambic.errors import AlambicError
 
 
 def add_commands(commands: Any) -> None:
-    """Adds ``study``, ``report`` and ``distill`` to the parser's commands."""
+    """Adds ``study`` and ``distill`` to the parser's commands."""
     study = commands.add_parser("study", help="plan, run and report a grid of trainings")
     actions = study.add_subparsers(required=True, metavar="ACTION")
     new = actions.add_parser("new", help="write a study file from what you name")
@@ -20,6 +20,8 @@ def add_commands(commands: Any) -> None:
     new.add_argument("--seeds", type=int, default=4)
     new.add_argument("--purpose", choices=("demo", "explore", "claim"), default="demo")
     new.add_argument("--budget", type=float, help="minutes on this machine: epochs are cut to fit")
+    new.add_argument("--chip", help="that the students must fit, see `alambic chips`; each row is judged for it")
+    new.add_argument("--chips", type=Path, help="a file with chips of your own")
     new.set_defaults(run=write_study)
     for name, text, run in (
         ("plan", "cells, hours, bank bytes, the smallest effect that it could see; trains nothing", show_plan),
@@ -33,11 +35,6 @@ def add_commands(commands: Any) -> None:
         else:
             action.add_argument("--out", type=Path, help="folder of ledger, banks and report; runs/NAME by default")
         action.set_defaults(run=run)
-    report = commands.add_parser("report", help="write the report of a ledger")
-    report.add_argument("ledger", type=Path)
-    report.add_argument("--out", type=Path, help="the HTML file; report.html beside the ledger by default")
-    report.add_argument("--lang", choices=("en", "fr"), default="en")
-    report.set_defaults(run=make_report)
     distill = commands.add_parser("distill", help="train one student from one teacher; saves safetensors and ONNX")
     _add_request(distill, many=False)
     distill.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="of the method")
@@ -89,19 +86,24 @@ def write_study(options: argparse.Namespace) -> int:
 
     from alambic.files import write_atomic
     from alambic.study.compose import compose_study
+    from alambic.study.fits import check_chip
     from alambic.study.plan import plan_study
     from alambic.study.study_file import read_study
 
     if options.file.exists():
         raise AlambicError(f"{options.file} is there already; choose another name or remove it")
-    request = _request(options, options.file.stem, seeds=options.seeds, purpose=options.purpose)
+    more = {"seeds": options.seeds, "purpose": options.purpose, "chip": options.chip, "chips": options.chips}
+    request = _request(options, options.file.stem, **more)
 
     def save(text: str) -> None:
         write_atomic(options.file, lambda part: part.write_text(text))
 
     save(compose_study(request, options.file.parent))
     try:
-        plan = plan_study(read_study(options.file))
+        study = read_study(options.file)
+        for line in check_chip(study):
+            print(line)
+        plan = plan_study(study)
     except AlambicError:
         options.file.unlink()
         raise
@@ -136,10 +138,13 @@ def show_plan(options: argparse.Namespace) -> int:
 
 
 def run_study_file(options: argparse.Namespace) -> int:
+    from alambic.cli_report import write_report_of
     from alambic.study.run import run_study
     from alambic.study.study_file import read_study
     from alambic.study.table import print_results
+    from alambic.training import stop
 
+    stop.listen()
     study = read_study(options.file)
     out = options.out or Path("runs") / study.name
     summary = run_study(study, out)
@@ -147,17 +152,6 @@ def run_study_file(options: argparse.Namespace) -> int:
     print(f"{summary.done} cells done, {summary.kept} kept, {summary.skipped} skipped, {summary.failed} failed")
     print(f"report: {write_report_of(summary.ledger).resolve()}")
     return 1 if summary.failed else 0
-
-
-def write_report_of(ledger: Path, out: Path | None = None, lang: str = "en") -> Path:
-    from alambic.report.page import write_report
-
-    return write_report(ledger, out or ledger.parent / "report.html", "fr" if lang == "fr" else "en")
-
-
-def make_report(options: argparse.Namespace) -> int:
-    print(write_report_of(options.ledger, options.out, options.lang).resolve())
-    return 0
 
 
 def show_status(options: argparse.Namespace) -> int:
@@ -177,13 +171,15 @@ def show_status(options: argparse.Namespace) -> int:
 
 
 def distill_one(options: argparse.Namespace) -> int:
-    from alambic.files import write_atomic
+    from alambic.files import make_folder, write_atomic
     from alambic.study.compose import compose_study
     from alambic.study.run import run_study
     from alambic.study.study_file import read_study
+    from alambic.training import stop
 
+    stop.listen()
     settings = dict(_parse_setting(text) for text in options.setting)
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     path = options.out / "study.toml"
     text = compose_study(_request(options, "distill", seeds=options.seed + 1, settings=settings), options.out)
     write_atomic(path, lambda part: part.write_text(text))

@@ -19,6 +19,7 @@ from alambic.report.figures import Legend, draw_costs, draw_differences, draw_fa
 from alambic.report.findings import Findings, find
 from alambic.report.gather import SHARED
 from alambic.report.plots import draw_curves, draw_sizes
+from alambic.report.stamp import write_stamp
 from alambic.report.texts import read_texts
 from alambic.report.wording import LANGS, Lang, show_fact
 
@@ -75,6 +76,7 @@ def render_report(findings: Findings, lang: Lang) -> str:
         "style": Markup(style),
         # the browser runs this very script and no other, whatever a name in the ledger may hold
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "stamp": lambda: write_stamp(findings.facts.all, lang),
         "show": lambda fact: show_fact(fact, lang),
     }
     return environment.get_template("page.html.j2").render(content)

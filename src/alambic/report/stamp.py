@@ -1,0 +1,111 @@
+"""The stamp of a written report: its facts as data, so that a later check needs no reading of sentences.
+
+An HTML page holds it in a meta tag, a PDF as an attached file, slides as a custom XML part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from alambic.errors import AlambicError
+from alambic.report.facts import Fact
+from alambic.report.wording import LANGS, Lang
+
+HERE = Path(__file__).parent
+MARK = "alambic-facts"
+META = re.compile(rf'<meta name="{MARK}" content="([^"]*)">')
+STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
+PART = "customXml/item1.xml"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A fact as a report was written with it; ``rows`` is a hash of its rows' ids."""
+
+    number: int
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    rows: str
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Language and facts of a written report; ``source`` is the hash of the code that wrote it."""
+
+    lang: Lang
+    source: str
+    facts: tuple[Written, ...]
+
+
+def write_stamp(facts: Iterable[Fact], lang: Lang) -> str:
+    """The stamp as one line of JSON."""
+    entries = [[f.number, f.name, f.value, f.low, f.high, hash_rows(f.rows)] for f in facts]
+    return json.dumps({MARK: 1, "lang": lang, "source": hash_source(), "facts": entries}, ensure_ascii=True)
+
+
+def read_stamp(path: Path) -> Stamp:
+    """The stamp of a report.html, report.pdf or slides.pptx. Raises AlambicError where the file has none."""
+    found = {".html": _from_html, ".pdf": _from_pdf, ".pptx": _from_slides}.get(path.suffix)
+    text = found(path) if found is not None and path.is_file() else None
+    if text is None:
+        raise AlambicError(
+            f"expected a report (.html, .pdf or .pptx) that alambic report wrote, got {path}, because no facts are "
+            "stored in it; try alambic report LEDGER first"
+        )
+    told: dict[str, Any] = json.loads(text)
+    lang = told["lang"]
+    if lang not in LANGS:
+        raise AlambicError(f"{path}: expected a language of {LANGS}, got {lang!r}; the file was changed")
+    return Stamp(lang, told["source"], tuple(Written(*entry) for entry in told["facts"]))
+
+
+def _from_html(path: Path) -> str | None:
+    found = META.search(path.read_text("utf-8"))
+    return html.unescape(found.group(1)) if found else None
+
+
+def _from_pdf(path: Path) -> str | None:
+    start = f'{{"{MARK}"'.encode()
+    for found in STREAM.finditer(path.read_bytes()):
+        content = found.group(1)
+        if not content.startswith(start):
+            try:
+                content = zlib.decompress(content)
+            except zlib.error:  # not every stream of a PDF is a deflated one
+                continue
+        if content.startswith(start):
+            return content.decode()
+    return None
+
+
+def _from_slides(path: Path) -> str | None:
+    with zipfile.ZipFile(path) as parts:
+        if PART not in parts.namelist():
+            return None
+        found = re.search(rf"<{MARK}[^>]*>(.*)</{MARK}>", parts.read(PART).decode(), re.DOTALL)
+    return html.unescape(found.group(1)) if found else None
+
+
+def hash_rows(rows: Iterable[str]) -> str:
+    return hashlib.sha256(" ".join(rows).encode()).hexdigest()[:8]
+
+
+@cache
+def hash_source() -> str:
+    """Hash of this room's code, words, templates and styles: equal ones write equal reports from equal ledgers."""
+    told = hashlib.sha256()
+    for path in sorted(path for path in HERE.iterdir() if path.is_file()):
+        told.update(path.name.encode() + b"\0" + path.read_bytes())
+    return told.hexdigest()[:16]
