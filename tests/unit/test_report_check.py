@@ -61,7 +61,7 @@ def test_a_figure_changed_is_found(page: Path, ledger: Path) -> None:
 
 
 def test_a_stored_fact_changed_is_found(page: Path, ledger: Path) -> None:
-    change(page, r"score/[0-9a-f]{12}&#34;, ([0-9.]+)", "0.9876")
+    change(page, r"score/test_int8/[0-9a-f]{12}&#34;, ([0-9.]+)", "0.9876")
     found = check_report(page, ledger).differences
     assert any("0.9876" in line for line in found)
 

@@ -14,8 +14,9 @@ from scipy.stats import chi2
 from alambic.errors import AlambicError
 from alambic.report.answers import say_answers, say_caveats, say_sight
 from alambic.report.claims import Claim
+from alambic.report.contrasts import judge
 from alambic.report.facts import Facts
-from alambic.report.findings import Findings, find, judge
+from alambic.report.findings import Findings, find
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import Interval, Paired, detectable_effect
 from report_ledger import EFFECTS, make_content, make_ledger

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Blank, Claim, Words
+from alambic.report.contrasts import GOAL, Contrast, Sight
 from alambic.report.facts import Fact
-from alambic.report.findings import GOAL, Contrast, Findings, Sight, StudentFindings
+from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
 from alambic.report.wording import LANGS
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 from alambic.report.answers import name_student
+from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact, Unit
-from alambic.report.findings import Contrast, Findings, StudentFindings
+from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
 from alambic.report.rows import WIDTH, BarRow, DotRow, draw_bars, draw_dots
 from alambic.report.svg import CHARACTER, SHAPES, clip, drawing, mark, tag, text

@@ -53,9 +53,9 @@ class Group:
 
     @property
     def is_baseline(self) -> bool:
-        """The student alone: no method, no modifier."""
+        """The student alone: no method, no modifier, no treatment."""
         arm = self.rows[0].content["arm"]
-        return list(arm["methods"]) == ["none"] and not arm.get("modifiers")
+        return list(arm["methods"]) == ["none"] and not arm.get("modifiers") and not arm.get("treatments")
 
     def values(self, number: str) -> dict[int, float]:
         """Seed -> a number, of the cells that have it."""
@@ -161,7 +161,9 @@ def _score_fact(facts: Facts, key: str, rows: list[Row], scored: Scored) -> Fact
     ids = [row.id for row in rows]
     how = BOOTSTRAP if draws is not None else BOOTSTRAP_SEEDS
     bounds = (interval.low, interval.high)
-    return facts.add(f"score/{key}", interval.mean, "share", ids, mean_query(scored.number, ids), how, bounds)
+    return facts.add(
+        f"score/{scored.number}/{key}", interval.mean, "share", ids, mean_query(scored.number, ids), how, bounds
+    )
 
 
 def _number_facts(facts: Facts, key: str, rows: list[Row]) -> dict[str, Fact]:

@@ -1,0 +1,131 @@
+"""Two groups compared: the contrast, its verdict, and what the design could have seen."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Literal
+
+from alambic.report.facts import Fact, Facts, paired_query
+from alambic.report.gather import Group, Scored
+from alambic.study.stats import Paired, compare, detectable_effect, pool_spread, seeds_needed
+
+Verdict = Literal["gain", "loss", "tie", "open"]
+GOAL = 0.003  # the effect that the project cares for: three tenths of a point
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One group against another, paired by seed.
+
+    Attributes:
+        gain: mean difference with its interval. p_holm: of the paired t test, corrected over the report's contrasts
+            with a baseline; of the sign-flip test: p_flip.
+        verdict: ``tie`` where the effect is below what the design could see; else ``gain`` or ``loss`` where the
+            interval leaves out zero and the corrected p is at most .05; else ``open``.
+    """
+
+    group: Group
+    other: Group
+    paired: Paired
+    gain: Fact
+    p: Fact | None
+    p_holm: Fact | None
+    p_flip: Fact | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The smallest effect that the design could have seen for one student; None where there is one seed only.
+
+    ``needed`` counts the seeds that .3 points would take, None where MOST_SEEDS would not do.
+    """
+
+    seeds: Fact
+    effect: Fact | None
+    from_seeds: Fact | None
+    from_images: Fact | None
+    needed: Fact | None
+
+
+def share_seeds(group: Group, baseline: Group | None, scored: Scored) -> bool:
+    return baseline is not None and bool(group.values(scored.number).keys() & baseline.values(scored.number).keys())
+
+
+def compare_groups(group: Group, other: Group, scored: Scored) -> tuple[Group, Paired]:
+    draws = [{row.content["seed"]: scored.draws.get(row.id) for row in side.rows} for side in (group, other)]
+    whole = all(value is not None for side in draws for value in side.values())
+    first, second = group.values(scored.number), other.values(scored.number)
+    return group, compare(first, second, *draws) if whole else compare(first, second)  # type: ignore[arg-type]
+
+
+def make_contrast(
+    group: Group,
+    other: Group,
+    paired: Paired,
+    holm: float,
+    floor: float,
+    scored: Scored,
+    facts: Facts,
+    family: str,
+) -> Contrast:
+    key, ids = f"{scored.number}/{group.key}-{other.key}", group.ids + other.ids
+    seen = paired.interval
+    sql = paired_query(scored.number, group.ids, other.ids)
+    how = "95 % interval: alambic.study.stats.compare, 2000 draws over seeds and images, paired"
+    bounds = (seen.low, seen.high)
+    gain = facts.add(f"gain/{key}", seen.mean, "points", ids, sql, how, bounds)
+    tests: list[Fact | None] = []
+    for name, value, told in (
+        ("p", paired.p_t, "two-sided paired t test over seeds"),
+        (f"holm/{family}", holm, f"two-sided paired t test over seeds, Holm over all contrasts with the {family}"),
+        ("flip", paired.p_flip, "two-sided sign-flip test over seeds, all sign patterns"),
+    ):
+        known = not math.isnan(value)
+        how = f"{told}; pairs of {gain.anchor}"
+        tests.append(facts.add(f"{name}/{key}", value, "p", ids, "", how) if known else None)
+    p, p_holm, p_flip = tests
+    return Contrast(group, other, paired, gain, p, p_holm, p_flip, judge(paired, holm, floor))
+
+
+def judge(paired: Paired, p_holm: float, floor: float) -> Verdict:
+    """The verdict on a contrast. ``floor`` is what the design could see, infinite where it could see nothing."""
+    seen = paired.interval
+    if math.isnan(p_holm) or math.isinf(floor):
+        return "open"
+    if abs(seen.mean) < floor:
+        return "tie"
+    if p_holm > 0.05 or seen.low <= 0 <= seen.high:
+        return "open"
+    return "gain" if seen.mean > 0 else "loss"
+
+
+def measure_sight(found: list[Paired], members: list[Group], scored: Scored, facts: Facts) -> Sight:
+    """Of one student: the paired spread typical of its contrasts, at the fewest seeds that any of them has."""
+    key = f"{scored.number}/{members[0].setting}/{members[0].student}"
+    ids = [row.id for group in members for row in group.rows]
+    seeds = min(len(paired.seeds) for paired in found)
+    told = facts.add(f"seeds/{key}", seeds, "seeds", ids, "", "fewest seeds common to both arms of a contrast")
+    spread = pool_spread([paired.spread for paired in found], seeds)
+    if seeds < 2 or math.isnan(spread):
+        return Sight(told, None, None, None, None)
+    images = statistics.median(paired.interval.image_error for paired in found)
+    how = (
+        f"alambic.study.stats.detectable_effect: paired t test, {seeds} seeds, two-sided 5 %, power 80 %; spread of "
+        f"a paired difference {spread:.6f} (median over {len(found)} contrasts, corrected), image error {images:.6f}"
+    )
+    effects: list[Fact] = [
+        facts.add(f"{name}/{key}", detectable_effect(*sizes), "effect", ids, "", how + part)
+        for name, sizes, part in (
+            ("sight", (spread, seeds, images), ""),
+            ("sight of seeds", (spread, seeds, 0.0), "; here without the images"),
+            ("sight of images", (0.0, seeds, images), "; here without the spread over seeds"),
+        )
+    ]
+    needed = seeds_needed(GOAL, spread, images)
+    count = None
+    if needed is not None:
+        count = facts.add(f"needed/{key}", needed, "seeds", ids, "", f"fewest seeds that see {GOAL}; {how}")
+    return Sight(told, effects[0], effects[1], effects[2] if scored.draws else None, count)
