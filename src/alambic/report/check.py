@@ -132,5 +132,21 @@ def first_difference(written: str, made: str) -> str:
     return f"written {written[around]!r}, made again {made[around]!r}"
 
 
+def _remake_pdf(path: Path, findings: Findings, lang: Lang) -> str:
+    from alambic.report.print import render_pdf
+
+    return "the pages differ from those made again" if path.read_bytes() != render_pdf(findings, lang) else ""
+
+
+def _remake_slides(path: Path, findings: Findings, lang: Lang) -> str:
+    from alambic.report.slides import read_words, render_slides
+
+    return first_difference(read_words(path.read_bytes()), read_words(render_slides(findings, lang)))
+
+
 # suffix -> makes the report again and says where it differs from the written one, "" where nowhere
-REMADE: dict[str, Callable[[Path, Findings, Lang], str]] = {".html": _remake_page}
+REMADE: dict[str, Callable[[Path, Findings, Lang], str]] = {
+    ".html": _remake_page,
+    ".pdf": _remake_pdf,
+    ".pptx": _remake_slides,
+}

@@ -11,11 +11,13 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from alambic.report.document_words import DOCUMENT_SENTENCES
 from alambic.report.facts import Fact
 from alambic.report.gather import Group
 from alambic.report.wording import Lang, name_group, plain, show_fact
 
 SENTENCES: dict[str, dict[Lang, str]] = {
+    **DOCUMENT_SENTENCES,
     "demo": {
         "en": "Results, not a ranking. This study is a demonstration: nothing was tuned, and few seeds were run.",
         "fr": "Des résultats, pas un classement. Cette étude est une démonstration : rien n’a été réglé, et peu de "

@@ -1,0 +1,133 @@
+"""The printed document: the same claims, figures and tables as the page, in the order that one reads on paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from alambic.methods import all_methods
+from alambic.methods.base import Method
+from alambic.report import tables
+from alambic.report.advice import decide
+from alambic.report.answers import name_student, say_answers, say_caveats, say_purpose, say_sight
+from alambic.report.claims import Claim
+from alambic.report.document_words import HEADINGS
+from alambic.report.figures import Legend, draw_costs, draw_differences, draw_falls, draw_heat
+from alambic.report.findings import Findings
+from alambic.report.plots import draw_curves, draw_sizes
+from alambic.report.tables import Entry, Table
+from alambic.report.texts import read_texts
+from alambic.report.wording import Lang, name_group
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with what is said under it."""
+
+    drawing: Markup
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One chapter: claims, figures and tables in reading order; a string is a heading inside it."""
+
+    key: str
+    title: str
+    blocks: tuple[Claim | Figure | Table | str, ...]
+
+
+def compose_document(findings: Findings, lang: Lang) -> list[Section]:
+    """All chapters in order."""
+    texts, legend = read_texts(lang), Legend(findings)
+    own = [f for f in findings.students if f.contrasts]
+
+    def figure(drawing: Markup | None, caption: str) -> list[Figure]:
+        return [Figure(drawing, texts[caption])] if drawing is not None else []
+
+    answers = say_answers(findings)
+    said: list[Claim | Figure | Table | str] = []
+    for found, claims in answers:
+        said += [name_student(found, findings)] if len(answers) > 1 else []
+        said += claims
+    said += figure(draw_differences(findings, lang, texts), "differences_caption")
+    for found in own:
+        said += figure(draw_heat(found, findings, lang, texts), "heat_caption")
+    for found in findings.students:
+        said += figure(draw_curves(found, findings, lang, texts, legend), "curves_caption")
+    chip: list[Claim | Figure | Table | str] = [*figure(draw_sizes(findings, lang, texts, legend), "sizes_caption")]
+    chip += figure(draw_falls(findings, lang, texts, legend), "falls_caption")
+    chip += [tables.tabulate_costs(findings, lang, texts)]
+    chip += figure(draw_costs(findings, lang, texts, legend), "costs_caption")
+    one = [Claim("one_data", {})] if findings.settings == 1 else []
+    parts: dict[str, list[Claim | Figure | Table | str]] = {
+        "question": [_ask(findings), say_purpose(findings), *(c for claims in say_sight(findings) for c in claims)],
+        "survey": [_say_compared(findings), tabulate_methods(findings, lang)],
+        "protocol": [*_say_protocol(findings), tables.tabulate_teachers(findings, lang, texts)],
+        "results": said,
+        "chip": chip,
+        "suitability": [Claim("no_scorecards", {})],
+        "ideas": [Claim("no_ideas", {})],
+        "recommendations": [tabulate_decisions(findings, lang)],
+        "limits": [*say_caveats(findings), *one, Claim("checkable", {})],
+        "references": [tabulate_papers(findings, lang)],
+    }
+    return [Section(key, HEADINGS[key][lang], tuple(blocks)) for key, blocks in parts.items()]
+
+
+def _ask(findings: Findings) -> Claim:
+    students = tuple(dict.fromkeys(found.student for found in findings.students))
+    data = tuple(dict.fromkeys(str(group.rows[0].content["data"]["source"]) for group in findings.groups))
+    return Claim("asked", {"students": students, "done": findings.counts["done"], "data": data}, "lead")
+
+
+def _say_compared(findings: Findings) -> Claim:
+    return Claim("compared", {"methods": tuple(used_methods(findings))})
+
+
+def _say_protocol(findings: Findings) -> list[Claim]:
+    first = [Claim("measured_on", {"images": findings.images})] if findings.images is not None else []
+    return [*first, Claim("intervals", {})]
+
+
+def used_methods(findings: Findings) -> dict[str, type[Method]]:
+    """Methods of the study's finished arms by name, in the alphabet's order, without none."""
+    known = all_methods()
+    names = {name for group in findings.groups for name in group.rows[0].content["arm"]["methods"]}
+    return {name: known[name] for name in sorted(names) if name in known and name != "none"}
+
+
+def tabulate_methods(findings: Findings, lang: Lang) -> Table:
+    """One row a method: venue, fidelity, formula."""
+    table = Table(tuple((HEADINGS[name][lang], "", False) for name in ("method", "paper", "fidelity", "formula")))
+    for name, cls in used_methods(findings).items():
+        paper = f"{cls.paper.venue} {cls.paper.year}"
+        table.rows.append([Entry(name), Entry(paper), Entry(cls.fidelity), Entry(cls.formula, class_="wide")])
+    return table
+
+
+def tabulate_papers(findings: Findings, lang: Lang) -> Table:
+    """One row a paper."""
+    table = Table(tuple((HEADINGS[name][lang], "", False) for name in ("method", "references")))
+    for name, cls in used_methods(findings).items():
+        paper = cls.paper
+        where = f"{paper.authors}. {paper.title}. {paper.venue} {paper.year}."
+        where += f" arXiv {paper.arxiv}." if paper.arxiv else ""
+        table.rows.append([Entry(name), Entry(where, class_="wide")])
+    return table
+
+
+def tabulate_decisions(findings: Findings, lang: Lang) -> Table:
+    """One row a student: what to take, what gain to expect, how sure that is, what to leave."""
+    words = {key: by_lang[lang] for key, by_lang in HEADINGS.items()}
+    student = read_texts(lang)["student"]
+    heads = (student, words["best_arm"], words["gain_int8"], words["confidence"], words["avoid"])
+    table = Table(tuple((head, "", False) for head in heads))
+    for made in decide(findings):
+        take = Entry(name_group(made.take.group, lang) if made.take else words["alone"])
+        gain = tables.fact_entry(made.take.gain if made.take else None, lang)
+        avoid = "; ".join(name_group(contrast.group, lang) for contrast in made.avoid[:4]) or "–"
+        last = [Entry(words[made.confidence]), Entry(avoid, class_="wide")]
+        table.rows.append([Entry(name_student(made.found, findings)), take, gain, *last])
+    return table

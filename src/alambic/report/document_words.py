@@ -1,0 +1,82 @@
+"""Sentences and headings of the printed document and of the slides, in English and French side by side."""
+
+from __future__ import annotations
+
+from alambic.report.wording import Lang
+
+HEADINGS: dict[str, dict[Lang, str]] = {
+    "question": {"en": "The question", "fr": "La question"},
+    "survey": {"en": "What was compared", "fr": "Ce qui est comparé"},
+    "protocol": {"en": "How it was measured", "fr": "Comment c’est mesuré"},
+    "results": {"en": "Results", "fr": "Résultats"},
+    "chip": {"en": "On the chip", "fr": "Sur la puce"},
+    "suitability": {"en": "Which teacher suits", "fr": "Quel enseignant convient"},
+    "ideas": {"en": "New ideas", "fr": "Idées nouvelles"},
+    "recommendations": {"en": "What to do, and what not", "fr": "Que faire, que ne pas faire"},
+    "limits": {"en": "Limits", "fr": "Limites"},
+    "references": {"en": "References", "fr": "Références"},
+    "method": {"en": "Method", "fr": "Méthode"},
+    "paper": {"en": "Published in", "fr": "Publié dans"},
+    "fidelity": {"en": "Fidelity", "fr": "Fidélité"},
+    "formula": {"en": "Formula", "fr": "Formule"},
+    "best_arm": {"en": "Best arm", "fr": "Meilleur bras"},
+    "gain_int8": {"en": "Gain to expect", "fr": "Gain à attendre"},
+    "confidence": {"en": "Confidence", "fr": "Confiance"},
+    "avoid": {"en": "What not to do", "fr": "À éviter"},
+    "confirmed": {"en": "confirmed", "fr": "confirmé"},
+    "lead": {"en": "a lead, to confirm", "fr": "une piste, à confirmer"},
+    "unproved": {"en": "not proved", "fr": "non prouvé"},
+    "alone": {"en": "train it alone", "fr": "l’entraîner seul"},
+}
+
+DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
+    "asked": {
+        "en": "A tiny network must fit a tiny chip. Which teacher and which method give {students} the most, and what "
+        "is left of it in int8? This document answers from {done} on {data}.",
+        "fr": "Un réseau minuscule doit tenir sur une puce minuscule. Quel enseignant et quelle méthode apportent le "
+        "plus à {students}, et qu’en reste-t-il en int8 ? Ce document répond à partir de {done} sur {data}.",
+    },
+    "headline_gain": {"en": "{student}: {arm} gives {gain}", "fr": "{student} : {arm} apporte {gain}"},
+    "headline_none": {
+        "en": "{student}: no method was shown to help",
+        "fr": "{student} : rien ne montre qu’une méthode aide",
+    },
+    "compared": {
+        "en": "The study compares {methods} with each other and with the student alone.",
+        "fr": "L’étude compare {methods} entre elles et avec l’élève seul.",
+    },
+    "measured_on": {
+        "en": "Every arm of a student starts from the same weights, sees the same images in the same order and takes "
+        "the same steps; seeds are paired. Scores are those of the last epoch, never the best, on {images}.",
+        "fr": "Chaque bras d’un élève part des mêmes poids, voit les mêmes images dans le même ordre et fait les mêmes "
+        "pas ; les graines sont appariées. Les scores sont ceux de la dernière époque, jamais de la meilleure, sur "
+        "{images}.",
+    },
+    "intervals": {
+        "en": "Intervals are at 95%, by bootstrap over seeds and images. Tests are paired t tests, corrected by Holm "
+        "over all contrasts of the report. What is smaller than the design could see is called a tie.",
+        "fr": "Les intervalles sont à 95 %, par rééchantillonnage des graines et des images. Les tests sont des tests "
+        "t appariés, corrigés par Holm sur tous les contrastes du rapport. Ce qui est plus petit que ce que le plan "
+        "pouvait voir est appelé égalité.",
+    },
+    "no_scorecards": {
+        "en": "This ledger holds no judgement of estimators: alambic teachers rank collects them before any "
+        "distillation, and alambic teachers judge compares them with measured gains from four teachers on.",
+        "fr": "Ce registre ne contient aucun jugement d’estimateurs : alambic teachers rank les recueille avant toute "
+        "distillation, et alambic teachers judge les compare aux gains mesurés à partir de quatre enseignants.",
+    },
+    "no_ideas": {
+        "en": "No method of our own was run in this study.",
+        "fr": "Aucune méthode de notre cru n’a été lancée dans cette étude.",
+    },
+    "one_data": {
+        "en": "One data set and one recipe: what holds here may not hold elsewhere.",
+        "fr": "Un seul jeu de données et une seule recette : ce qui vaut ici peut ne pas valoir ailleurs.",
+    },
+    "checkable": {
+        "en": "Each number is stored in this file with its name and its cells; alambic report --check computes all of "
+        "them again from the ledger.",
+        "fr": "Chaque nombre est enregistré dans ce fichier avec son nom et ses cellules ; alambic report --check les "
+        "recalcule tous à partir du registre.",
+    },
+}

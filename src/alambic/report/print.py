@@ -1,0 +1,78 @@
+"""``report.pdf``: the document, set by Typst (the PyPI package ``typst``, extra ``report``)."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from alambic.errors import AlambicError
+from alambic.report.claims import Claim
+from alambic.report.document import Figure, compose_document
+from alambic.report.findings import Findings
+from alambic.report.print_svg import paint
+from alambic.report.stamp import write_stamp
+from alambic.report.tables import Table
+from alambic.report.texts import read_texts
+from alambic.report.wording import Lang
+
+CONTROL = re.compile(r"[\x00-\x1f]")
+
+
+def render_pdf(findings: Findings, lang: Lang) -> bytes:
+    """The document as PDF/1.7 with its facts attached. Equal ledgers give equal bytes.
+
+    Raises AlambicError where the package ``typst`` is missing.
+    """
+    try:
+        import typst
+    except ImportError as error:
+        raise AlambicError('a PDF expected the package typst, got none; try pip install "alambic[report]"') from error
+    texts = read_texts(lang)
+    sections = compose_document(findings, lang)
+    content = {
+        "title": _clean(findings.name),
+        "subtitle": texts["report"],
+        "lang": lang,
+        "sections": [
+            {"title": section.title, "blocks": [_block(item, lang) for item in section.blocks]}
+            for section in sections
+            if section.blocks
+        ],
+        "stamp": write_stamp(findings.facts.all, lang),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "data.json").write_text(json.dumps(content), encoding="utf-8")
+        (place / "report.typ").write_text((Path(__file__).parent / "report.typ").read_text("utf-8"), encoding="utf-8")
+        try:
+            return bytes(typst.compile(str(place / "report.typ"), root=folder, format="pdf"))
+        except RuntimeError as error:
+            raise AlambicError(f"the PDF of {findings.name} could not be set: {error}") from error
+
+
+def _clean(text: str) -> str:
+    return CONTROL.sub(" ", text)
+
+
+def _block(item: Claim | Figure | Table | str, lang: Lang) -> dict[str, Any]:
+    if isinstance(item, str):
+        return {"kind": "heading", "text": _clean(item)}
+    if isinstance(item, Figure):
+        return {"kind": "figure", "svg": paint(item.drawing), "caption": item.caption}
+    if isinstance(item, Table):
+        return _table(item)
+    return {"kind": "claim", "tone": item.tone, "text": _clean(item.text(lang))}
+
+
+def _table(table: Table) -> dict[str, Any]:
+    wide = [any("wide" in row[i].class_ for row in table.rows) for i in range(len(table.heads))]
+    return {
+        "kind": "table",
+        "heads": [head for head, _, _ in table.heads],
+        "numeric": [numeric for _, _, numeric in table.heads],
+        "columns": ["wide" if is_wide else "auto" for is_wide in wide],
+        "rows": [[_clean(f"{cell.text} {cell.note}".strip()) for cell in row] for row in table.rows],
+    }
