@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-from alambic.config import Document, build, read_document
+from alambic.config import Document, build, check_plain, read_document, read_tables
 from alambic.data import DataSpec, ViewSpec
 from alambic.errors import AlambicError, nearest
 from alambic.methods.base import create_method
@@ -15,6 +15,7 @@ from alambic.study.confirm import Confirmation, read_confirmation
 from alambic.training.recipe import Recipe
 from alambic.training.task import Metric
 from alambic.training.teacher_file import TeacherEntry, put_in_order, read_entry
+from alambic.treatments.registry import create_modifier
 
 Purpose = Literal["demo", "explore", "claim"]
 
@@ -94,6 +95,7 @@ class _ArmTable:
     teachers: tuple[str, ...] = ()
 
 
+MOST_SEEDS = 1000
 TABLES = ("data", "views", "recipe", "task", "int8", "execution", "teachers", "arms")
 
 
@@ -107,7 +109,7 @@ def read_study(path: Path) -> Study:
     head = build(_Head, {k: v for k, v in document.tables.items() if k in head_fields}, document)
     views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
     recipe = build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
-    tables = _tables(document, "teachers")
+    tables = read_tables(document, "teachers")
     teachers = put_in_order({name: read_entry(name, tables[name], document, views) for name in tables}, document)
     arms = [Arm(method, (method,)) for method in head.methods]
     given = document.tables.get("arms", [])
@@ -140,13 +142,6 @@ def _read_claim(head: _Head, arms: list[Arm], teachers: dict[str, TeacherEntry],
     return read_confirmation(folder, head.students, {arm.name for arm in arms}, set(teachers))
 
 
-def _tables(document: Document, key: str) -> dict[str, Any]:
-    value = document.tables.get(key, {})
-    if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
-        raise AlambicError(f"{document.at((key,))}: expected tables [{key}.NAME], got {value!r}")
-    return value
-
-
 def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry]) -> Arm:
     arm = build(_ArmTable, table, document, ("arms",))
     methods = (arm.method,) if isinstance(arm.method, str) else arm.method
@@ -155,8 +150,13 @@ def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry])
             raise AlambicError(f"{document.at(('arms', 'teachers'))}: no teacher {name!r}; {nearest(name, teachers)}")
     single = len(methods) == 1 and not any(isinstance(value, dict) for value in arm.settings.values())
     settings = {methods[0]: arm.settings} if single and arm.settings else arm.settings
+    _check_settings(settings, methods, document, "settings")
+    _check_settings(arm.modifier_settings, arm.modifiers, document, "modifier_settings")
+    name = arm.name or "+".join((*methods, *arm.modifiers))
+    if not name.isprintable():
+        raise AlambicError(f"{document.at(('arms', 'name'))}: expected a printable name, got {name!r}")
     return Arm(
-        arm.name or "+".join((*methods, *arm.modifiers)),
+        name,
         methods,
         settings,
         arm.weights,
@@ -167,24 +167,33 @@ def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry])
     )
 
 
+def _check_settings(given: dict[str, Any], names: tuple[str, ...], document: Document, key: str) -> None:
+    for name, table in given.items():
+        if name not in names or not isinstance(table, dict):
+            raise AlambicError(
+                f"{document.at(('arms', key))}: expected a table of settings for each of {', '.join(names) or 'none'}, "
+                f"got {name} = {table!r}"
+            )
+
+
 def _check(head: _Head, arms: list[Arm], document: Document) -> None:
-    if head.seeds < 1 or not head.students or not arms:
+    if not 1 <= head.seeds <= MOST_SEEDS or not head.students or not arms:
         raise AlambicError(
-            f"{document.path}: expected at least one seed, one student and one method or [[arms]] table, got "
+            f"{document.path}: expected 1 to {MOST_SEEDS} seeds, at least one student and one method or [[arms]] "
+            "table, got "
             f"{head.seeds}, {len(head.students)} and {len(arms)}"
         )
-    if Path(head.name).name != head.name or head.name.startswith(".") or not head.name:
-        raise AlambicError(
-            f"{document.at(('name',))}: expected a plain name without path separators, got {head.name!r}"
-        )
+    check_plain(head.name, document, ("name",))
     names = [arm.name for arm in arms]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise AlambicError(f"{document.path}: expected different arm names, got {twice} twice; give each arm a name")
     for arm in arms:
-        for method in arm.methods:
-            try:
+        where = ("methods",) if arm.name in head.methods else ("arms", "method")
+        try:
+            for method in arm.methods:
                 create_method(method, **arm.settings.get(method, {}))
-            except AlambicError as error:
-                where = ("methods",) if arm.name in head.methods else ("arms", "method")
-                raise AlambicError(f"{document.at(where)}: {error}") from error
+            for modifier in arm.modifiers:
+                create_modifier(modifier, **arm.modifier_settings.get(modifier, {}))
+        except AlambicError as error:
+            raise AlambicError(f"{document.at(where)}: {error}") from error
