@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from alambic.cli import main
 from alambic.models.students import create_student
+from alambic.study.ledger import Ledger
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
@@ -87,3 +88,34 @@ def test_chips_are_listed_with_ones_own(tmp_path: Path, capsys: pytest.CaptureFi
     assert "stm32h747i-disco" in said
     assert "mine" in said
     assert "?" in said
+
+
+@pytest.mark.slow
+def test_a_network_of_ones_own_from_study_to_chip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same commands as for a zoo student: a study for a chip, a trained row, its deployment, a report."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 120)
+    images = rng.integers(0, 60, (120, 120, 160), dtype=np.uint8)
+    images[labels == 0, :60] += 180
+    images[labels == 1, 60:] += 180
+    np.savez(tmp_path / "lights.npz", x=images, y=labels)
+    (tmp_path / "own.py").write_text(OWN)
+    study, out = tmp_path / "lights.toml", tmp_path / "run"
+    new = ["study", "new", str(study), "--student", "own.py:make", "--data", str(tmp_path / "lights.npz")]
+    assert main([*new, "--methods", "none", "--epochs", "6", "--seeds", "1", "--chip", "acc-128"]) == 0
+    assert "own.py:make on acc-128 (generic tiny accelerator): fits" in capsys.readouterr().out
+    assert main(["study", "run", str(study), "--out", str(out)]) == 0
+    ledger = Ledger(out / "ledger.sqlite", read_only=True)
+    (row,) = ledger.rows("done")
+    assert row.numbers["fits"] is True
+    found = ledger.predictions(row.id, "test", "kernels")
+    assert found is not None
+    assert len(found.predicted) == row.numbers["kernel_images"]
+    weights = out / "students" / f"{row.id}.safetensors"
+    arguments = ["deploy", "own.py:make", "--study", str(study), "--weights", str(weights), "--chip", "acc-128"]
+    assert main([*arguments, "--no-emulation", "--out", str(tmp_path / "out")]) == 0
+    facts = json.loads((tmp_path / "out" / "fit.json").read_text())
+    assert facts["input"] == [1, 120, 160]
+    assert facts["needs"]["accelerator"]["ram_bytes"] == row.numbers["ram_bytes"]
+    assert facts["accuracy"]["device"] == pytest.approx(row.numbers["test_kernels"])
+    assert len(facts["float_layers"]["layers"]) == 4

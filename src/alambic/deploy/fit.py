@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from alambic.deploy.chips import Chip
 from alambic.deploy.graph import Int8Graph, read_graph
@@ -191,8 +192,18 @@ def _draft_fit(name: str, shape: tuple[int, int, int], classes: int, chip: Chip)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = create_student(name, channels, (height, width), classes)
-        if chip.flash_bytes is not None and chip.engine != "ethos" and count_weight_bytes(net) > chip.flash_bytes:
-            return None
+    if chip.flash_bytes is not None and chip.engine != "ethos" and count_weight_bytes(net) > chip.flash_bytes:
+        return None
+    return draft_fit(net, shape, chip)
+
+
+def draft_fit(net: nn.Module, shape: tuple[int, int, int], chip: Chip) -> Fit:
+    """The fit of an untrained network (C, H, W to logits) on a chip, its BatchNorm settled on noise.
+
+    Raises AlambicError where it has no int8 form, or the chip's engine cannot be asked.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         images = torch.randn(8, *shape)
         with torch.no_grad():
             net.train()(images)  # statistics for BatchNorm: scales of a raw network may overflow

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from alambic.deploy.chips import Chip
 from alambic.deploy.execute import run_integers
 from alambic.deploy.fit import Fit, Need, explain_fit, explain_widest, find_widest, judge_fit, measure_need
+from alambic.deploy.float_layers import measure_float_layers
 from alambic.deploy.graph import Int8Graph, read_graph, to_int8
 from alambic.deploy.int8 import Calibration, Int8Result, quantize_student
 from alambic.deploy.layers import measure_layer_errors
@@ -30,6 +31,7 @@ from alambic.files import hash_file, write_atomic
 
 Test = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], tuple[str, ...]]
 PROGRAM_IMAGES = 4  # that the emulated core runs
+FLOAT_IMAGES = 200  # test images over which one layer is left in float
 LAYER_IMAGES = 32  # images over which the error of each layer is taken
 PACKAGES = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "tflite-micro", "ethos-u-vela", "bakenn")
 
@@ -96,6 +98,10 @@ def deploy_student(
     }
     images = calibration_images[:LAYER_IMAGES].numpy().astype(np.float32)
     facts["layers"] = [asdict(item) for item in measure_layer_errors(done.onnx_fp32, graph, images)]
+    seen = (images, None) if test is None else (test[0][:FLOAT_IMAGES], test[1][:FLOAT_IMAGES])
+    floated = measure_float_layers(done.onnx_fp32, done.onnx_int8, graph, *seen)
+    facts["float_layers"] = {"images": len(seen[0]), "layers": [asdict(item) for item in floated]}
+    say("layers compared")
     if test is not None:
         score: Score = score_artefact(done.onnx_fp32, done.onnx_int8, graph, *test, chip.arithmetic)
         facts["accuracy"] = score.as_dict()

@@ -33,6 +33,7 @@ def render_page(facts: dict[str, Any], graph: Int8Graph, plan: MemoryPlan, limit
         engines=ENGINES,
         worst={item["layer"] for item in errors[:1]},
         operators=[graph.describe(op) for op in graph.ops],
+        floated={item["layer"]: item for item in facts["float_layers"]["layers"]},
         alive=plan.alive,
         weights=facts["memory"]["weights_by_layer"],
     )

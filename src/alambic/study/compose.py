@@ -16,6 +16,7 @@ class Request:
         students: zoo names or ``file.py:function``. data: a source name or a path.
         teachers: as in a study file, or a weights file with a card, or an ONNX file.
         methods: names. seeds, epochs, views: counts. train: number of training images, None for all.
+        chip: that each row is judged for. chips: a file with chips of one's own.
         purpose: demo, explore or claim. size, channels: of the canvas, None for the images' own.
     """
 
@@ -33,6 +34,8 @@ class Request:
     channels: int | None = None
     teacher_epochs: int = 20
     settings: dict[str, object] = field(default_factory=dict)
+    chip: str | None = None
+    chips: Path | None = None
 
 
 def compose_study(request: Request, folder: Path) -> str:
@@ -43,6 +46,8 @@ def compose_study(request: Request, folder: Path) -> str:
         f"seeds = {request.seeds}",
         f"students = {quote_list(request.students)}",
         f"methods = {quote_list(request.methods)}" if not request.settings else "",
+        f"chip = {quote(request.chip)}  # each row says whether it fits" if request.chip else "",
+        f"chips = {quote(str(request.chips.resolve()))}" if request.chip and request.chips else "",
         "",
         "[data]",
         f"source = {quote(str(Path(request.data).resolve()) if Path(request.data).exists() else request.data)}",

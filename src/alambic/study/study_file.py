@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from alambic.config import Document, build, check_plain, read_document, read_tables
 from alambic.data import DataSpec, ViewSpec
+from alambic.deploy.chips import Chip, find_chip
 from alambic.errors import AlambicError, nearest
 from alambic.methods.base import create_method
 from alambic.study.cell import Arm
@@ -67,6 +68,7 @@ class Study:
     path: Path
     text: str
     confirmation: Confirmation | None = None  # of a claim
+    chip: Chip | None = None  # that each row is judged for; measured after training, so no cell depends on it
 
     @property
     def folder(self) -> Path:
@@ -79,6 +81,8 @@ class _Head:
     name: str
     purpose: Purpose
     students: tuple[str, ...]
+    chip: str = ""
+    chips: str = ""  # a file with chips of your own
     seeds: int = 4
     methods: tuple[str, ...] = ()
 
@@ -133,7 +137,15 @@ def read_study(path: Path) -> Study:
         Path(path),
         document.text,
         _read_claim(head, arms, teachers, Path(path).parent),
+        _read_chip(head, document),
     )
+
+
+def _read_chip(head: _Head, document: Document) -> Chip | None:
+    try:
+        return find_chip(head.chip, document.path.parent / head.chips if head.chips else None) if head.chip else None
+    except AlambicError as error:
+        raise AlambicError(f"{document.at(('chip',))}: {error}") from error
 
 
 def _read_claim(head: _Head, arms: list[Arm], teachers: dict[str, TeacherEntry], folder: Path) -> Confirmation | None:

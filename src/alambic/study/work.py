@@ -219,6 +219,7 @@ class Workshop:
     ) -> tuple[dict[str, Any], dict[tuple[str, str], Predictions]]:
         from alambic.deploy.int8 import quantize_student
         from alambic.deploy.measure import predict_onnx
+        from alambic.study.device import measure_device
 
         study, source, spec = self.study, self.source, self.study.int8
         started = time.perf_counter()
@@ -239,11 +240,13 @@ class Workshop:
                 spec.calibration,
             )
             ids = source.splits[split]
-            logits = predict_onnx(made.onnx_int8, clean(ids).numpy())
-        found = Predictions(*predict(logits))
-        labels = source.labels[ids].numpy()
+            images, labels, metric = clean(ids).numpy(), source.labels[ids].numpy(), run.objective.task.metric
+            found = Predictions(*predict(predict_onnx(made.onnx_int8, images)))
+            both = {"fp32": fp32[(split, "fp32")], "int8": found}
+            wide = study.purpose != "demo"  # other arithmetics take seconds a cell
+            on_device, answers = measure_device(made, images, labels, both, split, metric, study.chip, wide)
         numbers = {
-            f"{split}_int8": evaluate_metric(run.objective.task.metric, found.predicted, found.margin, labels),
+            f"{split}_int8": evaluate_metric(metric, found.predicted, found.margin, labels),
             "agreement_int8": float((found.predicted == fp32[(split, "fp32")].predicted).mean()),
             "weight_bytes": made.weight_bytes,
             "peak_activation_bytes": made.peak_activation_bytes,
@@ -252,7 +255,7 @@ class Workshop:
             "calibration_hash": made.calibration_hash,
             "int8_seconds": round(time.perf_counter() - started, 3),
         }
-        return numbers, {(split, "int8"): found}
+        return numbers | on_device, {(split, "int8"): found, **answers}
 
 
 def describe_failure(error: BaseException) -> str:

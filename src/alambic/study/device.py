@@ -1,0 +1,99 @@
+"""The artefact of a cell on its device: what the device's own kernels answer, other arithmetics, and does it fit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from alambic.deploy.arithmetic import VARIANTS
+from alambic.deploy.chips import Chip
+from alambic.deploy.fit import judge_fit, measure_need
+from alambic.deploy.graph import Int8Graph, read_graph
+from alambic.deploy.int8 import Int8Result
+from alambic.deploy.packages import has
+from alambic.deploy.private import simulate
+from alambic.deploy.targets.host import predict_litert
+from alambic.deploy.targets.tflm import predict_tflm
+from alambic.deploy.tflite import emit_tflite
+from alambic.errors import AlambicError
+from alambic.study.ledger import Predictions
+from alambic.training.task import Metric, evaluate_metric, predict
+
+IMAGES = 500  # of a split that the device's kernels run
+# name in the ledger -> an arithmetic that the int8 loss is told for, beside the device's own
+ARITHMETICS = {"per_tensor": "per tensor", "power_of_two": "power-of-two scales", "4bit": "4-bit weights"}
+Told = tuple[dict[str, Any], dict[tuple[str, str], Predictions]]
+
+
+def choose_positions(count: int) -> npt.NDArray[np.int64]:
+    """Places in a split, evenly spread, so that a split in the order of its classes has all of them."""
+    few = min(count, IMAGES)
+    return np.arange(few) * count // few
+
+
+def measure_device(
+    made: Int8Result,
+    images: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    others: Mapping[str, Predictions],
+    split: str,
+    metric: Metric,
+    chip: Chip | None = None,
+    arithmetics: bool = False,
+) -> Told:
+    """Numbers and predictions of a row.
+
+    Args:
+        images: normalised N x C x H x W of the whole split; ``choose_positions`` says which are run.
+        others: predictions of the split by ``fp32`` and ``int8`` (ONNX Runtime).
+        arithmetics: simulate ``ARITHMETICS`` too.
+
+    A runtime that is missing, or a chip whose engine cannot be asked, is a reason in the numbers and no error.
+    """
+    places = choose_positions(len(images))
+    few, known = images[places], labels[places]
+    numbers: dict[str, Any] = {"kernel_images": len(places)}
+    predictions: dict[tuple[str, str], Predictions] = {}
+
+    def add(name: str, logits: npt.NDArray[Any]) -> Predictions:
+        found = Predictions(*predict(logits))
+        numbers[f"{split}_{name}"] = evaluate_metric(metric, found.predicted, found.margin, known)
+        predictions[split, name] = found
+        return found
+
+    graph = read_graph(made.onnx_int8)
+    with tempfile.TemporaryDirectory() as folder:
+        tflite = Path(folder) / "student.tflite"
+        if has("ai_edge_litert"):  # its schema is what the file is written by
+            emit_tflite(graph, tflite)
+            numbers["tflite_bytes"] = tflite.stat().st_size
+            runs_tflm = has("tflite_micro")
+            device = add("kernels", (predict_tflm if runs_tflm else predict_litert)(tflite, few))
+            numbers["kernels"] = "TFLite-Micro" if runs_tflm else "LiteRT reference"
+            same = {key: Predictions(value.predicted[places], value.margin[places]) for key, value in others.items()}
+            numbers["agreement_kernels"] = float((device.predicted == same["fp32"].predicted).mean())
+            numbers["agreement_between"] = float((device.predicted == same["int8"].predicted).mean())
+            margin, real = same["fp32"].margin, same["fp32"].predicted
+            numbers[f"{split}_fp32_same"] = evaluate_metric(metric, real, margin, known)
+        else:
+            numbers["kernels_missing"] = 'expected ai-edge-litert or tflite-micro; try: pip install "alambic[chip]"'
+        if chip is not None:
+            numbers |= _judge(chip, graph, tflite)
+    for name, title in ARITHMETICS.items() if arithmetics else ():
+        add(name, simulate(graph, made.onnx_fp32, VARIANTS[title], few))
+    return numbers, predictions
+
+
+def _judge(chip: Chip, graph: Int8Graph, tflite: Path) -> dict[str, Any]:
+    try:
+        fit = judge_fit(chip, measure_need(chip, graph, tflite), graph)
+    except AlambicError as error:
+        return {"chip": chip.name, "fits": None, "fits_unknown": str(error)}
+    sizes = {"ram_bytes": fit.need.ram_bytes, "flash_bytes": fit.need.flash_bytes}
+    overs = {"ram_over": fit.ram_over, "flash_over": fit.flash_over}
+    return {"chip": chip.name, "engine": fit.need.engine, "fits": fit.fits, **sizes, **overs}
