@@ -15,6 +15,7 @@ from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.report import tables
 from alambic.report.answers import name_student, say_answers, say_caveats, say_purpose, say_sight
+from alambic.report.chip import describe_chip
 from alambic.report.figures import Legend, draw_costs, draw_differences, draw_falls, draw_heat
 from alambic.report.findings import Findings, find
 from alambic.report.gather import SHARED
@@ -64,6 +65,7 @@ def render_report(findings: Findings, lang: Lang) -> str:
         "falls": draw_falls(findings, lang, texts, legend),
         "costs": draw_costs(findings, lang, texts, legend),
         "differences_table": tables.tabulate_differences(findings, lang, texts),
+        "chip": describe_chip(findings, lang, legend),
         "costs_table": tables.tabulate_costs(findings, lang, texts),
         "cells_table": tables.tabulate_cells(findings, lang, texts),
         "left_out_table": tables.tabulate_left_out(findings, texts),
