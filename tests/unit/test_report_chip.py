@@ -7,12 +7,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from report_ledger import make_ledger
 
 from alambic.report.chip import describe_chip
 from alambic.report.figures import Legend
 from alambic.report.findings import find
 from alambic.report.page import render_report
+from report_ledger import make_ledger
 
 
 @pytest.fixture
