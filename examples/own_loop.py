@@ -1,6 +1,7 @@
 """Distil a ViT into your own network in your own loop: `python examples/own_loop.py [steps]`."""
 
 import sys
+from pathlib import Path
 
 import timm
 import torch
@@ -17,9 +18,10 @@ student = nn.Sequential(  # yours: any module that ends in class scores
     nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
     nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
 )  # fmt: skip
-teacher = timm.create_model(  # yours too: here a small ViT, trained for a moment before it teaches
-    "vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=96, depth=3, num_heads=3, in_chans=1, num_classes=10
-)
+teacher = timm.create_model(  # any module too: here the ViT that comes with the repository
+    "vit_tiny_patch16_224", img_size=28, patch_size=4, embed_dim=96, depth=6, num_heads=3, in_chans=1, num_classes=10,
+    checkpoint_path=str(Path(__file__).parent.parent / "studies" / "teachers" / "vit.safetensors"),
+)  # fmt: skip
 
 
 def batch(step: int, size: int = 128) -> tuple[torch.Tensor, torch.Tensor]:
@@ -29,17 +31,9 @@ def batch(step: int, size: int = 128) -> tuple[torch.Tensor, torch.Tensor]:
     return render(source.images, ids, view_ids(step, ids, views), views, "student"), source.labels[ids]
 
 
-optimizer = torch.optim.AdamW(teacher.parameters(), lr=1e-3)
-for step in range(steps):
-    images, labels = batch(step)
-    images = nn.functional.interpolate(images, (32, 32))
-    nn.functional.cross_entropy(teacher((images - 0.286) / 0.353), labels).backward()
-    optimizer.step(), optimizer.zero_grad()
-
 norm = ((0.286,), (0.353,))
 distiller = alambic.Distiller(
-    student, teacher, method="rsd", example_input=batch(0)[0], teacher_size=(32, 32), student_norm=norm,
-    teacher_norm=norm, settings={"weight": 0.02},
+    student, teacher, method="rsd", example_input=batch(0)[0], student_norm=norm, teacher_norm=norm
 )  # fmt: skip
 optimizer = torch.optim.SGD(distiller.parameters(), lr=0.05, momentum=0.9)
 for step in range(steps):
