@@ -76,7 +76,6 @@ def train_teacher_file(options: argparse.Namespace) -> int:
     from alambic.training.teacher_file import train_teachers
 
     stop.listen()
-    stop.listen()
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)

@@ -48,6 +48,19 @@ def test_splits_and_class_names(tmp_path: Path) -> None:
         assert source.labels[row] == 1
 
 
+def test_a_relative_path_may_start_at_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "set").mkdir()
+    write(tmp_path / "set" / "train.parquet", 20)
+    write(tmp_path / "set" / "test.parquet", 6, first=100)
+    monkeypatch.setenv("ALAMBIC_DATA", str(tmp_path))
+    source = load_source(DataSpec("parquet", path="set", tune=4))
+    assert source.name == "set"
+    assert {name: len(rows) for name, rows in source.splits.items()} == {"train": 16, "tune": 4, "test": 6}
+    monkeypatch.delenv("ALAMBIC_DATA")
+    with pytest.raises(AlambicError, match="set"):
+        load_source(DataSpec("parquet", path="set", tune=4))
+
+
 def test_shards_below_data(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     write(tmp_path / "data" / "train-00000-of-00002.parquet", 10)

@@ -62,7 +62,8 @@ def split_of(title: str) -> int | None:
 
 
 def need_path(spec: DataSpec, name: str) -> Path:
-    """``spec.path``, which a source without a usual place needs."""
+    """``spec.path``, which a source without a usual place needs; a relative one may also start at ``data_root()``."""
     if spec.path is None:
         raise AlambicError(f"source {name!r}: expected a path, got none; try path = '<where the files are>'")
-    return Path(spec.path).expanduser()
+    path = Path(spec.path).expanduser()
+    return path if path.exists() or not (data_root() / path).exists() else data_root() / path

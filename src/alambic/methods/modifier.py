@@ -63,11 +63,6 @@ class Modifier(nn.Module):
                     f"modifier {self.name!r} expected a loss of the final logits, got {method.name!r}, because the "
                     "logits of its exits would stay unchanged; try kd, dkd or ofa_logit"
                 )
-            if method.needs.views == 2 and type(self).transform is not Modifier.transform:
-                raise AlambicError(
-                    f"modifier {self.name!r} expected a loss of one view, got {method.name!r}, because the logits of "
-                    "its second view would stay unchanged; try kd, dkd or ofa_logit"
-                )
 
     def check(self, specs: Specs) -> None:
         """Refuses a task on which it degenerates."""
@@ -78,6 +73,14 @@ class Modifier(nn.Module):
     def transform(self, s: Outputs, t: Outputs, progress: float) -> tuple[Outputs, Outputs]:
         """The outputs that logit losses see instead."""
         return s, t
+
+    def fit(self, logits: Tensor, labels: Tensor) -> dict[str, Any]:
+        """Settings that a study finds for each teacher before it starts, where its file does not give them.
+
+        Args:
+            logits: N x C of the teacher on the clean tune split. labels: int64 N, -1 = unlabelled.
+        """
+        return {}
 
     def sample_weight(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Tensor | None:
         """B factors on the sample parts of logit losses, None for 1."""

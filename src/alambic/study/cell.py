@@ -20,6 +20,8 @@ class Arm:
         weights: factor per method. modifiers: names, with ``modifier_settings``.
         ce_weight: of cross-entropy; None for the authors'.
         teachers: names that this arm is run with; empty for every one.
+        treatments: names, with ``treatment_settings``.
+        balance: each method's gradient at the start as a multiple of cross-entropy's; None keeps the weights.
     """
 
     name: str
@@ -30,6 +32,9 @@ class Arm:
     modifier_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     ce_weight: float | None = None
     teachers: tuple[str, ...] = ()
+    treatments: tuple[str, ...] = ()
+    treatment_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    balance: float | None = None
 
     @property
     def uses_teacher(self) -> bool:
@@ -60,7 +65,11 @@ class Cell:
     @property
     def id(self) -> str:
         hashed = {key: value for key, value in self.full_content.items() if key not in LABELS}
-        arm = {key: value for key, value in hashed["arm"].items() if key not in ("name", "teachers")}
+        arm = {
+            key: value
+            for key, value in hashed["arm"].items()
+            if key not in ("name", "teachers") and (value or key not in LATER)
+        }
         text = json.dumps({**hashed, "arm": arm}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -76,19 +85,26 @@ def is_live(cell: Cell) -> bool:
 
 
 def group_cells(cells: list[Cell], most: int) -> list[tuple[Cell, ...]]:
-    """Cells that should share a teacher's passes: equal seed and live teacher, at most ``most``; others alone."""
-    groups: dict[tuple[str | None, int], list[Cell]] = {}
+    """Cells that should share a live teacher's passes: equal seed, views and recipe, at most ``most``; others alone."""
+    groups: dict[tuple[Any, ...], list[Cell]] = {}
     alone = []
     for cell in cells:
         if is_live(cell):
-            groups.setdefault((cell.teacher, cell.seed), []).append(cell)
+            same = json.dumps([cell.content["views"], cell.content["recipe"]], sort_keys=True)
+            groups.setdefault((taught_by(cell), cell.seed, same), []).append(cell)
         else:
             alone.append((cell,))
     parts = [tuple(group[i : i + most]) for group in groups.values() for i in range(0, len(group), most)]
     return parts + alone
 
 
-LABELS = ("teacher", "purpose", "teacher_family", "teacher_provenance", "teacher_data", "teacher_score")
+def taught_by(cell: Cell) -> str | None:
+    """The prepared teacher of a cell: the named one, or what the arm's treatments made of it."""
+    return cell.content.get("taught_by", cell.teacher)
+
+
+LATER = ("treatments", "treatment_settings", "balance")  # left out where empty, so that older cells keep their ids
+LABELS = ("teacher", "purpose", "teacher_family", "teacher_provenance", "teacher_data", "teacher_score", "taught_by")
 
 
 def method_version(name: str) -> str:

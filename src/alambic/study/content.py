@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import platform
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from alambic.training.objective import Objective
 from alambic.training.recipe import stream_seed
 from alambic.training.setup import input_channels
 from alambic.training.task import Task
-from alambic.treatments.registry import create_modifier
+from alambic.treatments.registry import all_treatments, create_modifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +123,8 @@ def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: Prepar
         "methods": {name: method_version(name) for name in arm.methods},
         "sources": {},
     }
+    if arm.treatments:
+        content["treatments"] = {name: treatment_version(name) for name in arm.treatments}
     if teacher is not None:
         entry = study.teachers[teacher.name]
         content |= {
@@ -133,6 +136,12 @@ def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: Prepar
             "teacher_data": entry.spec.teacher_data,
         }
     return content
+
+
+def treatment_version(name: str) -> str:
+    """Hash of a treatment's file: a changed one gives new cells."""
+    source = inspect.getsource(inspect.getmodule(all_treatments()[name]))  # type: ignore[arg-type]
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def _provenance(spec: TeacherSpec, teacher: PreparedTeacher) -> str:

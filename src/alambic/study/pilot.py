@@ -6,18 +6,16 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from alambic.data import Source, ViewSpec, load_source, render_clean
+from alambic.data import Source, load_source
 from alambic.errors import AlambicError
-from alambic.models.teachers import Teacher, load_teacher
+from alambic.models.teachers import load_teacher
 from alambic.study.cell import Arm
 from alambic.study.content import PreparedTeacher
 from alambic.study.follow import Say
 from alambic.study.prepare import prepare
 from alambic.study.study_file import Study
+from alambic.study.treat import tune_logits
 from alambic.study.work import Workshop
-from alambic.training.feed import Normalise
 from alambic.treatments.calibrated_temperature import adaptive_calibration_error, fit_temperature
 
 SHARE = 0.03
@@ -96,14 +94,3 @@ def _promise(given: PreparedTeacher, source: Source, gain: float) -> Promise:
         fit_temperature(logits, labels),
         gain,
     )
-
-
-def tune_logits(teacher: Teacher, source: Source, ids: torch.Tensor) -> torch.Tensor:
-    """fp32 logits of a teacher on clean images, len(ids) x classes."""
-    normalise = Normalise(teacher.mean, teacher.std)
-    with torch.no_grad():
-        blocks = [
-            teacher.net(normalise(render_clean(source.images, rows, ViewSpec(), "teacher", teacher.size))).float()
-            for rows in ids.split(250)
-        ]
-    return torch.cat(blocks)

@@ -30,9 +30,10 @@ from alambic.study.content import (
 )
 from alambic.study.follow import Say, follow
 from alambic.study.study_file import Study
+from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
 from alambic.training.bank import BANKABLE, Bank, build_bank
 from alambic.training.recipe import stream
-from alambic.training.setup import input_channels, live_feed, probe, teacher_spec
+from alambic.training.setup import check_views, input_channels, live_feed, probe, teacher_spec
 from alambic.training.task import Task
 from alambic.training.teach import train_teacher
 
@@ -64,8 +65,36 @@ def prepare(study: Study, out: Path, say: Say) -> Prepared:
         teachers[name], card = _prepare_teacher(study, teacher, source, out, say)
         if card is not None:
             banks[teachers[name].bank_key] = card
-    cells, skipped = _make_cells(study, source, teachers)
+    cells, skipped = _make_cells(study, source, _Teachers(study, source, out, say, live, teachers, banks))
     return Prepared(study, teachers, tuple(cells), tuple(skipped), banks)
+
+
+@dataclasses.dataclass
+class _Teachers:
+    """The study's teachers, and those that treatments make of them, each prepared once."""
+
+    study: Study
+    source: Source
+    out: Path
+    say: Say
+    live: dict[str, Teacher]
+    prepared: dict[str, PreparedTeacher]
+    banks: dict[str, dict[str, Any]]
+
+    def treat(self, arm: Arm, student: str, name: str) -> str:
+        """The key in ``prepared`` of what an arm learns from; AlambicError where a treatment refuses."""
+        teacher, study = self.live[name], treat_study(self.study, arm)
+        made = treat_teacher(self.study, arm, student, self.source, teacher, self.out)
+        if made.hash == teacher.hash and study.views == self.study.views:
+            return name
+        text = f"{key(study.views, 'teacher')} {study.views.count}"
+        known = f"{name}-{made.hash[:8]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        if known not in self.prepared:
+            alone = dataclasses.replace(study, arms=(arm,))
+            self.prepared[known], card = _prepare_teacher(alone, made, self.source, self.out, self.say)
+            if card is not None:
+                self.banks[self.prepared[known].bank_key] = card
+        return known
 
 
 def _taught_by(arm: Arm, teacher: str) -> bool:
@@ -158,17 +187,14 @@ def _prepare_teacher(
         card, name = bank.card, path.name
     folder = Path(teacher.card.get("folder", study.folder))
     stored = study.teachers[teacher.name].spec
-    if stored.weights is None and teacher.spec.weights is not None:
+    if teacher.spec.weights is not None and stored.weights != teacher.spec.weights:
         stored = TeacherSpec("card", weights=teacher.spec.weights)
     score = teacher.card.get("tune")
     made = PreparedTeacher(teacher.name, stored, folder, shapes, teacher.hash, path, name, score, teacher.family)
     return made, card
 
 
-def _make_cells(
-    study: Study, source: Source, teachers: dict[str, PreparedTeacher]
-) -> tuple[list[Cell], list[tuple[Cell, str]]]:
-    task = make_task(study, source)
+def _make_cells(study: Study, source: Source, teachers: _Teachers) -> tuple[list[Cell], list[tuple[Cell, str]]]:
     cells: list[Cell] = []
     skipped: list[tuple[Cell, str]] = []
     for student in study.students:
@@ -178,17 +204,38 @@ def _make_cells(
             f"student {student!r}",
         )
         for arm in study.arms:
-            for name in [n for n in teachers if _taught_by(arm, n)] if arm.uses_teacher else [None]:
-                teacher = teachers[name] if name is not None else None
-                tested = sees_test(study, source, student, arm, name)
-                content = {**describe(study, source, task, arm, teacher), "tested": tested}
-                made = [Cell(student, name, arm, seed, content) for seed in range(study.seeds)]
-                reason = _impossible(study, arm, task, shapes, teacher, len(train_ids(study, source)))
+            for name in [n for n in teachers.live if _taught_by(arm, n)] if arm.uses_teacher else [None]:
+                made, reason = _make_cell(study, source, teachers, student, shapes, arm, name)
+                seeds = [dataclasses.replace(made, seed=seed) for seed in range(study.seeds)]
                 if reason is None:
-                    cells += made
+                    cells += seeds
                 else:
-                    skipped += [(cell, reason) for cell in made]
+                    skipped += [(cell, reason) for cell in seeds]
     return cells, skipped
+
+
+def _make_cell(
+    study: Study, source: Source, teachers: _Teachers, student: str, shapes: OutputSpec, arm: Arm, name: str | None
+) -> tuple[Cell, str | None]:
+    """The cell of seed 0, and why it cannot work."""
+    task, reason = make_task(study, source), None
+    teacher = None
+    more: dict[str, Any] = {"tested": sees_test(study, source, student, arm, name)}
+    if name is not None:
+        teacher = teachers.prepared[name]
+        try:
+            taught_by = teachers.treat(arm, student, name)
+            arm = fit_modifiers(arm, teachers.live[name], source)
+        except AlambicError as error:
+            reason = str(error)
+        else:
+            teacher = teachers.prepared[taught_by]
+            more |= {"taught_by": taught_by} if taught_by != name else {}
+    seen = treat_study(study, arm)
+    content = {**describe(seen, source, task, arm, teacher), **more}
+    if reason is None:
+        reason = _impossible(seen, arm, task, shapes, teacher, len(train_ids(study, source)))
+    return Cell(student, name, arm, 0, content), reason
 
 
 def _impossible(
@@ -198,14 +245,12 @@ def _impossible(
     given = teacher.shapes if teacher is not None else OutputSpec(None, None)
     try:
         objective = make_objective(arm, task)
-        objective.build(Specs(shapes, given, task.classes, images, images), stream(0, "method"))
+        check_views(objective, study.views)
+        means = torch.zeros(task.classes, given.embedding) if given.embedding is not None else None
+        objective.build(Specs(shapes, given, task.classes, images, images, means), stream(0, "method"))
     except AlambicError as error:
         return str(error)
     kept = [method.name for method in objective.methods if not method.deployable]
     if kept:
         return f"{kept[0]} keeps its projector and the teacher's classifier at inference: not deployable at this size"
-    if objective.needs.views > 1:
-        return "the study's loop gives one view of an image a step, and this method compares two"
-    if objective.needs.train_stats:
-        return "the study does not compute statistics over the train split yet"
     return None

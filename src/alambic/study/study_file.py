@@ -10,13 +10,13 @@ from alambic.config import Document, build, check_plain, read_document, read_tab
 from alambic.data import DataSpec, ViewSpec
 from alambic.deploy.chips import Chip, find_chip
 from alambic.errors import AlambicError, nearest
-from alambic.methods.base import create_method
+from alambic.methods.base import all_methods, create_method
 from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
 from alambic.training.recipe import Recipe
 from alambic.training.task import Metric
 from alambic.training.teacher_file import TeacherEntry, put_in_order, read_entry
-from alambic.treatments.registry import create_modifier
+from alambic.treatments.registry import create_modifier, create_treatment
 
 Purpose = Literal["demo", "explore", "claim"]
 
@@ -85,6 +85,7 @@ class _Head:
     chips: str = ""  # a file with chips of your own
     seeds: int = 4
     methods: tuple[str, ...] = ()
+    balances: tuple[float, ...] = ()  # each method once for each of these multiples of cross-entropy's gradient
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +98,9 @@ class _ArmTable:
     modifier_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     ce_weight: float | None = None
     teachers: tuple[str, ...] = ()
+    treatments: tuple[str, ...] = ()
+    treatment_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    balance: float | None = None
 
 
 MOST_SEEDS = 1000
@@ -115,7 +119,7 @@ def read_study(path: Path) -> Study:
     recipe = build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
     tables = read_tables(document, "teachers")
     teachers = put_in_order({name: read_entry(name, tables[name], document, views) for name in tables}, document)
-    arms = [Arm(method, (method,)) for method in head.methods]
+    arms = [arm for method in head.methods for arm in _arms_of(method, head.balances)]
     given = document.tables.get("arms", [])
     if not isinstance(given, list):
         raise AlambicError(f"{document.at(('arms',))}: expected [[arms]] tables, got {given!r}")
@@ -148,6 +152,18 @@ def _read_chip(head: _Head, document: Document) -> Chip | None:
         raise AlambicError(f"{document.at(('chip',))}: {error}") from error
 
 
+def _arms_of(method: str, balances: tuple[float, ...]) -> list[Arm]:
+    """A method once as its authors weigh it, or once for each balance against a cross-entropy of weight 1.
+
+    Cross-entropy stays out where the authors leave it out (funmatch).
+    """
+    known = all_methods().get(method)
+    if not balances or known is None or known.family == "baseline":
+        return [Arm(method, (method,))]
+    weight = 1.0 if known.ce_weight else 0.0
+    return [Arm(f"{method} x{balance:g}", (method,), ce_weight=weight, balance=balance) for balance in balances]
+
+
 def _read_claim(head: _Head, arms: list[Arm], teachers: dict[str, TeacherEntry], folder: Path) -> Confirmation | None:
     if head.purpose != "claim":
         return None
@@ -160,11 +176,17 @@ def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry])
     for name in arm.teachers:
         if name not in teachers:
             raise AlambicError(f"{document.at(('arms', 'teachers'))}: no teacher {name!r}; {nearest(name, teachers)}")
+    _check_settings(arm.treatment_settings, arm.treatments, document, "treatment_settings")
+    for name in arm.treatments:
+        try:
+            create_treatment(name, **arm.treatment_settings.get(name, {}))
+        except AlambicError as error:
+            raise AlambicError(f"{document.at(('arms', 'treatments'))}: {error}") from error
     single = len(methods) == 1 and not any(isinstance(value, dict) for value in arm.settings.values())
     settings = {methods[0]: arm.settings} if single and arm.settings else arm.settings
     _check_settings(settings, methods, document, "settings")
     _check_settings(arm.modifier_settings, arm.modifiers, document, "modifier_settings")
-    name = arm.name or "+".join((*methods, *arm.modifiers))
+    name = arm.name or "+".join((*methods, *arm.modifiers, *arm.treatments))
     if not name.isprintable():
         raise AlambicError(f"{document.at(('arms', 'name'))}: expected a printable name, got {name!r}")
     return Arm(
@@ -176,6 +198,9 @@ def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry])
         arm.modifier_settings,
         arm.ce_weight,
         arm.teachers,
+        arm.treatments,
+        arm.treatment_settings,
+        arm.balance,
     )
 
 

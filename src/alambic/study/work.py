@@ -19,10 +19,12 @@ from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.models.students import count_macs, count_parameters
 from alambic.models.teachers import Teacher, load_teacher
-from alambic.study.cell import Cell, is_live
+from alambic.study.cell import Cell, is_live, taught_by
 from alambic.study.content import make_objective, make_student, make_task, train_ids
 from alambic.study.ledger import Predictions
 from alambic.study.prepare import Prepared
+from alambic.study.treat import make_scene, make_treatments, treat_study
+from alambic.training.balance import balance
 from alambic.training.bank import Bank
 from alambic.training.feed import Feed
 from alambic.training.lockstep import is_out_of_memory, train_group
@@ -30,6 +32,7 @@ from alambic.training.loop import Run, predict_logits
 from alambic.training.recipe import stream
 from alambic.training.setup import input_channels, live_feed, set_up
 from alambic.training.task import evaluate_metric, predict
+from alambic.treatments.base import attach_all, change_student, restore_student
 
 OnEpoch = Callable[[str, int], None]  # cell id, epoch
 
@@ -65,14 +68,15 @@ class Workshop:
         found: dict[str, Feed] = {}
         live: dict[str, Feed] = {}
         for cell in cells:
-            if cell.teacher is None:
+            key = taught_by(cell)
+            if key is None:
                 continue
             if is_live(cell):
-                if cell.teacher not in live:
-                    live[cell.teacher] = self._live_feed(cell.teacher, cells)
-                found[cell.id] = live[cell.teacher]
+                if key not in live:
+                    live[key] = self._live_feed(key, cells)
+                found[cell.id] = live[key]
             else:
-                found[cell.id] = self._bank(cell.teacher)
+                found[cell.id] = self._bank(key)
         return found
 
     def _bank(self, teacher: str) -> Bank:
@@ -99,12 +103,11 @@ class Workshop:
         want = {"logits"}
         want |= {"embedding"} if given.shapes.embedding is not None else set()
         want |= {"stages"} if given.shapes.stages else set()
-        task = make_task(self.study, source)
-        for cell in cells:
-            if cell.teacher == teacher:
-                want |= make_objective(cell.arm, task).needs.teacher & {"head", "tail"}
-        ids = train_ids(self.study, source)
-        return live_feed(self._teachers[teacher], source, self.study.views, frozenset(want), ids)
+        task, mine = make_task(self.study, source), [cell for cell in cells if taught_by(cell) == teacher]
+        for cell in mine:
+            want |= make_objective(cell.arm, task).needs.teacher & {"head"}
+        views = treat_study(self.study, mine[0].arm).views
+        return live_feed(self._teachers[teacher], source, views, frozenset(want), train_ids(self.study, source))
 
     def run(self, cell: Cell, on_epoch: OnEpoch | None = None) -> Result:
         """Trains and measures one cell. Raises what broke it."""
@@ -149,17 +152,23 @@ class Workshop:
                 finish(cell, None, outcome.error)
                 continue
             try:
-                result = self._measure(runs[cell.id], outcome.history, bool(cell.content["tested"]))
-                self._save(cell, runs[cell.id])
+                run = runs[cell.id]
+                run.student = restore_student(run.student, make_treatments(cell.arm))
+                result = self._measure(run, outcome.history, bool(cell.content["tested"]))
+                if cell.arm.balance is not None:
+                    result.numbers["weights"] = list(run.objective.weights)
+                self._save(cell, run)
             except Exception as error:
                 finish(cell, None, error)
             else:
                 finish(cell, result, None)
 
     def _set_up(self, cell: Cell, feed: Feed | None) -> Run:
-        study, source = self.study, self.source
-        return set_up(
-            make_student(study, cell.student, source, cell.seed),
+        study, source, key = treat_study(self.study, cell.arm), self.source, taught_by(cell)
+        treatments = make_treatments(cell.arm)
+        scene = make_scene(self.study, source, cell.student, cell.teacher, self.out, cell.seed)
+        run = set_up(
+            change_student(make_student(study, cell.student, source, cell.seed), treatments, scene),
             make_objective(cell.arm, make_task(study, source)),
             source,
             self.ids,
@@ -168,11 +177,15 @@ class Workshop:
             study.recipe,
             cell.seed,
             feed=feed,
-            teacher=self.prepared.teachers[cell.teacher].shapes if cell.teacher is not None else None,
+            teacher=self.prepared.teachers[key].shapes if key is not None else None,
             label=f"student {cell.student!r}",
             checkpoint=self.out / "checkpoints" / f"{cell.id}.checkpoint",
             key=cell.id,
         )
+        attach_all(run, treatments, scene)
+        if cell.arm.balance is not None:
+            run.objective.weights = balance(run, cell.arm.balance)
+        return run
 
     @cached_property
     def ids(self) -> torch.Tensor:

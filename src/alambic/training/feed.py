@@ -14,6 +14,8 @@ from alambic.data import Source, ViewSpec, render
 from alambic.models.feature import Outputs, OutputSpec
 from alambic.models.taps import Tapped
 
+LIVE_SECOND = 1 << 20  # beyond any epoch: a live view's id is its epoch
+
 
 class Feed(Protocol):
     """Teacher outputs for images and views, detached, without prefix of any kind of batch order."""
@@ -21,6 +23,27 @@ class Feed(Protocol):
     spec: OutputSpec
 
     def __call__(self, ids: Tensor, views: Tensor) -> Outputs: ...
+
+
+def other_views(views: Tensor, spec: ViewSpec) -> Tensor:
+    """The second view of each image of a step, int64, B: never the first one, and in the bank where there is one."""
+    return (views + 1) % spec.count if spec.count else views + LIVE_SECOND
+
+
+def mean_by_class(feed: Feed, labels: Tensor, ids: Tensor, classes: int) -> Tensor:
+    """classes x D: the mean teacher embedding of the labelled images of each class, on each one's view 0.
+
+    Args:
+        feed: bank or live teacher. labels: int64, of all images. ids: of the training images. A class without images
+            gets zeros.
+    """
+    sums = torch.zeros(classes, feed.spec.embedding or 0)
+    counts = torch.zeros(classes)
+    for rows in ids[labels[ids] >= 0].split(250):
+        values, which = feed(rows, torch.zeros_like(rows)).need_embedding(), labels[rows]
+        sums.index_add_(0, which.cpu(), values.float().cpu())
+        counts += torch.bincount(which.cpu(), minlength=classes)
+    return sums / counts.clamp_min(1)[:, None]
 
 
 class Normalise(nn.Module):

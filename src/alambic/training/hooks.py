@@ -6,7 +6,7 @@ step is the library's plain one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.taps import Tapped
+from alambic.training.objective import Loss, Objective
 
 if TYPE_CHECKING:
     from alambic.training.loop import Run
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """One batch, ready: the student's images (normalised), the teacher's outputs, labels and ids."""
+    """One batch, ready: the student's images (normalised), the teacher's outputs, labels and ids.
+
+    ``second`` is another view of the same images with the teacher's outputs for it, where a method compares two.
+    """
 
     images: Tensor
     taught: Outputs
     batch: Batch
+    second: tuple[Tensor, Outputs] | None = None
 
 
 class Hooks(nn.Module):
@@ -50,7 +55,7 @@ class Hooks(nn.Module):
 
     def step(self, run: Run, given: Inputs, progress: float, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         """One step on one batch. Returns detached 0-d parts of the loss for the epoch's record."""
-        loss = run.objective(see(run, given.images), given.taught, given.batch, progress)
+        loss = judge(run, given, progress)
         descend(run, loss.total, optimizer)
         return {name: value.detach() for name, value in loss.parts.items()}
 
@@ -59,6 +64,18 @@ def see(run: Run, images: Tensor, tapped: Tapped | None = None) -> Outputs:
     """The student's outputs (or those of another tapped network) in the recipe's precision."""
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.recipe.precision == "bf16"):
         return (tapped or run.tapped)(images)
+
+
+def judge(
+    run: Run, given: Inputs, progress: float, tapped: Tapped | None = None, objective: Objective | None = None
+) -> Loss:
+    """The objective of the student (or of another network with an objective of its own) on one batch."""
+    batch = given.batch
+    seen = see(run, given.images, tapped)
+    if given.second is not None:
+        images, taught = given.second
+        batch = replace(batch, second=(see(run, images, tapped), taught))
+    return (objective or run.objective)(seen, given.taught, batch, progress)
 
 
 def descend(run: Run, total: Tensor, optimizer: torch.optim.Optimizer) -> None:

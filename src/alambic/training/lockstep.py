@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from alambic.data import view_ids
 from alambic.errors import AlambicError
 from alambic.models.feature import Outputs
 from alambic.training import stop
+from alambic.training.feed import other_views
 from alambic.training.hooks import Inputs
-from alambic.training.loop import History, Run, Trainee, batches, gather
+from alambic.training.loop import History, Run, Trainee, ask, batches, make_batch, show
 
 OnGroupEpoch = Callable[[int, dict[str, Any]], None]  # index of the run, its record
 
@@ -133,18 +135,26 @@ def _step(trainee: Trainee, shared: _Shared, epoch: int, step: int) -> None:
 
 
 class _Shared:
-    """One batch: images rendered once, each feed asked once, whichever student comes first."""
+    """One batch: each view rendered once, each feed asked once for it, whichever student comes first."""
 
     def __init__(self, run: Run, ids: Tensor, epoch: int) -> None:
-        self.given: Inputs = gather(replace(run, feed=None), ids, epoch)
-        self.ids = ids
-        self.taught: dict[int, Outputs] = {}
+        self.run, self.ids = run, ids
+        first = view_ids(epoch, ids, run.views)
+        self.batch = make_batch(run, ids, first)
+        self.views = [first]
+        self.images = [show(run, ids, first)]
+        self.taught: dict[tuple[int, int], Outputs] = {}
 
     def give(self, run: Run) -> Inputs:
-        feed = run.feed
-        if feed is None:
-            return self.given
-        if id(feed) not in self.taught:
-            assert self.given.batch.views is not None
-            self.taught[id(feed)] = feed(self.ids, self.given.batch.views)
-        return replace(self.given, taught=self.taught[id(feed)])
+        images, taught = self._view(0, run)
+        second = self._view(1, run) if run.objective.needs.views == 2 else None
+        return Inputs(images, taught, self.batch, second)
+
+    def _view(self, index: int, run: Run) -> tuple[Tensor, Outputs]:
+        if index == len(self.views):
+            self.views.append(other_views(self.views[0], self.run.views))
+            self.images.append(show(self.run, self.ids, self.views[1]))
+        asked = (id(run.feed), index)
+        if asked not in self.taught:
+            self.taught[asked] = ask(run.feed, self.ids, self.views[index])
+        return self.images[index], self.taught[asked]

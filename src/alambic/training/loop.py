@@ -25,7 +25,7 @@ from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.taps import Tapped
 from alambic.training import stop
-from alambic.training.feed import Feed, Normalise
+from alambic.training.feed import Feed, Normalise, other_views
 from alambic.training.hooks import Hooks, Inputs
 from alambic.training.layout import safe_channels_last
 from alambic.training.objective import Objective
@@ -207,11 +207,23 @@ def _random(device: torch.device) -> list[Tensor]:
 def gather(run: Run, ids: Tensor, epoch: int) -> Inputs:
     """What a step works on: the student's view of the images, the teacher's outputs for the same view, labels."""
     views = view_ids(epoch, ids, run.views)
+    images = show(run, ids, views)
+    second = None
+    if run.objective.needs.views == 2:
+        others = other_views(views, run.views)
+        second = show(run, ids, others), ask(run.feed, ids, others)
+    return Inputs(images, ask(run.feed, ids, views), make_batch(run, ids, views), second)
+
+
+def show(run: Run, ids: Tensor, views: Tensor) -> Tensor:
+    """The student's side of some views, normalised."""
     images = run.normalise(render(run.source.images, ids, views, run.views, "student", run.size, run.ids))
-    if run.channels_last:
-        images = images.contiguous(memory_format=torch.channels_last)
-    taught = run.feed(ids, views) if run.feed is not None else Outputs()
-    return Inputs(images, taught, make_batch(run, ids, views))
+    return images.contiguous(memory_format=torch.channels_last) if run.channels_last else images
+
+
+def ask(feed: Feed | None, ids: Tensor, views: Tensor) -> Outputs:
+    """The teacher's outputs; none without a teacher."""
+    return feed(ids, views) if feed is not None else Outputs()
 
 
 def make_batch(run: Run, ids: Tensor, views: Tensor) -> Batch:

@@ -113,19 +113,24 @@ class Objective(nn.Module):
         device_type = s.need_logits().device.type
         with torch.autocast(device_type, enabled=False):
             s, t = _full_precision(s), _full_precision(t)
+            if batch.second is not None:
+                batch = replace(batch, second=(_full_precision(batch.second[0]), _full_precision(batch.second[1])))
             parts = {}
             pre_training = any(method.stage_at(progress) for method in self.methods)
             if self.ce_weight and not pre_training:
                 parts["ce"] = self.ce_weight * self.task.loss(s.need_logits(), batch.labels, batch.partner, batch.lam)
-            seen_s, seen_t, sample_weight = s, t, None
+            seen_s, seen_t, seen_batch, sample_weight = s, t, batch, None
             for modifier in self.modifiers:
                 seen_s, seen_t = modifier.transform(seen_s, seen_t, progress)
+                if seen_batch.second is not None:
+                    seen_batch = replace(seen_batch, second=modifier.transform(*seen_batch.second, progress))
                 extra = modifier.sample_weight(s, t, batch, progress)
                 if extra is not None:
                     sample_weight = extra if sample_weight is None else sample_weight * extra
             for method, weight, schedule in zip(self.methods, self.weights, self.schedules, strict=True):
                 reads_modified = method.family == "logit"
-                named = method.loss(seen_s if reads_modified else s, seen_t if reads_modified else t, batch, progress)
+                given = (seen_s, seen_t, seen_batch) if reads_modified else (s, t, batch)
+                named = method.loss(*given, progress)
                 factor = weight * schedule(progress)
                 for name, value in named.items():
                     if sample_weight is not None and reads_modified and value.ndim == 1:

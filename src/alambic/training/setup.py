@@ -14,7 +14,7 @@ from alambic.methods.base import Specs
 from alambic.models.feature import OutputSpec
 from alambic.models.taps import Tapped
 from alambic.models.teachers import Teacher
-from alambic.training.feed import Feed, LiveFeed, Normalise
+from alambic.training.feed import Feed, LiveFeed, Normalise, mean_by_class
 from alambic.training.loop import Run
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream
@@ -59,6 +59,16 @@ def teacher_spec(teacher: Teacher) -> OutputSpec:
     return probe(teacher.net, example, f"teacher {teacher.name!r}")
 
 
+def check_views(objective: Objective, views: ViewSpec) -> None:
+    """Refuses one view of each image to a method that compares two."""
+    if objective.needs.views == 2 and views.count == 1:
+        names = ", ".join(method.name for method in objective.methods if method.needs.views == 2)
+        raise AlambicError(
+            f"method {names!r} expected at least two views of an image, got views.count = 1, because it compares two; "
+            "try views.count = 4, or 0 for fresh ones"
+        )
+
+
 def set_up(
     student: nn.Module,
     objective: Objective,
@@ -77,11 +87,18 @@ def set_up(
     class_means: Tensor | None = None,
     normalise: Normalise | None = None,
 ) -> Run:
-    """A ``Run`` ready for ``train``: shapes probed, the pair checked, projectors built from the ``method`` stream."""
+    """A ``Run`` ready for ``train``: shapes probed, the pair checked, projectors built from the ``method`` stream.
+
+    Args:
+        class_means: the teacher's, where a caller has them already; computed from ``feed`` where a method needs them.
+    """
     size = size or source.size
     normalise = normalise or student_normalise(source, views)
     example = torch.zeros(2, normalise.mean.shape[1], *size)
     needs = objective.needs
+    check_views(objective, views)
+    if class_means is None and needs.train_stats and feed is not None:
+        class_means = mean_by_class(feed, source.labels, ids, objective.task.classes)
     shapes = probe(student, example, label)
     specs = Specs(
         shapes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -85,6 +86,9 @@ class CalibratedTemperature(Modifier):
                 f"{self.temperature} and {specs.classes}, because it softens class probabilities; "
                 "try fit_temperature on the tune split"
             )
+
+    def fit(self, logits: Tensor, labels: Tensor) -> dict[str, Any]:
+        return {"temperature": fit_temperature(logits, labels)}
 
     def transform(self, s: Outputs, t: Outputs, progress: float) -> tuple[Outputs, Outputs]:
         return s, replace(t, logits=t.need_logits() / self.temperature)

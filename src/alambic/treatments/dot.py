@@ -10,7 +10,7 @@ from torch import Tensor
 
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
-from alambic.training.hooks import Inputs, see
+from alambic.training.hooks import Inputs, judge
 from alambic.training.loop import Run
 from alambic.treatments.base import Scene, Treatment
 
@@ -115,7 +115,7 @@ class DOT(Treatment):
 
     def step(self, run: Run, given: Inputs, progress: float, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         assert isinstance(optimizer, TwoMomenta)
-        loss = run.objective(see(run, given.images), given.taught, given.batch, progress)
+        loss = judge(run, given, progress)
         task = [value for name, value in loss.parts.items() if name == "ce"]
         rest = [value for name, value in loss.parts.items() if name != "ce"]
         gradients = [_gradients(parts, optimizer.parameters) for parts in (task, rest)]

@@ -50,6 +50,11 @@ class Mutual(Treatment):
                 f"treatment 'mutual' expected at least 2 classes and 1 peer, got {run.objective.task.classes} and "
                 f"{self.peers}, because peers compare class probabilities; try two classes"
             )
+        if run.objective.needs.views == 2:
+            raise AlambicError(
+                "treatment 'mutual' expected methods of one view, got one that compares two, because peers compare "
+                "what they say of the same view; try kd or rsd"
+            )
         self.students = nn.ModuleList()
         self.objectives = nn.ModuleList()
         example = torch.zeros(2, run.normalise.mean.shape[1], *run.size)

@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
-from alambic.training.hooks import Inputs, descend, see
+from alambic.training.hooks import Inputs, descend, judge
 from alambic.training.loop import Run
 from alambic.treatments.base import Scene, Treatment
 
@@ -163,7 +163,7 @@ class WideStudent(Treatment):
         student.train(was)
 
     def step(self, run: Run, given: Inputs, progress: float, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-        loss = run.objective(see(run, given.images), given.taught, given.batch, progress)
+        loss = judge(run, given, progress)
         parts = {name: value.detach() for name, value in loss.parts.items()}
         total = loss.total
         if progress < self.until:

@@ -1,0 +1,110 @@
+"""What the treatments and modifiers of an arm change before its cells are made: teacher, recipe, views, settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alambic.data import Source, ViewSpec, render_clean
+from alambic.methods.modifier import Modifier
+from alambic.models.teachers import Teacher, save_teacher
+from alambic.study.cell import Arm
+from alambic.study.content import make_student, make_task, train_ids
+from alambic.study.study_file import Study
+from alambic.training.feed import Normalise
+from alambic.training.teach import TeacherTraining
+from alambic.treatments.base import Scene, Treatment, change_recipe, change_teacher, change_views
+from alambic.treatments.registry import create_modifier, create_treatment
+from alambic.treatments.teaching import load_made
+
+
+def make_treatments(arm: Arm) -> list[Treatment]:
+    """The arm's treatments, in order."""
+    return [create_treatment(name, **arm.treatment_settings.get(name, {})) for name in arm.treatments]
+
+
+def treat_study(study: Study, arm: Arm) -> Study:
+    """The study as this arm sees it: its recipe and its views after the treatments."""
+    treatments = make_treatments(arm)
+    if not treatments:
+        return study
+    recipe, views = change_recipe(study.recipe, treatments), change_views(study.views, treatments)
+    return dataclasses.replace(study, recipe=recipe, views=views)
+
+
+def make_scene(study: Study, source: Source, student: str, teacher: str | None, out: Path, seed: int = 0) -> Scene:
+    """What the treatments of a cell may use."""
+    entry = study.teachers.get(teacher or "")
+    return Scene(
+        source,
+        make_task(study, source),
+        train_ids(study, source),
+        entry.training if entry is not None else TeacherTraining(study.recipe, study.views),
+        lambda peer: make_student(study, student, source, peer),
+        student,
+        out / "teachers",
+        study.folder,
+        seed,
+    )
+
+
+def treat_teacher(study: Study, arm: Arm, student: str, source: Source, teacher: Teacher, out: Path) -> Teacher:
+    """The teacher that an arm learns from: the given one, or a new one whose weights lie in ``out``.
+
+    Raises AlambicError where a treatment refuses the pair.
+    """
+    treatments = make_treatments(arm)
+    scene = make_scene(study, source, student, teacher.name, out)
+    made = change_teacher(teacher, treatments, scene)
+    if made.hash == teacher.hash:
+        return teacher
+    if made.spec.weights is None:  # a treatment that made it in memory: workers load it from a file
+        text = repr((arm.treatments, arm.treatment_settings, made.hash))
+        path = scene.folder / f"{teacher.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_teacher(path, made.net, _card(made, source))
+        made = load_made(teacher, scene, path)
+    return dataclasses.replace(made, name=teacher.name, card={**made.card, "folder": str(scene.folder)})
+
+
+def _card(made: Teacher, source: Source) -> dict[str, Any]:
+    spec = dataclasses.replace(
+        made.spec,
+        size=made.size,
+        mean=made.mean,
+        std=made.std,
+        channels=len(made.mean),
+        split_hash=source.split_hash,
+    )
+    stored = {k: v for k, v in dataclasses.asdict(spec).items() if k not in ("weights", "pretrained")}
+    return {"name": made.name, "spec": stored, "tune": None}
+
+
+def fit_modifiers(arm: Arm, teacher: Teacher, source: Source) -> Arm:
+    """The arm with the settings that its modifiers find for a teacher on the tune split; given ones stay."""
+    ids = source.splits["tune"]
+    found: dict[str, dict[str, Any]] = {}
+    for name in arm.modifiers:
+        given = arm.modifier_settings.get(name, {})
+        modifier = create_modifier(name, **given)
+        if type(modifier).fit is not Modifier.fit:
+            found[name] = {**modifier.fit(tune_logits(teacher, source, ids), source.labels[ids]), **given}
+    if not found:
+        return arm
+    return dataclasses.replace(arm, modifier_settings={**arm.modifier_settings, **found})
+
+
+def tune_logits(teacher: Teacher, source: Source, ids: torch.Tensor) -> torch.Tensor:
+    """fp32 logits of a teacher on clean images, len(ids) x classes."""
+    normalise = Normalise(teacher.mean, teacher.std)
+    with torch.no_grad():
+        blocks = [
+            teacher.net(normalise(render_clean(source.images, rows, ViewSpec(), "teacher", teacher.size))).float()
+            for rows in ids.split(250)
+        ]
+    return torch.cat(blocks)
