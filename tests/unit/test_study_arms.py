@@ -217,7 +217,7 @@ jobs = 1
 [teachers.small]
 net = "zoo:resnet8_w8"
 [teachers.small.recipe]
-epochs = 1
+epochs = 2
 """
 ARMS = {
     "mlkd": "",
