@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 fashion-mnist: $(VENV)/.installed
 	$(BIN)/python scripts/get_fashion_mnist.py
 
-quickstart: fashion-mnist  ## (not there yet, see README) the small study
+quickstart: fashion-mnist  ## a small study of two teachers and six methods, and its report
 	$(BIN)/alambic study run studies/quickstart/study.toml
 
 study: fashion-mnist  ## the longer study: three teachers, two students
