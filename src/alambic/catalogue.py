@@ -25,6 +25,7 @@ FIDELITY = {
     "A": "equal to the authors' code",
     "B": "written from the paper's formula",
     "C": "reconstructed from an abstract or notes",
+    "O": "our own, not published",
 }
 
 
@@ -143,11 +144,12 @@ def _years(text: str | None) -> tuple[int, int]:
 
 
 def count_methods(methods: Mapping[str, type[Method]]) -> dict[str, int]:
-    """Losses of fidelity A and B, reconstructed ones (C), controls and baselines."""
+    """Losses of fidelity A and B, reconstructed ones (C), our own (O), controls and baselines."""
     marks = Counter(cls.fidelity for cls in methods.values() if cls.family not in CONTROLS)
     return {
         "A": marks["A"],
         "B": marks["B"],
         "C": marks["C"],
+        "O": marks["O"],
         "controls": sum(cls.family in CONTROLS for cls in methods.values()),
     }

@@ -18,7 +18,9 @@ def add_commands(commands: Any) -> None:
     methods.add_argument("--without", metavar="A,B", help="only methods that read none of these: stages, head, ...")
     methods.add_argument("--year", metavar="FROM-TO", help="2023, 2023-, -2019 or 2019-2023")
     methods.add_argument("--cost", type=float, metavar="RATIO", help="a step at most this many times plain training's")
-    methods.add_argument("--fidelity", metavar="AB", help="A equal to the authors' code, B formula, C reconstructed")
+    methods.add_argument(
+        "--fidelity", metavar="AB", help="A equal to the authors' code, B formula, C reconstructed, O ours"
+    )
     methods.add_argument("--evidence", metavar="MARK", help="published numbers with this mark: C, R, A, N or M")
     methods.add_argument("--classes", type=int, help="only methods that work with so many classes (1 = one logit)")
     methods.set_defaults(run=show_methods)
@@ -66,6 +68,7 @@ def describe_counts(methods: Any, whole: bool) -> str:
     lines = [f"losses: {counts['A'] + counts['B']}"]
     lines += [f"  {mark}: {counts[mark]} ({FIDELITY[mark]})" for mark in ("A", "B")]
     lines += [f"reconstructed: {counts['C']} ({FIDELITY['C']}; not among the losses)"]
+    lines += [f"ours: {counts['O']} ({FIDELITY['O']}; not among the losses)"]
     controls = f"controls and baselines: {counts['controls']}"
     if whole:
         kinds = [cls.kind for cls in all_treatments().values()]

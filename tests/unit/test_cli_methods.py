@@ -60,11 +60,13 @@ def test_a_wrong_filter_says_what_is_right(wrong: dict[str, str], said: str) -> 
 
 def test_count_keeps_reconstructions_and_controls_apart(capsys: pytest.CaptureFixture[str]) -> None:
     counts = count_methods(all_methods())
-    assert counts["A"] + counts["B"] + counts["C"] + counts["controls"] == len(all_methods())
+    assert sum(counts.values()) == len(all_methods())
+    assert all_methods()["gst"].fidelity == "O"
     assert counts["A"] + counts["B"] >= 45
     text = told(capsys, "--count")
     assert f"losses: {counts['A'] + counts['B']}\n" in text
     assert f"reconstructed: {counts['C']} " in text
+    assert f"ours: {counts['O']} " in text
     assert f"modifiers: {len(all_modifiers())}\n" in text
     kinds = [cls.kind for cls in all_treatments().values()]
     assert len(kinds) - kinds.count("control") >= 9

@@ -125,7 +125,8 @@ class Method(nn.Module):
     Class attributes to declare:
         paper: a ``Paper``. formula: one line of plain text. needs: a ``Needs``.
         family: logit, embedding, map, relation, baseline or control.
-        fidelity: "A" equal to the authors' code, "B" from the paper's formula, "C" reconstructed from an abstract.
+        fidelity: "A" equal to the authors' code, "B" from the paper's formula, "C" reconstructed from an abstract,
+            "O" our own, not published: never counted among the published.
         differences: from the authors' released code, "" if none is known.
         evidence: one line of published numbers, across architectures where there are any, each with its mark: [C] read
             in code, [R] in a repository's table, [A] in an abstract, [N] in a third party's note, [M] from memory.
@@ -150,7 +151,7 @@ class Method(nn.Module):
     formula: ClassVar[str] = ""
     family: ClassVar[Literal["logit", "embedding", "map", "relation", "baseline", "control"]]
     needs: ClassVar[Needs]
-    fidelity: ClassVar[Literal["A", "B", "C"]]
+    fidelity: ClassVar[Literal["A", "B", "C", "O"]]
     differences: ClassVar[str] = ""
     evidence: ClassVar[str] = ""
     components: ClassVar[tuple[tuple[str, bool], ...]] = ()

@@ -57,7 +57,7 @@ class GST(Method):
     formula = "L = CE + w KL[q, p_s], q ~ p_t^a p_s^(1-a), a = max a <= 1 with KL[q, p_s] <= delta"
     family = "logit"
     needs = Needs.of("logits", "logits", labels=True)
-    fidelity = "B"
+    fidelity = "O"
     evidence = (
         "no number of its own yet: ours; of its parts, leaving out what a wrong teacher ranks above the truth is RLD's:"
         " ImageNet, ResNet50 to MobileNetV1 72.75, DKD 72.05 [N]"

@@ -68,7 +68,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         "results": said,
         "chip": chip,
         "suitability": [Claim("no_scorecards", {})],
-        "ideas": [Claim("no_ideas", {})],
+        "ideas": [_say_ideas(findings)],
         "recommendations": [tabulate_decisions(findings, lang)],
         "limits": [*say_caveats(findings), *one, Claim("checkable", {})],
         "references": [tabulate_papers(findings, lang)],
@@ -84,6 +84,11 @@ def _ask(findings: Findings) -> Claim:
 
 def _say_compared(findings: Findings) -> Claim:
     return Claim("compared", {"methods": tuple(used_methods(findings))})
+
+
+def _say_ideas(findings: Findings) -> Claim:
+    own = tuple(name for name, method in used_methods(findings).items() if method.fidelity == "O")
+    return Claim("own_ideas", {"methods": own}) if own else Claim("no_ideas", {})
 
 
 def _say_protocol(findings: Findings) -> list[Claim]:

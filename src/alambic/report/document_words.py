@@ -69,6 +69,12 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "No method of our own was run in this study.",
         "fr": "Aucune méthode de notre cru n’a été lancée dans cette étude.",
     },
+    "own_ideas": {
+        "en": "Our own, not published: {methods}. Their scores stand among the results; the page of each in "
+        "docs/methods names the comparison that would refute it, and this report does not judge that comparison.",
+        "fr": "De notre cru, non publié : {methods}. Les scores figurent parmi les résultats ; la page de "
+        "chaque méthode dans docs/methods nomme la comparaison qui la réfuterait, et ce rapport ne juge pas cette comparaison.",
+    },
     "one_data": {
         "en": "One data set and one recipe: what holds here may not hold elsewhere.",
         "fr": "Un seul jeu de données et une seule recette : ce qui vaut ici peut ne pas valoir ailleurs.",
