@@ -73,7 +73,7 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Our own, not published: {methods}. Their scores stand among the results; the page of each in "
         "docs/methods names the comparison that would refute it, and this report does not judge that comparison.",
         "fr": "De notre cru, non publié : {methods}. Les scores figurent parmi les résultats ; la page de "
-        "chaque méthode dans docs/methods nomme la comparaison qui la réfuterait, et ce rapport ne juge pas cette comparaison.",
+        "chaque méthode dans docs/methods nomme la comparaison qui la réfuterait, sans que ce rapport en juge.",
     },
     "one_data": {
         "en": "One data set and one recipe: what holds here may not hold elsewhere.",
