@@ -10,6 +10,7 @@ from torch import nn
 import alambic
 from alambic.data import ViewSpec, render, view_ids
 
+torch.manual_seed(0)
 steps = int(sys.argv[1]) if len(sys.argv) > 1 else 300
 source = alambic.load_source(alambic.DataSpec("fashion-mnist"))  # real images, uint8, in memory
 
@@ -35,12 +36,14 @@ norm = ((0.286,), (0.353,))
 distiller = alambic.Distiller(
     student, teacher, method="rsd", example_input=batch(0)[0], student_norm=norm, teacher_norm=norm
 )  # fmt: skip
-optimizer = torch.optim.SGD(distiller.parameters(), lr=0.05, momentum=0.9)
+optimizer = torch.optim.AdamW(distiller.parameters())
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.04, total_steps=steps)
 for step in range(steps):
     loss = distiller(*batch(step), progress=step / steps)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    schedule.step()
     if step % 100 == 0:
         print(step, {name: round(float(part.detach()), 3) for name, part in loss.parts.items()})
 

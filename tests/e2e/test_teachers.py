@@ -109,6 +109,20 @@ def test_teachers_of_a_file_come_after_those_they_need(tmp_path):
         read_teacher_file(path)
 
 
+def test_a_teacher_of_a_file_may_have_views_of_its_own(tmp_path):
+    path = tmp_path / "teachers.toml"
+    head = '[data]\nsource = "fashion-mnist"\n[views]\nseed = 3\nshift = 2\n'
+    path.write_text(
+        head + '[teachers.a]\nnet = "zoo:resnet8_w8"\n[teachers.b]\nnet = "zoo:resnet8_w8"\nviews = {mix = "mixup"}\n'
+    )
+    views = {name: entry.training.views for name, entry in read_teacher_file(path)[1].items()}
+    assert views["a"] == ViewSpec(seed=3, shift=2)
+    assert views["b"] == ViewSpec(seed=3, shift=2, mix="mixup")
+    path.write_text(path.read_text().replace("mixup", "mixdown"))
+    with pytest.raises(AlambicError, match="mixdown"):
+        read_teacher_file(path)
+
+
 def test_onnx_teacher_channels_last_and_fixed_batch(source, tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

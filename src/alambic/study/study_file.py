@@ -118,7 +118,7 @@ def read_study(path: Path) -> Study:
     views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
     recipe = build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
     tables = read_tables(document, "teachers")
-    teachers = put_in_order({name: read_entry(name, tables[name], document, views) for name in tables}, document)
+    teachers = put_in_order({name: read_entry(name, tables[name], document) for name in tables}, document)
     arms = [arm for method in head.methods for arm in _arms_of(method, head.balances)]
     given = document.tables.get("arms", [])
     if not isinstance(given, list):

@@ -41,6 +41,7 @@ class TeacherEntry:
 @dataclasses.dataclass(frozen=True)
 class _Training:
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
+    views: dict[str, Any] = dataclasses.field(default_factory=dict)
     distil_from: str = ""
     start_from: str = ""
     method: str = ""
@@ -59,23 +60,24 @@ def read_teacher_file(path: Path) -> tuple[DataSpec, dict[str, TeacherEntry]]:
         if name not in known:
             raise AlambicError(f"{document.at((name,))}: unknown table; {nearest(name, known)}")
     data = build(DataSpec, document.tables.get("data", {}), document, ("data",))
-    views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
-    build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))  # its errors belong to its own lines
+    build(ViewSpec, document.tables.get("views", {}), document, ("views",))  # their errors belong to their own lines
+    build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
     entries = {
-        name: read_entry(name, table, document, views) for name, table in read_tables(document, "teachers").items()
+        name: read_entry(name, table, document) for name, table in read_tables(document, "teachers").items()
     }
     return data, put_in_order(entries, document)
 
 
-def read_entry(name: str, table: dict[str, Any], document: Document, views: ViewSpec) -> TeacherEntry:
-    """One ``[teachers.NAME]`` table; its recipe fills in from the file's ``[recipe]``."""
+def read_entry(name: str, table: dict[str, Any], document: Document) -> TeacherEntry:
+    """One ``[teachers.NAME]`` table; its recipe and views fill in from the file's ``[recipe]`` and ``[views]``."""
     keys = ("teachers", name)
     own = {key: value for key, value in table.items() if key not in TRAINING_KEYS}
     given = build(_Training, {key: table[key] for key in TRAINING_KEYS if key in table}, document, keys)
     recipe = {**document.tables.get("recipe", {}), **given.recipe}
+    views = {**document.tables.get("views", {}), **given.views}
     training = TeacherTraining(
         build(Recipe, recipe, document, (*keys, "recipe")),
-        views,
+        build(ViewSpec, views, document, (*keys, "views")),
         given.method or ("kd" if given.distil_from else "none"),
         tuple(sorted(given.settings.items())),
         given.seed,
