@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,16 @@ def add_commands(actions: Any) -> None:
     rank.add_argument("--warm-up", type=int, default=5, metavar="EPOCHS", help="of the student before it is read")
     rank.add_argument("--out", type=Path, help="folder for suitability.json; runs/NAME by default")
     rank.set_defaults(run=rank_teachers)
-    judge = actions.add_parser("judge", help="how well each estimator ranked teachers whose gains a ledger holds")
+    judge = actions.add_parser(
+        "judge", help="how well each estimator ranked teachers whose gains a ledger holds, and which families give more"
+    )
     judge.add_argument("scores", type=Path, nargs="+", help="suitability.json of `teachers rank`")
     judge.add_argument("--ledger", type=Path, action="append", required=True)
     judge.add_argument("--nasty", nargs="+", default=[], help="teachers made to teach nothing: must come last")
     judge.add_argument("--controls", nargs="+", default=[], help="further teachers that are not to be ranked")
     judge.add_argument("--variants", action="store_true", help="judge the variants too: exploration")
-    judge.add_argument("--out", type=Path, help="a JSON file for the verdicts")
+    judge.add_argument("--reference", default="", metavar="FAMILY", help="the family that others are compared with")
+    judge.add_argument("--out", type=Path, help="file for scorecards and judgement; the first of SCORES by default")
     judge.set_defaults(run=judge_estimators)
 
 
@@ -138,20 +140,19 @@ def read_gains(ledgers: Sequence[Path]) -> list[Any]:
 
 
 def judge_estimators(options: argparse.Namespace) -> int:
-    """The verdict on each estimator; what could be seen at all stands first."""
-    from alambic.files import write_atomic
-    from alambic.suitability.fitted import judge_all
-    from alambic.suitability.gains import compare_rankings, make_blocks
+    """The verdict on each estimator, then the families; what could be seen at all stands first."""
+    from alambic.suitability.judgement import pass_judgement, save_judgement
     from alambic.suitability.scorecard import load_scorecards
-    from alambic.suitability.wording import list_verdicts
+    from alambic.suitability.wording import list_families, list_verdicts
 
     cards = [card for path in options.scores for card in load_scorecards(path)]
-    blocks = make_blocks(cards, read_gains(options.ledger))
-    verdicts = judge_all(blocks, options.controls, options.nasty, options.variants)
-    print("\n".join(list_verdicts(verdicts, options.nasty)))
-    for (first, second), rho in compare_rankings(blocks).items():
+    gains = read_gains(options.ledger)
+    found = pass_judgement(cards, gains, options.controls, options.nasty, options.variants, options.reference)
+    print("\n".join(list_verdicts(found.verdicts, options.nasty)))
+    for first, second, rho in found.alike:
         print(f"gains by {first} and by {second} rank the teachers alike by {rho:+.2f}")
-    if options.out is not None:
-        text = json.dumps([dataclasses.asdict(verdict) for verdict in verdicts], indent=1)
-        write_atomic(options.out, lambda part: part.write_text(text))
+    print("\n".join(list_families(found.families)))
+    out = options.out or options.scores[0]
+    save_judgement(out, cards, found)
+    print(f"judgement: {out}; a report of the ledger beside it tells it")
     return 0

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from alambic.errors import AlambicError
+from alambic.suitability.ask_families import ask_families
 from alambic.suitability.families import Taught, fit_families, match_accuracy
+from alambic.suitability.gains import Gains
+from alambic.suitability.scorecard import Scorecard
 
 
 def simulate(
@@ -95,3 +98,59 @@ def test_matched_teachers_are_equally_accurate() -> None:
     accuracies = {row.teacher: row.covariates[0] for row in kept}
     assert 2 <= len(accuracies) < 16
     assert max(accuracies.values()) - min(accuracies.values()) <= 0.02 + 1e-9
+
+
+def cards_and_gains(effect: float, distilled: bool = False) -> tuple[list[Scorecard], list[Gains]]:
+    """Sixteen teachers of two families on two students; ViTs give ``effect`` points more."""
+    rng = np.random.default_rng(7)
+    cards, gains = [], []
+    own = {f"t{i}": rng.normal(0, 0.3) + effect * (i % 2) for i in range(16)}
+    accuracy = {name: float(rng.uniform(0.8, 0.9)) for name in own}
+    for student in ("s", "u"):
+        for index, name in enumerate(own):
+            family = "vit" if index % 2 else "cnn"
+            values = {
+                "accuracy": accuracy[name],
+                "calibration_error": 0.01 * (index % 5),
+                "size": 5 + 0.1 * (index % 7),
+            }
+            taught = "distilled from t0" if distilled and index % 4 > 1 else "labels"
+            cards.append(Scorecard(name, f"hash {name}", family, taught, 9, student, "toy", "split", values))
+        measured = {f"hash {n}": {s: v + 1 + rng.normal(0, 0.1) for s in range(3)} for n, v in own.items()}
+        gains.append(Gains(student, "toy", "split", "kd", measured, {f"hash {n}": n for n in own}))
+    return cards, gains
+
+
+def test_scorecards_and_gains_answer_the_family_question() -> None:
+    cards, gains = cards_and_gains(1.5)
+    all_of_them, matched = ask_families(cards, gains, outside={"t15"})
+    assert (all_of_them.scope, matched.scope) == ("all", "matched")
+    assert all_of_them.covariates == ("accuracy", "calibration_error", "size")
+    assert all_of_them.answer is not None
+    assert all_of_them.answer.teachers == 15
+    (effect,) = all_of_them.answer.effects
+    assert effect.low < 1.5 < effect.high
+    assert effect.low > 0.5
+    assert matched.answer is None or matched.answer.teachers < 15
+
+
+def test_families_are_compared_within_one_provenance_too() -> None:
+    cards, gains = cards_and_gains(1.5, distilled=True)
+    scopes = {case.scope: case for case in ask_families(cards, gains, reference="vit")}
+    assert set(scopes) == {"all", "labels", "distilled", "matched"}
+    inside = scopes["distilled"].answer
+    assert inside is not None
+    assert inside.teachers == 8
+    assert inside.reference == "vit"
+    assert inside.effects[0].family == "cnn"
+
+
+def test_few_teachers_are_asked_less_or_told_why_not() -> None:
+    cards, gains = cards_and_gains(1.5)
+    few = {f"t{i}" for i in range(5, 16)}
+    case = ask_families(cards, gains, few)[0]
+    assert case.answer is not None
+    assert case.covariates == ("accuracy",)  # five teachers bear no more
+    case = ask_families(cards, gains, {f"t{i}" for i in range(2, 16)})[0]
+    assert case.answer is None
+    assert "under two degrees" in case.reason

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import dataclasses
 import io
-import json
 import math
 import re
 import types
@@ -21,6 +20,7 @@ from alambic.suitability.advice import LOSSES, advise, expect_gain, suggest_loss
 from alambic.suitability.fitted import judge_all
 from alambic.suitability.gains import choose_number, compare_rankings, make_blocks, measure_gains
 from alambic.suitability.judge import Block
+from alambic.suitability.judgement import load_judgement, pass_judgement, save_judgement
 from alambic.suitability.prices import quote, spend
 from alambic.suitability.scorecard import Scorecard, load_scorecards, make_key, save_scorecards
 
@@ -270,11 +270,31 @@ def test_judge_command(judged, capsys):
     assert "does not beat accuracy" in by_name["E8 cka"]
     assert "what has to be beaten" in by_name["accuracy"]
     assert any(line.startswith("ridge_new_teacher") for line in lines)
-    found = {v["name"]: v for v in json.loads((folder / "v.json").read_text())}
-    assert found["absorbable"]["spearman"] > 0.9
-    assert found["absorbable"]["nasty_last"] == 1
-    assert found["absorbable"]["p_holm"] < 0.05
-    assert found["ridge_new_student"]["spearman"] > 0.5
+    judgement = load_judgement(folder / "v.json")
+    found = {v.name: v for v in judgement.verdicts}
+    assert found["absorbable"].spearman > 0.9
+    assert found["absorbable"].nasty_last == 1
+    assert found["absorbable"].p_holm < 0.05
+    assert found["ridge_new_student"].spearman > 0.5
+    assert judgement.nasty == ("nasty",)
+    assert "two families" in judgement.families[0].reason  # all these teachers are of one
+    assert any(line.startswith("families, all teachers: no answer") for line in lines)
+    assert load_scorecards(folder / "v.json") == load_scorecards(folder / "suitability.json")
+    assert load_judgement(folder / "suitability.json") is None
+
+
+def test_a_judgement_comes_back_whole_and_ranking_again_drops_it(judged):
+    folder, cards = judged
+    path = folder / "suitability.json"
+    rows = Ledger(folder / "ledger.sqlite", read_only=True).rows("done")
+    made = pass_judgement(cards, measure_gains(rows, "test"), nasty=["nasty"], refits=3)
+    save_judgement(path, cards, made)
+    assert repr(load_judgement(path)) == repr(made)
+    save_scorecards(path, cards)
+    assert load_judgement(path) is None
+    path.write_text('{"judgement": {"verdicts": [{"name": 1}]}}')
+    with pytest.raises(AlambicError, match="expected a judgement"):
+        load_judgement(path)
 
 
 def test_judging_needs_four_teachers(judged):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from alambic.suitability.advice import Advice, Opinion, expect_gain
+from alambic.suitability.ask_families import FamilyCase
 from alambic.suitability.base import all_estimators
 from alambic.suitability.gains import Gains
 from alambic.suitability.judge import Verdict
@@ -97,3 +98,24 @@ def conclude(verdict: Verdict) -> str:
         return "what has to be beaten"
     told = "meets the bar" if verdict.passes else "misses the bar"
     return f"{told}; {'beats' if verdict.beats_accuracy else 'does not beat'} accuracy"
+
+
+def list_families(cases: Sequence[FamilyCase]) -> list[str]:
+    """Points that each family gives more than the reference, for each set of teachers; or why none can be told."""
+    lines = []
+    for case in cases:
+        if case.answer is None:
+            lines.append(f"families, {case.scope} teachers: no answer: {case.reason}")
+            continue
+        allowed = ", ".join(case.covariates) or "nothing else"
+        lines.append(
+            f"families, {case.scope} teachers ({case.answer.teachers}), against {case.answer.reference}, allowing for "
+            f"{allowed}:"
+        )
+        for effect in case.answer.effects:
+            interval = f"[{effect.low:+.2f}, {effect.high:+.2f}]"
+            lines.append(
+                f"  {effect.family:14}{effect.effect:>+7.2f} points {interval}, p {effect.p:.3f}, "
+                f"{effect.teachers} teachers"
+            )
+    return lines

@@ -1,0 +1,102 @@
+"""The family question asked of scorecards and measured gains: on all teachers, within a provenance, matched."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alambic.errors import AlambicError
+from alambic.suitability.families import FamilyAnswer, Taught, fit_families, match_accuracy
+from alambic.suitability.gains import Gains
+from alambic.suitability.scorecard import Scorecard
+
+# estimators that say what else differs between teachers, the fullest set first: what few teachers can bear is taken
+COVARIATES = (("accuracy", "calibration_error", "size"), ("accuracy",), ())
+
+
+@dataclass(frozen=True)
+class FamilyCase:
+    """The model on some of the teachers.
+
+    Attributes:
+        scope: ``all``, ``matched`` (equally accurate ones), ``labels``, ``distilled``: provenances are never pooled
+            without a term of their own. covariates: what the model allows for, beside provenance and block.
+        answer: None where the teachers cannot tell families apart; then ``reason`` says why.
+    """
+
+    scope: str
+    covariates: tuple[str, ...]
+    answer: FamilyAnswer | None
+    reason: str = ""
+
+
+def ask_families(
+    cards: Sequence[Scorecard], measured: Sequence[Gains], outside: Collection[str] = (), reference: str = ""
+) -> list[FamilyCase]:
+    """Which families give more, all else in the model equal.
+
+    Args:
+        outside: names of teachers that are controls. reference: the family that others are compared with.
+    """
+    kinds = sorted({_provenance(card) for card in cards if card.teacher not in outside})
+    cases = [_fit("all", cards, measured, outside, reference)]
+    if len(kinds) > 1:
+        for kind in kinds:
+            others = {card.teacher for card in cards if _provenance(card) != kind}
+            cases.append(_fit(kind, cards, measured, {*outside, *others}, reference))
+    cases.append(_fit("matched", cards, measured, outside, reference, matched=True))
+    return cases
+
+
+def gather_taught(
+    cards: Sequence[Scorecard], measured: Sequence[Gains], outside: Collection[str], covariates: Sequence[str]
+) -> list[Taught]:
+    """A row for each teacher, student, data and method: the mean gain over seeds.
+
+    Teachers that lack one of the covariates are left out.
+    """
+    rows = []
+    for given in measured:
+        own = {
+            card.hash: card for card in cards if (card.student, card.split_hash) == (given.student, given.split_hash)
+        }
+        for teacher, seeds in given.gains.items():
+            card = own.get(teacher)
+            if card is None or card.teacher in outside or any(name not in card.values for name in covariates):
+                continue
+            told = tuple(card.values[name] for name in covariates)
+            block = f"{given.student}, {given.data}, {given.method}"
+            gain = float(np.mean(list(seeds.values())))
+            rows.append(Taught(gain, block, card.teacher, card.family, _provenance(card), told))
+    return rows
+
+
+def _fit(
+    scope: str,
+    cards: Sequence[Scorecard],
+    measured: Sequence[Gains],
+    outside: Collection[str],
+    reference: str,
+    matched: bool = False,
+) -> FamilyCase:
+    """With as many covariates as the teachers can bear; the reason is that of the barest model."""
+    reason = ""
+    for covariates in COVARIATES:
+        rows = gather_taught(cards, measured, outside, covariates or (("accuracy",) if matched else ()))
+        if matched:
+            rows = match_accuracy(rows)
+        if not covariates:
+            rows = [Taught(r.gain, r.block, r.teacher, r.family, r.provenance, ()) for r in rows]
+        try:
+            base = reference if any(row.family == reference for row in rows) else ""
+            return FamilyCase(scope, covariates, fit_families(rows, base))
+        except AlambicError as error:
+            reason = str(error)
+    return FamilyCase(scope, (), None, reason)
+
+
+def _provenance(card: Scorecard) -> str:
+    """``distilled`` for every teacher that another one taught, whoever that was."""
+    return "distilled" if card.provenance.startswith("distilled") else card.provenance
