@@ -28,15 +28,20 @@ _ROW_BYTES = 100  # of a label as Python holds it: a small file may claim thousa
 
 
 def accepts(path: Path) -> bool:
-    return bool(_files(path))
+    return bool(find_files(path))
 
 
 def read(spec: DataSpec, download: bool) -> RawImages:
     """Reads every image; class names come from the schema's ClassLabel where it has one."""
     root = need_path(spec, NAME)
-    files = _files(root)
+    files = find_files(root)
     if not files:
         raise AlambicError(f"{root}: expected .parquet files here or below data, got none")
+    return read_files(root, files, spec)
+
+
+def read_files(root: Path, files: list[Path], spec: DataSpec) -> RawImages:
+    """Reads some files of a folder; each one's split is told by its name, unless it is alone."""
     splits = [split_of(file.stem) for file in files]
     if len(files) == 1:
         splits = [None]
@@ -85,7 +90,8 @@ def _read_rows(root: Path, files: list[Path], splits: list[int | None], spec: Da
     )
 
 
-def _files(path: Path) -> list[Path]:
+def find_files(path: Path) -> list[Path]:
+    """The file itself, or the files of a folder or of its sub-folder ``data``, in the order of their names."""
     if path.is_file():
         return [path] if path.suffix.lower() == ".parquet" else []
     return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
