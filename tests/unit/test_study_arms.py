@@ -14,6 +14,7 @@ from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.students import create_student
 from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.study.content import make_objective
 from alambic.study.ledger import Ledger
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study
@@ -52,12 +53,12 @@ def teacher(source):
     return load_teacher("small", TeacherSpec("zoo:resnet8_w8"), 3, 1, (16, 16), source.mean, source.std)
 
 
-def make_run(source, teacher, method, views=VIEWS, weights=None, seed=1):
+def make_run(source, teacher, method, views=VIEWS, weights=None, seed=1, objective=None):
     ids = source.splits["train"]
     torch.manual_seed(seed)
     return set_up(
         create_student("dscnn_8x2", 1, 16, 3),
-        Objective([create_method(method)], Task(3), weights=weights),
+        objective or Objective([create_method(method)], Task(3), weights=weights),
         source,
         ids,
         source.splits["tune"],
@@ -228,6 +229,7 @@ ARMS = {
     "kd+early_stop+dot": 'treatments = ["early_stop", "dot"]',
     "kd+patient": 'treatments = ["patient"]\ntreatment_settings = { patient = { factor = 1.5 } }',
     "none+longer_schedule": 'treatments = ["longer_schedule"]',
+    "rsd": 'schedules = ["rise"]',
     "kd+dot+mutual": 'treatments = ["dot", "mutual"]',
 }
 
@@ -244,6 +246,47 @@ def study(tmp_path_factory):
         text += f'\n[[arms]]\nmethod = "{name.split("+")[0]}"\n{more}\n'
     (folder / "study.toml").write_text(text)
     return read_study(folder / "study.toml")
+
+
+SCHEDULED = """
+name = "scheduled"
+purpose = "explore"
+students = ["dscnn_8x2"]
+[data]
+source = "fashion-mnist"
+[teachers.small]
+net = "zoo:resnet8_w8"
+[[arms]]
+method = ["kd", "rsd"]
+schedules = ["fall", "second_half"]
+"""
+
+
+def test_schedules_of_an_arm(source, teacher, tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(SCHEDULED)
+    (arm,) = read_study(path).arms
+    plain, scheduled = (make_objective(a, Task(3)) for a in (dataclasses.replace(arm, schedules=()), arm))
+    run, _ = (make_run(source, teacher, "", objective=objective) for objective in (plain, scheduled))
+    given = gather(run, source.splits["train"][:8], 0)
+    for progress, factors in ((0.0, (1.0, 0.0)), (0.25, (0.75, 0.0)), (0.75, (0.25, 1.0))):
+        seen = see(run, given.images)
+        full = plain(seen, given.taught, given.batch, progress).parts
+        parts = scheduled(seen, given.taught, given.batch, progress).parts
+        for name, factor in zip(("kd", "rsd"), factors, strict=True):
+            assert parts[name].item() == pytest.approx(factor * full[name].item(), rel=1e-5), (name, progress)
+        assert parts["ce"] == full["ce"]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "message"),
+    [('"fall"', '"fal"', "no schedule 'fal'.*fall"), ('"fall", ', "", r"one schedule per method \(2\), got 1")],
+)
+def test_schedules_that_cannot_be(tmp_path, was, now, message):
+    path = tmp_path / "study.toml"
+    path.write_text(SCHEDULED.replace(was, now))
+    with pytest.raises(AlambicError, match=message):
+        read_study(path)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ class Arm:
         ce_weight: of cross-entropy; None for the authors'.
         teachers: names that this arm is run with; empty for every one.
         treatments: names, with ``treatment_settings``.
+        schedules: name in ``SCHEDULES`` per method, its factor over the progress; empty for constant ones.
         balance: each method's gradient at the start as a multiple of cross-entropy's; None keeps the weights.
     """
 
@@ -35,6 +36,7 @@ class Arm:
     treatments: tuple[str, ...] = ()
     treatment_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     balance: float | None = None
+    schedules: tuple[str, ...] = ()
 
     @property
     def uses_teacher(self) -> bool:
@@ -103,7 +105,12 @@ def taught_by(cell: Cell) -> str | None:
     return cell.content.get("taught_by", cell.teacher)
 
 
-LATER = ("treatments", "treatment_settings", "balance")  # left out where empty, so that older cells keep their ids
+LATER = (
+    "treatments",
+    "treatment_settings",
+    "balance",
+    "schedules",
+)  # left out where empty, so that older cells keep their ids
 LABELS = ("teacher", "purpose", "teacher_family", "teacher_provenance", "teacher_data", "teacher_score", "taught_by")
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from alambic.data import Source
 from alambic.errors import AlambicError
+from alambic.functional.schedule import SCHEDULES
 from alambic.methods.base import create_method
 from alambic.models.feature import OutputSpec
 from alambic.models.own_code import create_own, is_own_code
@@ -71,7 +72,8 @@ def make_objective(arm: Arm, task: Task) -> Objective:
     """The objective of an arm, not yet built for a pair."""
     methods = [create_method(name, **arm.settings.get(name, {})) for name in arm.methods]
     modifiers = [create_modifier(name, **arm.modifier_settings.get(name, {})) for name in arm.modifiers]
-    return Objective(methods, task, modifiers, list(arm.weights) or None, ce_weight=arm.ce_weight)
+    schedules = [SCHEDULES[name] for name in arm.schedules] or None
+    return Objective(methods, task, modifiers, list(arm.weights) or None, schedules, arm.ce_weight)
 
 
 def resolve_sources(study: Study, arm: Arm, task: Task, teacher: PreparedTeacher) -> dict[str, str]:

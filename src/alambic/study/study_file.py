@@ -10,6 +10,7 @@ from alambic.config import Document, build, check_plain, read_document, read_tab
 from alambic.data import DataSpec, ViewSpec
 from alambic.deploy.chips import Chip, find_chip
 from alambic.errors import AlambicError, nearest
+from alambic.functional.schedule import SCHEDULES
 from alambic.methods.base import all_methods, create_method
 from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
@@ -94,6 +95,7 @@ class _ArmTable:
     name: str = ""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     weights: tuple[float, ...] = ()
+    schedules: tuple[str, ...] = ()
     modifiers: tuple[str, ...] = ()
     modifier_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     ce_weight: float | None = None
@@ -182,6 +184,7 @@ def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry])
             create_treatment(name, **arm.treatment_settings.get(name, {}))
         except AlambicError as error:
             raise AlambicError(f"{document.at(('arms', 'treatments'))}: {error}") from error
+    _check_schedules(arm, methods, document)
     single = len(methods) == 1 and not any(isinstance(value, dict) for value in arm.settings.values())
     settings = {methods[0]: arm.settings} if single and arm.settings else arm.settings
     _check_settings(settings, methods, document, "settings")
@@ -201,7 +204,17 @@ def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry])
         arm.treatments,
         arm.treatment_settings,
         arm.balance,
+        arm.schedules,
     )
+
+
+def _check_schedules(arm: _ArmTable, methods: tuple[str, ...], document: Document) -> None:
+    where = document.at(("arms", "schedules"))
+    for name in arm.schedules:
+        if name not in SCHEDULES:
+            raise AlambicError(f"{where}: no schedule {name!r}; {nearest(name, SCHEDULES)}")
+    if arm.schedules and len(arm.schedules) != len(methods):
+        raise AlambicError(f"{where}: expected one schedule per method ({len(methods)}), got {len(arm.schedules)}")
 
 
 def _check_settings(given: dict[str, Any], names: tuple[str, ...], document: Document, key: str) -> None:
