@@ -104,26 +104,6 @@ def read_all(net: nn.Module, images: Tensor, only_logits: bool = False) -> tuple
     return outputs, OutputSpec.of(outputs)
 
 
-def make_tail(net: TinyCNN) -> object:
-    """``tail(stage, map)``: the frozen rest of the network; gradients reach the map, never the weights."""
-
-    def tail(stage: int, x: Tensor) -> Tensor:
-        frozen = {name: value.detach() for name, value in net.named_parameters()}
-        return torch.func.functional_call(_Rest(net, stage), {f"net.{k}": v for k, v in frozen.items()}, (x,))
-
-    return tail
-
-
-class _Rest(nn.Module):
-    def __init__(self, net: TinyCNN, stage: int) -> None:
-        super().__init__()
-        self.net, self.stage = net, stage
-        self.train(net.training)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net.head(self.net.blocks[self.stage + 1 :](x).mean((2, 3)))
-
-
 @dataclass(frozen=True)
 class Pair:
     """A student and a teacher with their outputs for one batch (detached, fp32) and a second view of it."""
@@ -156,8 +136,6 @@ def make_pair(form: str = "map", channels: int = 3, classes: int = 5, teacher_cl
         black = form == "logits"
         (t, t_spec), (t2, _) = read_all(teacher, large, black), read_all(teacher, noise[1], black)
     s, s2, t, t2 = detach(s), detach(s2), detach(t), detach(t2)
-    if form == "map":
-        t, t2 = replace(t, tail=make_tail(teacher)), replace(t2, tail=make_tail(teacher))
     means = None
     if t_spec.embedding is not None:
         means = torch.randn(classes, t_spec.embedding, generator=torch.Generator().manual_seed(2))
@@ -180,7 +158,6 @@ def map_outputs(outputs: Outputs, change: object) -> Outputs:
         tuple(replace(stage, tensor=apply(stage.tensor)) for stage in outputs.stages),
         tuple(apply(energy) for energy in outputs.energy),
         None if head is None else replace(head, weight=apply(head.weight), bias=apply(head.bias)),
-        outputs.tail,
     )
 
 

@@ -20,7 +20,7 @@ from alambic.errors import AlambicError, nearest
 from alambic.methods.settings import apply_settings, declared_settings
 from alambic.models.feature import Outputs, OutputSpec
 
-QUANTITIES = ("logits", "embedding", "stages", "energy", "head", "tail")
+QUANTITIES = ("logits", "embedding", "stages", "energy", "head")
 Parts = dict[str, Tensor]
 
 
@@ -29,8 +29,8 @@ class Needs:
     """What a method reads. The engine supplies exactly this, from a bank, a sketch or a live teacher.
 
     Attributes:
-        student, teacher: names out of logits, embedding, stages, energy, head, tail.
-            ``energy`` (channel mean of squared stage maps) fits a bank; ``stages`` and ``tail`` need a live teacher.
+        student, teacher: names out of logits, embedding, stages, energy, head.
+            ``energy`` (channel mean of squared stage maps) fits a bank; ``stages`` need a live teacher.
         labels: reads ``batch.labels`` (unlabelled images, -1, must then contribute 0).
         ids: reads ``batch.ids`` (memory banks).
         views: 2 where the method compares two views of an image (``batch.second``).

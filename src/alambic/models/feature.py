@@ -98,7 +98,6 @@ class Outputs:
         energy: per stage, B x H x W: the mean over channels of the squared stage map. A bank can hold it exactly
             where the maps themselves would be too large.
         head: the classifier, when a method asks for it.
-        tail: ``tail(stage, map)`` continues the frozen teacher from a stage to its logits; live teachers only.
     """
 
     logits: Tensor | None = None
@@ -106,7 +105,6 @@ class Outputs:
     stages: tuple[Feature, ...] = ()
     energy: tuple[Tensor, ...] = ()
     head: Head | None = None
-    tail: object | None = None
 
     def need_logits(self) -> Tensor:
         return _present(self.logits, "logits")
