@@ -201,12 +201,13 @@ def make_counts() -> str:
     families = Counter(cls.family for cls in losses.values())
     fits = sum(bool(c.needs.teacher) and c.needs.teacher <= BANKABLE for c in losses.values())
     said = ", ".join(f"{count} {family}" for family, count in sorted(families.items()))
-    treatments = sum(cls.kind != "control" for cls in all_treatments().values())
+    treatments = [cls.fidelity for cls in all_treatments().values() if cls.kind != "control"]
     return (
         f"{counts['A'] + counts['B']} losses ({said}): {counts['A']} equal to the authors' code, {counts['B']} from "
         f"the paper's formula. Apart from them: {counts['C']} reconstructed from abstracts (\\*), {counts['O']} "
         f"of our own, not published, {counts['controls']} "
-        f"controls and baselines, {len(all_modifiers())} modifiers, {treatments} treatments. {fits} of the "
+        f"controls and baselines, {len(all_modifiers())} modifiers, {len(treatments)} treatments "
+        f"({treatments.count('O')} of them our own). {fits} of the "
         "losses read only what a bank holds."
     )
 

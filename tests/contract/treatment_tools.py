@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from alambic.data import DataSpec, Source, ViewSpec, from_arrays
+from alambic.data import DataSpec, Photometry, Sensor, Source, ViewSpec, from_arrays
 from alambic.methods import create_method
 from alambic.models.students import create_student
 from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
@@ -32,6 +33,8 @@ from alambic.treatments.base import (
 
 RECIPE = Recipe(epochs=2, batch=32, lr=0.05, eval_every=1, warmup=0.0)
 VIEWS = ViewSpec(count=2, flip=True, shift=1)
+NOISY = Photometry(sensor=Sensor(shot=0.05, read=0.02))
+VIEWS_FOR = {"same_sensor": replace(VIEWS, student=NOISY)}  # what a treatment needs to mean anything
 STUDENT = "dscnn_8x2"
 
 
@@ -72,7 +75,8 @@ def set_up_run(
     scene, treatments = make_scene(source, folder), [treatment] if treatment is not None else []
     if teacher is not None and prepare:
         teacher = change_teacher(teacher, treatments, scene)
-    views, recipe = change_views(VIEWS, treatments), change_recipe(RECIPE, treatments)
+    plain = VIEWS if treatment is None else VIEWS_FOR.get(treatment.name, VIEWS)
+    views, recipe = change_views(plain, treatments), change_recipe(RECIPE, treatments)
     student = change_student(make_student(5), treatments, scene)
     objective, ids = Objective([create_method(method)], Task(3)), scene.ids
     feed = given = None

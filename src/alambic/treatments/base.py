@@ -64,7 +64,7 @@ class Treatment(Hooks):
 
     paper: ClassVar[Paper]
     formula: ClassVar[str] = ""
-    fidelity: ClassVar[Literal["A", "B", "C"]]
+    fidelity: ClassVar[Literal["A", "B", "C", "O"]]
     differences: ClassVar[str] = ""
     evidence: ClassVar[str] = ""
     components: ClassVar[tuple[tuple[str, bool], ...]] = ()
