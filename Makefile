@@ -19,8 +19,10 @@ quickstart: fashion-mnist  ## a small study of two teachers and six methods, and
 study: fashion-mnist  ## the longer study: three teachers, two students
 	$(BIN)/alambic study run studies/quickstart/longer.toml
 
-teachers: fashion-mnist  ## train again the three teachers that come with the repository
+teachers: fashion-mnist  ## train again the teachers that come with the repository (those whose weights are removed)
 	$(BIN)/alambic teachers train studies/teachers/fashion-mnist.toml
+	@if [ -d "$$ALAMBIC_DATA/cifar100" ]; then $(BIN)/alambic teachers train studies/cifar100-explore/teachers.toml; \
+	else echo "CIFAR-100's teacher is left out: set ALAMBIC_DATA to a folder that holds cifar100/*.parquet"; fi
 
 check: $(VENV)/.installed  ## the fast tier: lint, types, unit and contract tests, under five minutes
 	$(BIN)/ruff check .
