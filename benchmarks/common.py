@@ -27,7 +27,8 @@ from alambic.training.recipe import Recipe
 from alambic.training.setup import set_up
 from alambic.training.task import Task
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "scripts"))
 
 STUDENT, BATCH = "resnet8_w16", 128
 

@@ -53,7 +53,9 @@ class Step:
         self.method: Method = create_method(name)
         self.student = create_student(STUDENT, 3, SIDE, CLASSES)
         teacher = create_student(TEACHER, 3, SIDE, CLASSES).eval()
-        self.images, self.labels = images, torch.arange(len(images)) % CLASSES
+        self.student.to(memory_format=torch.channels_last)  # as the engine trains it
+        self.images = images.contiguous(memory_format=torch.channels_last)
+        self.labels = torch.arange(len(images)) % CLASSES
         needs = self.method.needs
         self.given = give(teacher, images, needs.teacher)
         specs = self._specs(teacher)
