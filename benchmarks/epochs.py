@@ -56,9 +56,9 @@ def kind_of(name: str) -> str:
     return "logits" if needs.teacher == {"logits"} and not needs.student - {"logits"} else "embedding"
 
 
-def measure(names: list[str], rounds: int) -> dict[str, float]:
+def measure(names: list[str], rounds: int, steps: int = STEPS) -> dict[str, float]:
     """Ratio to the student alone for each method; those that refuse this pair are left out."""
-    source = make_source(STEPS * BATCH, 32, 100)
+    source = make_source(steps * BATCH, 32, 100)
     views = ViewSpec(count=VIEWS, flip=True, shift=4)
     recipe = Recipe(epochs=100, batch=BATCH, warmup=0)
     teacher = make_teacher(source, "timm:vit_tiny_patch16_224", img_size=32, patch_size=8, depth=2)

@@ -44,9 +44,8 @@ def main() -> None:
     within = sorted(name for name, cost in costs.items() if cost.time <= LIMIT)
     setting = read_setting()
     print(f"{setting['student']}, teacher {setting['teacher']}, {setting['batch']}; {setting['machine']}")
-    print(
-        f"{len(within)} of {len(costs)} methods within {LIMIT}: goal {GOAL} {'met' if len(within) >= GOAL else 'missed'}"
-    )
+    verdict = "met" if len(within) >= GOAL else "missed"
+    print(f"{len(within)} of {len(costs)} methods within {LIMIT}: goal {GOAL} {verdict}")
     print("  " + ", ".join(f"{name} {costs[name].time:.2f}" for name in within))
     print("others, and why:")
     for name in sorted(costs, key=lambda name: costs[name].time):

@@ -2,8 +2,8 @@
 
 Its side: a ``DistillationBox`` with ``KDLoss``, PIL images from a ``DataLoader`` in this process, the loop of its
 image classification example. Our side: the bank once (V views), then the engine's steps. Both run the same student at
-32 x 32 and the same teacher, which sees the images enlarged to 224 x 224, on one thread. Steps and the bank's images are
-measured in turn; the whole is EXTRAPOLATED from them: steps x epochs, and bank images x V. torchdistill's own
+32 x 32 and the same teacher, which sees the images enlarged to 224 x 224, on one thread. Steps and the bank's images
+are measured in turn; the whole is EXTRAPOLATED from them: steps x epochs, and bank images x V. torchdistill's own
 evaluations, checkpoints and loader start-up are not counted against it.
 
 Goals: ViT-Tiny at 224, V = 1, 20 epochs of 1,000 images: at least 10 times; ViT-Small, V = 4, 100 epochs: at least 15.

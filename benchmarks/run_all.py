@@ -32,7 +32,8 @@ def tell_machine() -> str:
     """Processor, cores, memory, versions."""
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{describe_machine()}; {os.cpu_count()} cores, {pages / 2**30:.0f} GiB, {gpu}, Python {platform.python_version()}"
+    sizes = f"{os.cpu_count()} cores, {pages / 2**30:.0f} GiB, {gpu}"
+    return f"{describe_machine()}; {sizes}, Python {platform.python_version()}"
 
 
 def run(name: str) -> str:
