@@ -24,12 +24,13 @@ from torch import Tensor
 from alambic.errors import AlambicError
 from alambic.files import hash_file, make_folder
 from alambic.models.feature import Outputs, OutputSpec, StageSpec
-from alambic.training import stop
+from alambic.training import stop, together
 from alambic.training.feed import Feed, LiveFeed
 
 VERSION = 1
 BANKABLE = frozenset({"logits", "embedding", "energy"})
 CHECKED_PAIRS = 32
+BLOCK = 250  # images a pass; fixed, since the teacher's numbers may depend on the batch size in the last bits
 Progress = Callable[[int, int], None]  # images done, images in all
 
 
@@ -44,78 +45,100 @@ def build_bank(
 ) -> Path:
     """Runs the teacher once on each (view, image) and writes the bank; does nothing where it stands already.
 
+    Where several processes are joined (``training.together``) each calls this with the same arguments and takes its
+    share of the blocks; the bank's arrays are those of one process, for equal threads.
+
     Args:
         folder: holds the banks of a study. feed: the live teacher; its wanted quantities are stored.
         ids: int64, sorted. views: V >= 1. provenance: teacher hash, view key, split hash, ...
+        progress: told of this process's share.
     Returns: the bank's folder. Raises AlambicError when a value does not fit fp16, or the disk is full.
     """
     target = folder / bank_key(provenance)
-    if (target / "bank.json").exists():
+    if together.share((target / "bank.json").exists()):
         return target
     if views < 1:
         raise AlambicError("expected views.count >= 1 to build a bank, got 0 (live views); try views.count = 4")
-    make_folder(folder)
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=folder))
-    started = time.perf_counter()
+    first, started, part = together.place()[0] == 0, time.perf_counter(), folder
     try:
-        names = _write_arrays(part, feed, ids, views, progress)
-        np.save(part / "ids.npy", ids.numpy())
-        card = {
-            **provenance,
-            "version": VERSION,
-            "views": views,
-            "images": len(ids),
-            "quantities": names,
-            "classes": feed.spec.classes,
-            "seconds": round(time.perf_counter() - started, 2),
-            "stages": [[s.form, s.channels, s.size, s.prefix, s.tokens, s.name] for s in feed.spec.stages],
-            "sha256": {path.name: hash_file(path) for path in sorted(part.glob("*.npy"))},
-        }
-        (part / "bank.json").write_text(json.dumps(card, indent=2) + "\n")
-        part.replace(target)
+        with together.all_or_none():
+            if first:
+                make_folder(folder)
+                part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=folder))
+                _make_arrays(part, feed, ids, views)
+        part = together.share(part)
+        with together.all_or_none():
+            names = _fill_arrays(part, feed, ids, views, progress)
+        with together.all_or_none():
+            if first:
+                np.save(part / "ids.npy", ids.numpy())
+                card = {
+                    **provenance,
+                    "version": VERSION,
+                    "views": views,
+                    "images": len(ids),
+                    "quantities": names,
+                    "classes": feed.spec.classes,
+                    "seconds": round(time.perf_counter() - started, 2),
+                    "processes": together.place()[1],
+                    "stages": [[s.form, s.channels, s.size, s.prefix, s.tokens, s.name] for s in feed.spec.stages],
+                    "sha256": {path.name: hash_file(path) for path in sorted(part.glob("*.npy"))},
+                }
+                (part / "bank.json").write_text(json.dumps(card, indent=2) + "\n")
+                part.replace(target)
     except OSError as error:
         raise AlambicError(f"cannot write the bank {target}: {error.strerror}; try another folder") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if first and part != folder:
+            shutil.rmtree(part, ignore_errors=True)
     return target
 
 
-def _write_arrays(part: Path, feed: LiveFeed, ids: Tensor, views: int, progress: Progress | None) -> list[str]:
+def _make_arrays(part: Path, feed: LiveFeed, ids: Tensor, views: int) -> None:
+    """Empty arrays of the right shapes, which two images tell."""
+    rows = ids[:2]
+    for name, value in _quantities(feed(rows, torch.zeros_like(rows))).items():
+        _make_array(part / f"{name}.npy", _kind(name), (views, len(ids), *value.shape[1:]))
+
+
+def _kind(name: str) -> type[np.floating[Any]]:
+    return np.float32 if name.startswith("energy") else np.float16
+
+
+def _fill_arrays(part: Path, feed: LiveFeed, ids: Tensor, views: int, progress: Progress | None) -> list[str]:
+    """Writes this process's share of the blocks; the names of the quantities."""
+    number, count = together.place()
+    blocks = [(view, start) for view in range(views) for start in range(0, len(ids), BLOCK)][number::count]
     arrays: dict[str, np.memmap[Any, Any]] = {}
-    block = 250  # fixed: the teacher's numbers may depend on the batch size in the last bits
-    done = 0
-    for view in range(views):
-        for start in range(0, len(ids), block):
-            rows = ids[start : start + block]
-            outputs = feed(rows, torch.full_like(rows, view))
-            for name, value in _quantities(outputs).items():
-                stored = value.float().cpu().numpy()
-                kind = np.float32 if name.startswith("energy") else np.float16
-                if not np.isfinite(stored.astype(kind)).all():
-                    raise AlambicError(
-                        f"expected teacher {name} that are finite in {np.dtype(kind).name}, got larger or NaN values "
-                        f"for images {rows[:3].tolist()} ...; try a teacher without overflow, or live views"
-                    )
-                if name not in arrays:
-                    shape = (views, len(ids), *stored.shape[1:])
-                    arrays[name] = _make_array(part / f"{name}.npy", kind, shape)
-                arrays[name][view, start : start + len(rows)] = stored
-            done += len(rows)
-            stop.check()
-            if progress is not None:
-                progress(done, views * len(ids))
+    for path in sorted(part.glob("*.npy")):
+        arrays[path.stem] = np.load(path, mmap_mode="r+")
+    todo, done = sum(len(ids[start : start + BLOCK]) for _, start in blocks), 0
+    for view, start in blocks:
+        rows = ids[start : start + BLOCK]
+        for name, value in _quantities(feed(rows, torch.full_like(rows, view))).items():
+            stored = value.float().cpu().numpy()
+            kind = _kind(name)
+            if not np.isfinite(stored.astype(kind)).all():
+                raise AlambicError(
+                    f"expected teacher {name} that are finite in {np.dtype(kind).name}, got larger or NaN values "
+                    f"for images {rows[:3].tolist()} ...; try a teacher without overflow, or live views"
+                )
+            arrays[name][view, start : start + len(rows)] = stored
+        done += len(rows)
+        stop.check()
+        if progress is not None:
+            progress(done, todo)
     for array in arrays.values():
         array.flush()
     return list(arrays)
 
 
-def _make_array(path: Path, kind: type[np.floating[Any]], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+def _make_array(path: Path, kind: type[np.floating[Any]], shape: tuple[int, ...]) -> None:
     """An array on disk whose room is taken at once: writing a memory map into a full disk would kill the process."""
-    array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, "w+", kind, shape)
+    np.lib.format.open_memmap(path, "w+", kind, shape)
     if hasattr(os, "posix_fallocate"):  # everywhere but on macOS
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return array
 
 
 def _quantities(outputs: Outputs) -> dict[str, Tensor]:

@@ -1,0 +1,85 @@
+"""Several processes at one piece of work, by torch.distributed: who this is, what the first one says, did all succeed.
+
+Processes come from ``torchrun`` or ``start``; they speak over gloo, since only words are exchanged: results lie on a
+disk that all of them see. A process alone is the first of one, and nothing here costs it anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from torch import distributed
+
+from alambic.errors import AlambicError
+from alambic.training.stop import Stopped
+
+T = TypeVar("T")
+PATIENCE = timedelta(hours=24)  # the others wait while the first trains a teacher
+
+
+def place() -> tuple[int, int]:
+    """(number of this process from 0, how many there are)."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+@contextmanager
+def joined() -> Iterator[tuple[int, int]]:
+    """Joins the processes that ``torchrun`` started, where it did; gives ``place()``. Each takes a GPU of its own."""
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        yield 0, 1
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+    distributed.init_process_group("gloo", timeout=PATIENCE)
+    try:
+        yield place()
+    finally:
+        distributed.destroy_process_group()
+
+
+def start(devices: int, arguments: Sequence[str]) -> None:
+    """Becomes ``devices`` processes of ``alambic`` with these arguments, under torchrun. Does not return."""
+    threads = str(max(1, (os.cpu_count() or 1) // devices))
+    environment = {"OMP_NUM_THREADS": threads, **os.environ}
+    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "-m", "alambic.cli"]
+    os.execve(sys.executable, [sys.executable, *run, *arguments], environment)
+
+
+def share(value: T) -> T:
+    """The first process's value, in every process."""
+    if place()[1] == 1:
+        return value
+    told = [value]
+    distributed.broadcast_object_list(told, src=0)
+    return told[0]
+
+
+@contextmanager
+def all_or_none() -> Iterator[None]:
+    """Ends in every process at once, and with an error in each where it broke in one: nobody waits for the dead."""
+    trouble: BaseException | None = None
+    try:
+        yield
+    except (AlambicError, OSError, Stopped) as error:
+        trouble = error
+    number, count = place()
+    told: list[str | None] = [None] * count
+    if count > 1:
+        # a stop that was asked for has no text
+        distributed.all_gather_object(told, None if trouble is None else str(trouble))
+    if trouble is not None:
+        raise trouble
+    broken = [(other, text) for other, text in enumerate(told) if text is not None]
+    if broken:
+        other, text = broken[0]
+        if not text:
+            raise Stopped
+        raise AlambicError(f"process {other} of {count} broke, so process {number} ends too: {text}")
