@@ -1,4 +1,4 @@
-"""``alambic report``: writes the report of a ledger, and checks one that was written."""
+"""``alambic report``: writes the report of a ledger, and checks one; ``alambic examine``: what a ledger cannot hold."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import Any
 
 from alambic.errors import AlambicError
 
+FEWEST = 100
 SHOWN = 12  # differences that are printed one by one
 
 
 def add_commands(commands: Any) -> None:
-    """Adds ``report`` to the parser's commands."""
+    """Adds ``report`` and ``examine`` to the parser's commands."""
     report = commands.add_parser("report", help="write the report of a ledger, or check a written one")
-    report.add_argument("ledger", type=Path, nargs="?", help="with --check: ledger.sqlite beside the report by default")
+    report.add_argument(
+        "ledger",
+        type=Path,
+        nargs="?",
+        help="a ledger.sqlite, or a folder that `study export` wrote; with --check: the one beside the report",
+    )
     report.add_argument("--out", type=Path, help="the HTML file, or a folder; the ledger's folder by default")
     report.add_argument("--format", nargs="+", choices=("html", "pdf", "slides"), default=["html"], dest="formats")
     report.add_argument("--lang", choices=("en", "fr"), default="en")
@@ -22,12 +28,19 @@ def add_commands(commands: Any) -> None:
         "--check", type=Path, metavar="PATH", help="compute each fact of this report again, and compare"
     )
     report.set_defaults(run=make_report)
+    examine = commands.add_parser(
+        "examine", help="calibration, agreement with the teacher and CKA of a study's saved students, for its report"
+    )
+    examine.add_argument("file", type=Path, help="the study file")
+    examine.add_argument("--out", type=Path, help="folder of the study's ledger and students; runs/NAME by default")
+    examine.add_argument("--images", type=int, default=2000, help="of the tune split")
+    examine.set_defaults(run=examine_students)
 
 
 def make_report(options: argparse.Namespace) -> int:
     """Writes or checks; 1 where a check finds a difference."""
     if options.check is not None:
-        return check_written(options.check, options.ledger or options.check.parent / "ledger.sqlite")
+        return check_written(options.check, options.ledger or _ledger_beside(options.check))
     if options.ledger is None:
         raise AlambicError("expected a ledger to report on, got none; try alambic report runs/NAME/ledger.sqlite")
     if "html" in options.formats:
@@ -36,6 +49,30 @@ def make_report(options: argparse.Namespace) -> int:
     for name in options.formats:
         if name != "html":
             print(write_other(options.ledger, out.parent if out.suffix else out, name, options.lang).resolve())
+    return 0
+
+
+def _ledger_beside(report: Path) -> Path:
+    """``ledger.sqlite``, or the folder ``ledger`` of Parquet files that stands for it in a repository."""
+    exported = report.parent / "ledger"
+    ledger = report.parent / "ledger.sqlite"
+    return exported if exported.is_dir() and not ledger.exists() else ledger
+
+
+def examine_students(options: argparse.Namespace) -> int:
+    """Writes examination.json beside the study's ledger."""
+    import torch
+
+    from alambic.report.examine import examine, load_study_teachers
+    from alambic.study.study_file import read_study
+
+    if options.images < FEWEST:
+        raise AlambicError(f"expected --images of at least {FEWEST}, got {options.images}: fewer tell no calibration")
+    study = read_study(options.file)
+    out = options.out or Path("runs") / study.name
+    torch.set_num_threads(study.execution.threads)
+    torch.set_flush_denormal(True)
+    print(examine(study, load_study_teachers(study, out, print), out, options.images, print))
     return 0
 
 

@@ -35,6 +35,21 @@ def add_commands(commands: Any) -> None:
         else:
             action.add_argument("--out", type=Path, help="folder of ledger, banks and report; runs/NAME by default")
         action.set_defaults(run=run)
+    banks = actions.add_parser("banks", help="build the study's banks only, over several processes where asked")
+    banks.add_argument("file", type=Path)
+    banks.add_argument("--out", type=Path, help="folder as of `study run`; runs/NAME by default")
+    banks.add_argument("--devices", type=int, default=1, help="processes on this machine, one a GPU; else use torchrun")
+    banks.set_defaults(run=build_study_banks)
+    export = actions.add_parser("export", help="write a ledger as Parquet files: what a repository keeps")
+    export.add_argument("ledger", type=Path)
+    export.add_argument("--out", type=Path, required=True, help="the folder of the Parquet files")
+    export.set_defaults(run=export_ledger)
+    restore = actions.add_parser("restore", help="make a ledger from exported files, so that `run` keeps their cells")
+    restore.add_argument("folder", type=Path, help="that `study export` wrote")
+    restore.add_argument(
+        "--out", type=Path, required=True, help="folder of the study's run: ledger.sqlite is made there"
+    )
+    restore.set_defaults(run=restore_exported)
     distill = commands.add_parser("distill", help="train one student from one teacher; saves safetensors and ONNX")
     _add_request(distill, many=False)
     distill.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="of the method")
@@ -154,6 +169,29 @@ def run_study_file(options: argparse.Namespace) -> int:
     return 1 if summary.failed else 0
 
 
+def build_study_banks(options: argparse.Namespace) -> int:
+    import contextlib
+    import os
+
+    from alambic.study.banks import build_banks
+    from alambic.study.study_file import read_study
+    from alambic.training import stop, together
+
+    study = read_study(options.file)
+    out = options.out or Path("runs") / study.name
+    if options.devices > 1:
+        together.start(options.devices, ["study", "banks", str(options.file), "--out", str(out)])
+    stop.listen()
+    with together.joined() as (number, count), contextlib.ExitStack() as stack:
+        if number:  # one voice
+            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        for key, card in build_banks(study, out, print).items():
+            print(
+                f"bank {key}: {card['images']:,} images x {card['views']} views, {card['seconds']} s, {count} processes"
+            )
+    return 0
+
+
 def show_status(options: argparse.Namespace) -> int:
     from alambic.study.ledger import Ledger
     from alambic.study.study_file import read_study
@@ -167,6 +205,22 @@ def show_status(options: argparse.Namespace) -> int:
         if row.reason:
             content = row.content
             print(f"{row.state}: {content['arm']['name']} from {content['teacher'] or '-'}: {row.reason}")
+    return 0
+
+
+def export_ledger(options: argparse.Namespace) -> int:
+    from alambic.study.archive import write_archive
+
+    write_archive(options.ledger, options.out)
+    print(f"{options.ledger} is in {options.out}: `alambic report {options.out}` reads it as it is")
+    return 0
+
+
+def restore_exported(options: argparse.Namespace) -> int:
+    from alambic.study.archive import restore_ledger
+
+    ledger = options.out / "ledger.sqlite"
+    print(f"{restore_ledger(options.folder, ledger)} cells in {ledger}")
     return 0
 
 

@@ -12,6 +12,7 @@ Tables:
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +64,10 @@ class Row:
 
 
 class Ledger:
-    """Opens or creates a ledger. Raises AlambicError when the file is no ledger, or another process is writing it."""
+    """Opens or creates a ledger; a folder that ``alambic study export`` wrote can be read too.
+
+    Raises AlambicError when the file is no ledger, or another process is writing it.
+    """
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
         self.path = Path(path)
@@ -71,15 +75,19 @@ class Ledger:
             raise AlambicError(f"expected a ledger at {path}, found none; try `alambic study run` first")
         if not read_only:
             make_folder(self.path.parent)
-        address = f"{self.path.resolve().as_uri()}{'?mode=ro' if read_only else ''}"
+            self._claim()
         try:
-            self._db = sqlite3.connect(address, uri=True, timeout=5)
+            if read_only and self.path.is_dir():
+                self._db = _read_folder(self.path)
+            else:
+                self._db = sqlite3.connect(self._address(read_only), uri=True, timeout=5)
             if not read_only:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.executescript(TABLES)
-                self._claim()
             found = self.meta("schema")
         except sqlite3.DatabaseError as error:
+            if not read_only:
+                self._lock.close()
             raise AlambicError(
                 f"expected a ledger at {path}, got: {error}; another study may be running on it, or it is damaged"
             ) from error
@@ -87,6 +95,15 @@ class Ledger:
             raise AlambicError(f"ledger {path}: expected schema {SCHEMA}, got {found}: another version's; try --out")
         if not read_only and found is None:
             self.set_meta("schema", str(SCHEMA))
+
+    def _address(self, read_only: bool) -> str:
+        """Where no one can write, SQLite cannot make the file that readers share: the ledger is told not to change."""
+        if not read_only:
+            return self.path.resolve().as_uri()
+        beside = self.path.with_name(f"{self.path.name}-wal")
+        whole = not beside.exists() or not beside.stat().st_size
+        fixed = whole and not os.access(self.path.parent, os.W_OK)
+        return f"{self.path.resolve().as_uri()}?{'immutable=1' if fixed else 'mode=ro'}"
 
     def _claim(self) -> None:
         """Holds an exclusive lock beside the ledger while this driver lives: two studies never write one ledger."""
@@ -167,3 +184,12 @@ class Ledger:
 
     def banks(self) -> dict[str, dict[str, Any]]:
         return {key: json.loads(card) for key, card in self._db.execute("SELECT key, card FROM banks ORDER BY key")}
+
+
+def _read_folder(folder: Path) -> sqlite3.Connection:
+    from alambic.study.archive import read_archive
+
+    db = sqlite3.connect(":memory:")
+    db.executescript(TABLES)
+    read_archive(folder, db)
+    return db
