@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,9 @@ def test_labels_that_skip_numbers_are_packed_unless_names_are_given() -> None:
         (X, Y, {"split": ["tain"] * 60}, "got 'tain'"),
         (X, Y, {"groups": ["a"]}, "expected 60 groups"),
         (X[:0], Y[:0], {}, "expected images, got none"),
+        (X, Y * 0, {}, "at least two classes"),
+        (X, Y * 0 - 1, {}, "at least two classes"),
+        (X, Y, {"spec": DataSpec("any", size=10**6)}, "half of this machine's memory"),
     ],
 )
 def test_bad_arrays(images: Any, labels: Any, extra: dict[str, Any], text: str) -> None:
@@ -128,6 +133,27 @@ def test_bad_archives(tmp_path: Path) -> None:
         load_source(DataSpec(str(path)))
     with pytest.raises(AlambicError, match="no such file"):
         load_source(DataSpec("npz", path=str(tmp_path / "nowhere.npz")))
+
+
+def test_archives_of_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, x=X, y=Y, class_names=np.array("abc"))
+    with pytest.raises(AlambicError, match="labels from -1"):  # one name is a list of one
+        load_source(DataSpec(str(path)))
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("x.npy", "hello")
+    with pytest.raises(AlambicError, match=r"expected a NumPy array in 'x.npy'"):
+        load_source(DataSpec(str(path)))
+    np.savez(path, x=X, y=Y)
+    whole = path.read_bytes()
+    for local, central, value in ((6, 8, 1), (8, 10, 99)):  # a password; a compression that nobody knows
+        changed = bytearray(whole)
+        for magic, offset in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+            for found in re.finditer(re.escape(magic), whole):
+                changed[found.start() + offset] = value
+        path.write_bytes(changed)
+        with pytest.raises(AlambicError, match="another kind of zip"):
+            load_source(DataSpec(str(path)))
 
 
 class FakeSet:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alambic.data.decode import check_room
 from alambic.data.hashing import hash_keys, mix_int
 from alambic.data.pixels import fit_images
 from alambic.data.raw import RawImages
@@ -30,6 +31,11 @@ def assemble(name: str, raw: RawImages, spec: DataSpec) -> Source:
         raise AlambicError(f"source {name!r}: expected images, got none; try another path")
     division = _divide(name, raw, spec)
     labels, names, kept = _map_classes(name, raw, spec)
+    if len(names) < 2:
+        raise AlambicError(
+            f"source {name!r}: expected images of at least two classes, got {list(names)}, so there is nothing to tell "
+            "apart; try a path with more classes, or a class map that makes two of them"
+        )
     if spec.unlabelled > 0:
         train = (division == TRAIN).nonzero().flatten()
         hidden = _order(train, mix_int(spec.split_seed, _HIDE_STREAM))[: round(spec.unlabelled * len(train))]
@@ -37,6 +43,8 @@ def assemble(name: str, raw: RawImages, spec: DataSpec) -> Source:
     images = raw.images
     if not bool(kept.all()):
         images, labels, division = images[kept], labels[kept], division[kept]
+    if spec.size is not None:
+        check_room(len(images) * (spec.channels or images.shape[1]) * spec.size**2, f"source {name!r}")
     images = fit_images(images, spec.size, spec.channels).contiguous()
     rows = {split: (division == index).nonzero().flatten() for index, split in enumerate(SPLITS)}
     return make_source(name, images, labels, rows, names, raw.unreadable, raw.licence)

@@ -69,6 +69,8 @@ def collect(items: Iterable[tuple[str, Opener]], count: int, spec: DataSpec, whe
 
     Raises: AlambicError where sizes differ and ``spec.size`` is None, or more than 5 % cannot be read.
     """
+    if spec.size is not None:
+        check_room(count * (spec.channels or 1) * spec.size**2, where)
     canvas: Tensor | None = None
     kept: list[int] = []
     unreadable: list[tuple[str, str]] = []

@@ -54,7 +54,7 @@ def read(spec: DataSpec, download: bool) -> RawImages:
             groups += [str(value) for value in arrays[_partner(arrays, split, (spec.group,), path)].reshape(-1)]
     if len({tuple(block.shape[1:]) for block in images}) > 1:
         raise AlambicError(f"{path}: expected splits of one image shape, got {[tuple(i.shape[1:]) for i in images]}")
-    names = [str(title) for title in arrays["class_names"]] if "class_names" in arrays else None
+    names = [str(title) for title in arrays["class_names"].reshape(-1)] if "class_names" in arrays else None
     numbers, classes = as_labels(np.concatenate(labels), names, str(path))
     return RawImages(
         torch.cat(images),
@@ -80,6 +80,10 @@ def _load(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         ) from error
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise AlambicError(f"{path}: cut off or damaged ({error}); try to copy it again") from error
+    except (RuntimeError, NotImplementedError) as error:  # what zipfile says of a password or of another compression
+        raise AlambicError(
+            f"{path}: expected an archive as np.savez writes it, got another kind of zip ({error}); try np.savez again"
+        ) from error
 
 
 def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
@@ -88,9 +92,15 @@ def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
     check_room(sum(member.file_size for member in members), str(path))
     for member in members:
         with archive.open(member) as stream:
-            version = np.lib.format.read_magic(stream)
-            read_head = np.lib.format.read_array_header_1_0 if version == (1, 0) else _read_head_2
-            shape, _, dtype = read_head(stream)
+            try:
+                version = np.lib.format.read_magic(stream)
+                read_head = np.lib.format.read_array_header_1_0 if version == (1, 0) else _read_head_2
+                shape, _, dtype = read_head(stream)
+            except ValueError as error:
+                raise AlambicError(
+                    f"{path}: expected a NumPy array in {member.filename!r}, got something else ({error}); "
+                    "try np.savez with arrays only"
+                ) from error
             claimed = stream.tell() + math.prod(shape) * dtype.itemsize
         if not dtype.hasobject and claimed != member.file_size:
             raise AlambicError(
