@@ -219,3 +219,22 @@ def test_shuffling_lfcam_changes_what_it_asks() -> None:
     plain, shuffled = (create_method("lfcam", shuffle=flag) for flag in (False, True))
     assert float(plain.loss(outputs, outputs, batch, 0.5)["lfcam"].max()) < 1e-10
     assert float(shuffled.loss(outputs, outputs, batch, 0.5)["lfcam"].min()) > 1e-3
+
+
+def test_common_views_ask_both_views_for_one_answer() -> None:
+    torch.manual_seed(0)
+    first, second = torch.randn(5, 4) * 3, torch.randn(5, 4) * 3
+    mean = (first + second) / 2
+    labels = torch.zeros(5, dtype=torch.int64)
+    taught = Outputs(logits=second)
+
+    def value(seen: torch.Tensor, other: torch.Tensor, **hyper: Any) -> torch.Tensor:
+        batch = Batch(labels, second=(Outputs(logits=other), taught))
+        method = create_method("common_views", **hyper)
+        return method.loss(Outputs(logits=seen), Outputs(logits=first), batch, 0.5)["common_views"]
+
+    assert float(value(mean, mean + 2).abs().max()) < 1e-5
+    assert float(value(first, second, common=0.0).abs().max()) < 1e-5
+    assert float(value(first, second).min()) > 1e-3
+    with pytest.raises(AlambicError, match="second view"):
+        create_method("common_views").loss(Outputs(logits=first), taught, Batch(labels), 0.5)
