@@ -172,3 +172,49 @@ def test_truncated_weights_are_refused(source, tmp_path):
     (tmp_path / "w.safetensors").write_bytes(b"\x10\0\0\0")
     with pytest.raises(AlambicError, match="whole weights"):
         load(TeacherSpec("zoo:resnet8_w8", weights="w.safetensors"), source, tmp_path)
+
+
+FAILING = """
+from torch import nn
+
+def boom(in_channels, num_classes):
+    return 1 / 0
+
+def other():
+    return nn.Linear(1, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("net", "more", "said"),
+    [
+        ("nets.py:boom", {"kwargs": {"in_channels": 1, "num_classes": 2}}, "failed in line 5: ZeroDivisionError"),
+        ("nets.py:other", {"kwargs": {"width": 1}}, r"other\(width=1\).*TypeError"),
+        ("syntax.py:make", {}, "failed in line 2: SyntaxError"),
+        ("torchvision:resnet18", {"kwargs": {"depht": 3}}, "could not be made with {'depht': 3}"),
+        ("timm:resnet18", {"kwargs": {"depht": 3}}, "could not be made with {'depht': 3}"),
+        ("zoo:resnet8_w8", {"kwargs": {"depht": 3}}, "expected no kwargs"),
+        ("timm:vit_tiny_patch16_224", {"kwargs": {"depth": 1}}, r"runs on images of shape \(2, 1, 16, 16\).*img_size"),
+    ],
+)
+def test_a_network_that_cannot_be_made_or_run_says_so(source, tmp_path, net, more, said):
+    (tmp_path / "nets.py").write_text(FAILING)
+    (tmp_path / "syntax.py").write_text("\ndef make(:\n")
+    with pytest.raises(AlambicError, match=said):
+        load(TeacherSpec(net, **more), source, tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"size": (0, 4)}, {"channels": 0}, {"std": (0.0,)}, {"std": (float("nan"),)}])
+def test_input_of_a_teacher_that_cannot_be(wrong):
+    with pytest.raises(AlambicError, match="std above 0"):
+        TeacherSpec("timm:resnet18", **wrong)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [b'{"spec": [1]}', b'{"spec": {"net": 5}}', b'{"classes": "x"}', b'{"spec": {"size": [1]}}', b"\xff\xfe", b"["],
+)
+def test_cards_that_are_none(source, tmp_path, card):
+    (tmp_path / "x.json").write_bytes(card)
+    with pytest.raises(AlambicError, match="expected a (JSON|teacher's) card"):
+        load(TeacherSpec("card", weights="x.safetensors"), source, tmp_path)

@@ -90,6 +90,12 @@ def test_wrong_channels_are_refused_at_once():
         Tapped(net, torch.randn(2, 1, 8, 8), ALL)
 
 
+def test_a_transformer_at_a_size_that_it_asserts_against_is_refused_with_words():
+    net = timm.create_model("vit_tiny_patch16_224", depth=1)
+    with pytest.raises(AlambicError, match="expected a network that runs on images"):
+        Tapped(net, torch.randn(2, 3, 32, 32), ALL)
+
+
 def test_network_without_head_says_so():
     net = nn.Sequential(nn.Conv2d(1, 4, 8), nn.Flatten())
     with pytest.raises(AlambicError, match="head"):

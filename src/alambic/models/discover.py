@@ -55,7 +55,9 @@ def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, lab
     handles = [module.register_forward_hook(watch(name)) for name, module in net.named_modules() if name]
     try:
         logits = net(example)
-    except (RuntimeError, ValueError, TypeError) as error:
+    except AlambicError:
+        raise
+    except Exception as error:  # timm refuses a wrong size by an assertion; a user's own code may raise anything
         raise AlambicError(
             f"{label}: expected a network that runs on images of shape {tuple(example.shape)}, but it failed: {error}; "
             "try the size and the channel count that it was made for"

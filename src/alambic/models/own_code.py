@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Modul
     """Runs ``function(**kwargs)`` of ``file.py`` (relative to ``folder``); it must return a ``torch.nn.Module``.
 
     This runs the user's code, which is why such names are accepted from the user's own study file and command line
-    only. Raises AlambicError when the file or function is missing, or the result is not a module.
+    only. Raises AlambicError when the file or function is missing or fails, or the result is not a module.
     """
     file, function = name.rsplit(":", 1)
     path = (folder or Path()) / file
@@ -36,11 +37,29 @@ def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Modul
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's own code may raise anything
+        raise AlambicError(f"expected {path} to run, but it failed{_tell(error, path)}") from error
     if not hasattr(module, function):
         known = [item for item in vars(module) if not item.startswith("_")]
         raise AlambicError(f"{path} has no function {function!r}; {nearest(function, known)}")
-    net = getattr(module, function)(**kwargs)
+    try:
+        net = getattr(module, function)(**kwargs)
+    except AlambicError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        call = f"{function}({', '.join(f'{key}={value!r}' for key, value in kwargs.items())})"
+        raise AlambicError(
+            f"expected {call} of {path} to return a torch.nn.Module, but it failed{_tell(error, path)}"
+        ) from error
     if not isinstance(net, nn.Module):
         raise AlambicError(f"expected {name!r} to return a torch.nn.Module, got {type(net).__name__}")
     return net
+
+
+def _tell(error: Exception, path: Path) -> str:
+    """`` in line 3: ValueError: ...``, the line being the last one of the user's own file."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    return f"{f' in line {line}' if line else ''}: {type(error).__name__}: {error}"

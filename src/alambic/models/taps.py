@@ -81,7 +81,7 @@ class Tapped:
             embedding = net.forward_head(features, pre_logits=True)
             read_intermediates(net, example)
             return bool(torch.allclose(net.get_classifier()(embedding), net(example), atol=1e-4, rtol=1e-4))
-        except (TypeError, AttributeError, RuntimeError, NotImplementedError):
+        except Exception:  # whatever it is: the other way says what is wrong with the network, if anything is
             return False
 
     def __call__(self, images: Tensor) -> Outputs:

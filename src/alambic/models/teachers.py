@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from alambic.errors import AlambicError, nearest
 from alambic.files import hash_file, hash_tensors, read_state_dict, write_atomic
+from alambic.models.cards import CARD_FIELDS, read_card
 from alambic.models.onnx_net import OnnxNet
 from alambic.models.own_code import create_own, is_own_code
 from alambic.models.students import create_student
@@ -54,6 +55,14 @@ class TeacherSpec:
     teacher_data: TeacherData = "same"
     provenance: str = "labels"
     split_hash: str = ""
+
+    def __post_init__(self) -> None:
+        sides = (*(self.size or ()), *(() if self.channels is None else (self.channels,)))
+        if not all(side >= 1 for side in sides) or not all(value > 0 for value in self.std):
+            raise AlambicError(
+                "teacher: expected a size and channels of at least 1 and std above 0, got size "
+                f"{self.size}, channels {self.channels}, std {self.std}"
+            )
 
 
 @dataclass(frozen=True)
@@ -93,11 +102,16 @@ def create_net(spec: TeacherSpec, classes: int, channels: int, size: tuple[int, 
     """The network of a spec without trained weights (but the hub's, if ``pretrained``)."""
     kind, _, name = spec.net.partition(":")
     if spec.net.endswith(".onnx"):
+        unknown = set(spec.kwargs) - {"output", "threads"}
+        if unknown:
+            raise AlambicError(f"{spec.net}: expected kwargs out of output and threads, got {sorted(unknown)}")
         return OnnxNet(folder / spec.net, **spec.kwargs)
     if is_own_code(spec.net):
         return create_own(spec.net, folder, **spec.kwargs)
     if kind == "zoo":
-        return create_student(name, in_channels=channels, image_size=size, num_classes=classes, **spec.kwargs)
+        if spec.kwargs:
+            raise AlambicError(f"zoo:{name} expected no kwargs, since its name says all, got {spec.kwargs}")
+        return create_student(name, in_channels=channels, image_size=size, num_classes=classes)
     if kind == "timm":
         return _create_timm(name, spec, classes, channels)
     if kind == "torchvision":
@@ -116,12 +130,17 @@ def _create_timm(name: str, spec: TeacherSpec, classes: int, channels: int) -> n
         net: nn.Module = timm.create_model(
             name, pretrained=spec.pretrained, in_chans=channels, num_classes=classes, **spec.kwargs
         )
-    except (TypeError, RuntimeError, OSError) as error:
-        raise AlambicError(
-            f"timm:{name} could not be made with {spec.kwargs or 'no settings'}: {error}; try "
-            "pretrained = false with a weights file where there is no network, or other kwargs"
-        ) from error
+    except Exception as error:
+        raise _tell_unmade(spec, error) from error
     return net
+
+
+def _tell_unmade(spec: TeacherSpec, error: Exception) -> AlambicError:
+    """Another library's constructor may raise anything for kwargs that it does not know, or without a network."""
+    return AlambicError(
+        f"{spec.net} could not be made with {spec.kwargs or 'no settings'}: {error}; try "
+        "pretrained = false with a weights file where there is no network, or other kwargs"
+    )
 
 
 def _create_torchvision(name: str, spec: TeacherSpec, classes: int) -> nn.Module:
@@ -129,10 +148,13 @@ def _create_torchvision(name: str, spec: TeacherSpec, classes: int) -> nn.Module
 
     if name not in models.list_models():
         raise AlambicError(f"torchvision has no network {name!r}: {nearest(name, models.list_models())}")
+    given: dict[str, Any] = {"weights": "DEFAULT"} if spec.pretrained else {"num_classes": classes}
+    try:
+        net: nn.Module = models.get_model(name, **given, **spec.kwargs)
+    except Exception as error:
+        raise _tell_unmade(spec, error) from error
     if not spec.pretrained:
-        net: nn.Module = models.get_model(name, num_classes=classes, **spec.kwargs)
         return net
-    net = models.get_model(name, weights="DEFAULT", **spec.kwargs)
     last = [(key, module) for key, module in net.named_modules() if isinstance(module, nn.Linear)][-1]
     if last[1].out_features != classes:
         parent = net.get_submodule(last[0].rpartition(".")[0])
@@ -170,7 +192,9 @@ def load_teacher(
         load_weights(net, folder / spec.weights, f"teacher {name!r}")
     digest = hash_file(folder / spec.net) if isinstance(net, OnnxNet) else hash_tensors(net.state_dict())
     net.eval().requires_grad_(False)
-    return Teacher(name, net, spec, size, mean, std, _count_classes(net, channels, size), digest, card)
+    scores = run_once(net, torch.zeros(2, channels, *size), f"teacher {name!r}")
+    classes_given = int(scores.shape[1]) if isinstance(scores, Tensor) and scores.ndim == 2 else None
+    return Teacher(name, net, spec, size, mean, std, classes_given, digest, card)
 
 
 def fit_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
@@ -181,10 +205,18 @@ def fit_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return (average,) * channels
 
 
-def _count_classes(net: nn.Module, channels: int, size: tuple[int, int]) -> int | None:
-    with torch.no_grad():
-        scores = net(torch.zeros(2, channels, *size))
-    return int(scores.shape[1]) if isinstance(scores, Tensor) and scores.ndim == 2 else None
+def run_once(net: nn.Module, images: Tensor, label: str) -> Any:
+    """What a network gives for some images. Raises AlambicError where it does not run on their shape."""
+    try:
+        with torch.no_grad():
+            return net(images)
+    except AlambicError:
+        raise
+    except Exception as error:  # timm refuses a wrong size by an assertion; a user's own code may raise anything
+        raise AlambicError(
+            f"{label}: expected a network that runs on images of shape {tuple(images.shape)}, but it failed: {error}; "
+            "try the size and channels that it was made for, or kwargs such as { img_size = 28, patch_size = 4 }"
+        ) from error
 
 
 def load_weights(net: nn.Module, path: Path, label: str) -> None:
@@ -217,30 +249,13 @@ def save_teacher(path: Path, net: nn.Module, card: dict[str, Any]) -> None:
     write_atomic(path.with_suffix(".json"), lambda part: part.write_text(text))
 
 
-def read_card(weights: Path) -> dict[str, Any]:
-    """The card beside a weights file, {} where there is none."""
-    path = weights.with_suffix(".json")
-    if not path.exists():
-        return {}
-    try:
-        card = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise AlambicError(f"expected a JSON card at {path}, got: {error}; try removing it") from error
-    if not isinstance(card, dict):
-        raise AlambicError(f"expected a JSON object at {path}, got {type(card).__name__}")
-    return card
-
-
-CARD_FIELDS = ("kwargs", "size", "mean", "std", "channels", "family", "teacher_data", "provenance", "split_hash")
-
-
 def merge_card(spec: TeacherSpec, card: dict[str, Any]) -> TeacherSpec:
     """The spec with what the card knows where the spec says nothing (``net = "card"`` takes the card's network)."""
     values = asdict(spec)
     defaults = asdict(TeacherSpec(spec.net))
     made = card.get("spec", {})
     for name in CARD_FIELDS:
-        if name in made and values[name] == defaults[name]:
+        if name != "net" and name in made and values[name] == defaults[name]:
             value = made[name]
             values[name] = tuple(value) if isinstance(value, list) else value
     if spec.net == "card":

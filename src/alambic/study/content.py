@@ -16,10 +16,11 @@ from alambic.data import Source
 from alambic.errors import AlambicError
 from alambic.functional.schedule import SCHEDULES
 from alambic.methods.base import create_method
+from alambic.models.cards import read_card
 from alambic.models.feature import OutputSpec
 from alambic.models.own_code import create_own, is_own_code
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, merge_card, read_card
+from alambic.models.teachers import TeacherSpec, merge_card
 from alambic.study.cell import Arm, method_version
 from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE

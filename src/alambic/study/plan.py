@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from alambic.data import Source, load_source
-from alambic.models.teachers import TeacherSpec, create_net, merge_card, read_card
+from alambic.models.cards import read_card
+from alambic.models.teachers import TeacherSpec, create_net, merge_card, run_once
 from alambic.study.content import make_student, make_task, train_ids
 from alambic.study.local import choose_jobs
 from alambic.study.stats import detectable_effect
@@ -93,10 +94,9 @@ def _measure_teacher(study: Study, name: str, source: Source, classes: int) -> t
         spec = merge_card(spec, read_card(study.folder / spec.weights))
     size, channels = spec.size or source.size, spec.channels or source.channels
     net = create_net(spec, classes, channels, size, study.folder).eval()
-    images = torch.randn(16, channels, *size)
-    with torch.no_grad():
-        net(images)
-        started = time.perf_counter()
-        net(images)
+    images, label = torch.randn(16, channels, *size), f"teacher {name!r}"
+    run_once(net, images, label)
+    started = time.perf_counter()
+    run_once(net, images, label)
     linears = [m for m in net.modules() if isinstance(m, torch.nn.Linear)]
     return (time.perf_counter() - started) / len(images), linears[-1].in_features if linears else 0

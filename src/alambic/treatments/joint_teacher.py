@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.methods.base import Paper
-from alambic.models.teachers import Teacher, TeacherSpec, create_net, load_teacher, read_card, save_teacher
+from alambic.models.cards import read_card
+from alambic.models.teachers import Teacher, TeacherSpec, create_net, load_teacher, save_teacher
 from alambic.training.feed import Normalise
 from alambic.treatments.base import Scene, Treatment, new_teacher_path
 from alambic.treatments.teaching import load_made
