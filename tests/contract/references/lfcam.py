@@ -51,4 +51,4 @@ def class_maps(outputs):
 
 
 def reference_parts(method, s, t, batch, progress):
-    return {"lfcam": reference(class_maps(s), class_maps(t), None, 3, 1.0, numbers(t.logits))}
+    return {"lfcam": 0.2 * reference(class_maps(s), class_maps(t), None, 3, 1.0, numbers(t.logits))}
