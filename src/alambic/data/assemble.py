@@ -15,6 +15,7 @@ from alambic.data.pixels import fit_images
 from alambic.data.raw import RawImages
 from alambic.data.source import SPLITS, Source, make_source
 from alambic.data.spec import DataSpec
+from alambic.data.store import keep_rows
 from alambic.errors import AlambicError, nearest
 
 TRAIN, TUNE, TEST = range(3)
@@ -42,7 +43,8 @@ def assemble(name: str, raw: RawImages, spec: DataSpec) -> Source:
         labels[hidden] = -1
     images = raw.images
     if not bool(kept.all()):
-        images, labels, division = images[kept], labels[kept], division[kept]
+        images = images[kept] if spec.store is None else keep_rows(images, kept)
+        labels, division = labels[kept], division[kept]
     if spec.size is not None:
         check_room(len(images) * (spec.channels or images.shape[1]) * spec.size**2, f"source {name!r}")
     images = fit_images(images, spec.size, spec.channels).contiguous()

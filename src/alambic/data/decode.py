@@ -18,6 +18,7 @@ from torch import Tensor
 
 from alambic.data.pixels import fit_channels, resize, to_tensor
 from alambic.data.spec import DataSpec
+from alambic.data.store import make_canvas
 from alambic.errors import AlambicError
 
 MAX_PIXELS = 50_000_000  # a 50-megapixel phone; a header may claim far more than the file is worth
@@ -51,7 +52,7 @@ def check_room(count: int, where: str) -> None:
     if count > limit:
         raise AlambicError(
             f"{where}: expected at most {limit:,} bytes once unpacked (half of this machine's memory), got {count:,}, "
-            "so it is refused before it is unpacked; try a smaller size, or a streaming source"
+            "so it is refused before it is unpacked; try a smaller size, or store = '<folder>' for images on disk"
         )
 
 
@@ -86,7 +87,7 @@ def collect(items: Iterable[tuple[str, Opener]], count: int, spec: DataSpec, whe
                 if isinstance(pixels, str):
                     unreadable.append((name, pixels))
                     continue
-                canvas = _room(canvas, pixels, count, name, where)
+                canvas = _room(canvas, pixels, count, spec, name, where)
                 canvas[len(kept)] = pixels
                 kept.append(index)
     total = len(kept) + len(unreadable)
@@ -119,8 +120,10 @@ def _decode(open_image: Opener, spec: DataSpec) -> Tensor | str:
         return f"{type(error).__name__}: {error}"
 
 
-def _room(canvas: Tensor | None, pixels: Tensor, count: int, name: str, where: str) -> Tensor:
+def _room(canvas: Tensor | None, pixels: Tensor, count: int, spec: DataSpec, name: str, where: str) -> Tensor:
     """The tensor that takes the next picture: made at the first one, widened to colour at the first coloured one."""
+    if canvas is None and spec.store is not None:
+        return make_canvas(Path(spec.store), (count, *pixels.shape))
     if canvas is None:
         check_room(count * pixels.numel(), where)
         return torch.empty(count, *pixels.shape, dtype=torch.uint8)

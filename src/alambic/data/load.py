@@ -18,6 +18,7 @@ import alambic.data
 from alambic.data.assemble import assemble
 from alambic.data.source import Source
 from alambic.data.spec import DataSpec
+from alambic.data.store import load_stored
 from alambic.errors import AlambicError, nearest
 
 
@@ -39,7 +40,7 @@ def source_names() -> tuple[str, ...]:
 
 
 def load_source(spec: DataSpec, download: bool = False) -> Source:
-    """Reads the images that ``spec`` names into memory, splits them, and hashes all of it.
+    """Reads the images that ``spec`` names into memory (or into its store), splits them, and hashes all of it.
 
     Args:
         spec: what to load.
@@ -48,6 +49,12 @@ def load_source(spec: DataSpec, download: bool = False) -> Source:
     Raises: AlambicError for an unknown name, missing or damaged files, or a spec that does not fit the data.
     """
     download = download or os.environ.get("ALAMBIC_DOWNLOAD") == "1"
+    if spec.store is not None:
+        return load_stored(spec, lambda stored: _load(stored, download))
+    return _load(spec, download)
+
+
+def _load(spec: DataSpec, download: bool) -> Source:
     modules = _modules()
     if spec.source in modules:
         name = spec.source if spec.path is None or ":" in spec.source else _title(spec.path)

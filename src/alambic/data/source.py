@@ -114,7 +114,7 @@ def make_source(
     mean, std = _channel_statistics(images, splits["train"])
     content = hashlib.sha256()
     content.update(str((tuple(images.shape), class_names)).encode())
-    content.update(images.contiguous().numpy().tobytes())
+    content.update(images.contiguous().numpy().reshape(-1).data)  # no copy: they may be larger than memory
     content.update(labels.contiguous().numpy().tobytes())
     division = hashlib.sha256()
     for split in SPLITS:

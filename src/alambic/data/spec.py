@@ -27,6 +27,8 @@ class DataSpec:
         split_seed: chooses which images go where, and which labels are hidden.
         train: number of training images that a study uses; not part of loading, see ``Source.subset``.
         unlabelled: share of the training labels set to -1.
+        store: folder for the decoded images of a set that does not fit in memory; needs size and channels. See
+            ``data.store``: the same ids, views and banks as in memory.
     """
 
     source: str
@@ -41,6 +43,7 @@ class DataSpec:
     split_seed: int = 0
     train: int | None = None
     unlabelled: float = 0.0
+    store: str | None = None
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 1:
