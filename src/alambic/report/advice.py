@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alambic.report.contrasts import Contrast
+from alambic.report.declared import is_confirmed
 from alambic.report.findings import Findings, StudentFindings
 
 Confidence = Literal["confirmed", "lead", "unproved"]
@@ -16,8 +17,9 @@ class Decision:
     """For one student.
 
     Attributes:
-        take: the arm with the largest gain among those told apart from the student alone; None where there is none.
-        confidence: ``confirmed`` by a study of purpose claim, a ``lead`` otherwise, ``unproved`` without a gain.
+        take: the arm with the largest gain among those told apart from the student alone, confirmed ones first; None
+            where there is none.
+        confidence: ``confirmed`` where that contrast was declared beforehand, else a ``lead``; ``unproved`` without.
         avoid: arms that were shown to harm it, worst first.
     """
 
@@ -35,9 +37,10 @@ def decide(findings: Findings) -> list[Decision]:
             continue
         gains = [contrast for contrast in found.contrasts if contrast.verdict == "gain"]
         losses = sorted((c for c in found.contrasts if c.verdict == "loss"), key=lambda c: (c.gain.value, c.group.key))
-        take = max(gains, key=lambda c: (c.gain.value, c.group.key)) if gains else None
+        sure = [c for c in gains if is_confirmed(findings.declared, c)] or gains
+        take = max(sure, key=lambda c: (c.gain.value, c.group.key)) if sure else None
         confidence: Confidence = "unproved" if take is None else "lead"
-        if take is not None and findings.purpose == "claim" and findings.scored.split == "test":
+        if take is not None and findings.scored.split == "test" and is_confirmed(findings.declared, take):
             confidence = "confirmed"
         made.append(Decision(found, take, confidence, tuple(losses)))
     return made

@@ -7,14 +7,18 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from alambic.report.examined import NAME as EXAMINATION
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings, find
 from alambic.report.page import render_report
 from alambic.report.stamp import Stamp, hash_rows, hash_source, read_stamp
+from alambic.report.suited import measure_rows
 from alambic.report.wording import Lang, show_number
+from alambic.suitability.judgement import pass_judgement
 
 TOLERANCE = 1e-7  # resampling sums images in an order that another processor may choose otherwise
 LINK = re.compile(r'<a class="fact" href="#F(\d+)">([^<]*)</a>')
@@ -57,14 +61,49 @@ def check_report(path: Path, ledger: Path) -> Checked:
     if findings.scored.contradicted:
         rows = ", ".join(findings.scored.contradicted[:6])
         checked.differences.append(f"the stored predictions of {rows} do not give their stored scores")
+    notices = _judge_again(findings, checked)
     _compare_facts(stamp, known, same_code, checked)
     if path.suffix == ".html":
         _compare_links(path.read_text("utf-8"), stamp, known, checked)
+    if findings.examination is not None:
+        notices.append(f"{EXAMINATION} was read, not computed again: that takes the students' weights, alambic examine")
     if not same_code:
-        checked.notice = "another state of alambic wrote it: its facts were compared, its words and figures were not"
+        notices.append("another state of alambic wrote it: its facts were compared, its words and figures were not")
     elif not checked.differences and compare:
         checked.differences.append(f"words or figures: {compare}")
+    checked.notice = "\n".join(notices)
     return checked
+
+
+def _judge_again(findings: Findings, checked: Checked) -> list[str]:
+    """Judges the estimators anew where this ledger holds the gains that they were judged by; else says it cannot."""
+    suited = findings.suitability
+    judgement = suited.judgement if suited is not None else None
+    if suited is None or judgement is None:
+        return []
+    if suited.stale:
+        return ["the judge saw other gains than this ledger's: its verdicts were read, not judged again"]
+    asked = (judgement.controls, judgement.nasty, judgement.variants, judgement.reference, judgement.refits)
+    gains = measure_rows([row for row in findings.rows if row.state == "done"])
+    again = _flatten(asdict(pass_judgement(suited.cards, gains, *asked)))
+    for name, value in _flatten(asdict(judgement)).items():
+        checked.queries += 1
+        new = again.get(name)
+        if not (_same(value, new) if _is_number(value) and _is_number(new) else value == new):
+            checked.differences.append(f"judgement.{name}: written {value}, judged again {new}")
+    return []
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Every leaf of nested dicts and sequences by its path."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else None
+    if pairs is None:
+        return {prefix: value}
+    return {k: v for key, item in pairs for k, v in _flatten(item, f"{prefix}.{key}" if prefix else f"{key}").items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _ask(ledger: Path, findings: Findings, checked: Checked) -> None:

@@ -11,13 +11,18 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from alambic.errors import AlambicError
 from alambic.report.document_words import DOCUMENT_SENTENCES
 from alambic.report.facts import Fact
 from alambic.report.gather import Group
-from alambic.report.wording import Lang, name_group, plain, show_fact
+from alambic.report.section_words import SECTION_SENTENCES
+from alambic.report.slide_words import SLIDE_SENTENCES
+from alambic.report.wording import LANGS, Lang, name_group, plain, show_fact
 
 SENTENCES: dict[str, dict[Lang, str]] = {
     **DOCUMENT_SENTENCES,
+    **SECTION_SENTENCES,
+    **SLIDE_SENTENCES,
     "demo": {
         "en": "Results, not a ranking. This study is a demonstration: nothing was tuned, and few seeds were run.",
         "fr": "Des résultats, pas un classement. Cette étude est une démonstration : rien n’a été réglé, et peu de "
@@ -223,6 +228,20 @@ class Claim:
 def blanks_of(sentence: str) -> set[str]:
     """Names of the blanks of a sentence."""
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+def check_sentences(sentences: dict[str, dict[Lang, str]]) -> None:
+    """Raises AlambicError for a sentence that lacks a language, or whose blanks differ between languages."""
+    for key, by_lang in sentences.items():
+        lacking = [lang for lang in LANGS if not by_lang.get(lang)]
+        if lacking:
+            raise AlambicError(f"sentence {key!r}: expected words in {LANGS}, got none in {lacking}; write them")
+        blanks = {lang: sorted(blanks_of(by_lang[lang])) for lang in LANGS}
+        if len({tuple(names) for names in blanks.values()}) > 1:
+            raise AlambicError(f"sentence {key!r}: expected the same blanks in each language, got {blanks}")
+
+
+check_sentences(SENTENCES)  # nothing of the report can be imported, built or tested with half a sentence
 
 
 def _facts_in(blank: Blank) -> list[Fact]:

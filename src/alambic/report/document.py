@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from alambic.methods import all_methods
 from alambic.methods.base import Method
 from alambic.report import tables
-from alambic.report.advice import decide
 from alambic.report.answers import name_student, say_answers, say_caveats, say_purpose, say_sight
+from alambic.report.blocks import Block, Figure, Section
+from alambic.report.chapter_classes import describe_classes
+from alambic.report.chapter_decisions import say_decisions, tabulate_decisions
+from alambic.report.chapter_declared import describe_declared
+from alambic.report.chapter_suitability import describe_suitability
+from alambic.report.chapter_trust import describe_alignment, describe_trust
+from alambic.report.chip import describe_chip
 from alambic.report.claims import Claim
-from alambic.report.document_words import HEADINGS
+from alambic.report.document_words import HEADINGS, SOURCES
 from alambic.report.figures import Legend, draw_costs, draw_differences, draw_falls, draw_heat
 from alambic.report.findings import Findings
 from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.tables import Entry, Table
 from alambic.report.texts import read_texts
-from alambic.report.wording import Lang, name_group
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing with what is said under it."""
-
-    drawing: Markup
-    caption: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """One chapter: claims, figures and tables in reading order; a string is a heading inside it."""
-
-    key: str
-    title: str
-    blocks: tuple[Claim | Figure | Table | str, ...]
+from alambic.report.wording import Lang
 
 
 def compose_document(findings: Findings, lang: Lang) -> list[Section]:
@@ -47,7 +36,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         return [Figure(drawing, texts[caption])] if drawing is not None else []
 
     answers = say_answers(findings)
-    said: list[Claim | Figure | Table | str] = []
+    said: list[Block] = []
     for found, claims in answers:
         said += [name_student(found, findings)] if len(answers) > 1 else []
         said += claims
@@ -56,20 +45,27 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         said += figure(draw_heat(found, findings, lang, texts), "heat_caption")
     for found in findings.students:
         said += figure(draw_curves(found, findings, lang, texts, legend), "curves_caption")
-    chip: list[Claim | Figure | Table | str] = [*figure(draw_sizes(findings, lang, texts, legend), "sizes_caption")]
+    chip: list[Block] = [*figure(draw_sizes(findings, lang, texts, legend), "sizes_caption")]
     chip += figure(draw_falls(findings, lang, texts, legend), "falls_caption")
+    device = describe_chip(findings, lang, legend)
+    if device is not None:
+        chip += [*([Figure(device.figure, device.caption)] if device.figure is not None else []), device.table]
     chip += [tables.tabulate_costs(findings, lang, texts)]
     chip += figure(draw_costs(findings, lang, texts, legend), "costs_caption")
     one = [Claim("one_data", {})] if findings.settings == 1 else []
-    parts: dict[str, list[Claim | Figure | Table | str]] = {
+    parts: dict[str, Sequence[Block]] = {
         "question": [_ask(findings), say_purpose(findings), *(c for claims in say_sight(findings) for c in claims)],
         "survey": [_say_compared(findings), tabulate_methods(findings, lang)],
         "protocol": [*_say_protocol(findings), tables.tabulate_teachers(findings, lang, texts)],
+        "declared": describe_declared(findings.declared, lang),
         "results": said,
+        "classes": describe_classes(findings, lang),
+        "trust": describe_trust(findings, lang),
+        "alignment": describe_alignment(findings, lang),
         "chip": chip,
-        "suitability": [Claim("no_scorecards", {})],
+        "suitability": describe_suitability(findings, lang),
         "ideas": [_say_ideas(findings)],
-        "recommendations": [tabulate_decisions(findings, lang)],
+        "recommendations": [*say_decisions(findings), tabulate_decisions(findings, lang)],
         "limits": [*say_caveats(findings), *one, Claim("checkable", {})],
         "references": [tabulate_papers(findings, lang)],
     }
@@ -113,26 +109,12 @@ def tabulate_methods(findings: Findings, lang: Lang) -> Table:
 
 
 def tabulate_papers(findings: Findings, lang: Lang) -> Table:
-    """One row a paper."""
-    table = Table(tuple((HEADINGS[name][lang], "", False) for name in ("method", "references")))
+    """One row a paper: of the methods first, then of what this report computes."""
+    table = Table(tuple((HEADINGS[name][lang], "", False) for name in ("used_for", "references")))
     for name, cls in used_methods(findings).items():
         paper = cls.paper
-        where = f"{paper.authors}. {paper.title}. {paper.venue} {paper.year}."
+        where = f"{paper.authors.rstrip('.')}. {paper.title}. {paper.venue} {paper.year}."
         where += f" arXiv {paper.arxiv}." if paper.arxiv else ""
         table.rows.append([Entry(name), Entry(where, class_="wide")])
-    return table
-
-
-def tabulate_decisions(findings: Findings, lang: Lang) -> Table:
-    """One row a student: what to take, what gain to expect, how sure that is, what to leave."""
-    words = {key: by_lang[lang] for key, by_lang in HEADINGS.items()}
-    student = read_texts(lang)["student"]
-    heads = (student, words["best_arm"], words["gain_int8"], words["confidence"], words["avoid"])
-    table = Table(tuple((head, "", False) for head in heads))
-    for made in decide(findings):
-        take = Entry(name_group(made.take.group, lang) if made.take else words["alone"])
-        gain = tables.fact_entry(made.take.gain if made.take else None, lang)
-        avoid = "; ".join(name_group(contrast.group, lang) for contrast in made.avoid[:4]) or "–"
-        last = [Entry(words[made.confidence]), Entry(avoid, class_="wide")]
-        table.rows.append([Entry(name_student(made.found, findings)), take, gain, *last])
+    table.rows.extend([Entry(what[lang]), Entry(where, class_="wide")] for what, where in SOURCES)
     return table

@@ -8,7 +8,11 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "question": {"en": "The question", "fr": "La question"},
     "survey": {"en": "What was compared", "fr": "Ce qui est comparé"},
     "protocol": {"en": "How it was measured", "fr": "Comment c’est mesuré"},
+    "declared": {"en": "Declared beforehand, and the rest", "fr": "Déclaré d’avance, et le reste"},
     "results": {"en": "Results", "fr": "Résultats"},
+    "classes": {"en": "Class by class", "fr": "Classe par classe"},
+    "trust": {"en": "Agreement and calibration", "fr": "Accord et calibration"},
+    "alignment": {"en": "How alike student and teacher become", "fr": "Combien élève et enseignant se ressemblent"},
     "chip": {"en": "On the chip", "fr": "Sur la puce"},
     "suitability": {"en": "Which teacher suits", "fr": "Quel enseignant convient"},
     "ideas": {"en": "New ideas", "fr": "Idées nouvelles"},
@@ -19,7 +23,10 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "paper": {"en": "Published in", "fr": "Publié dans"},
     "fidelity": {"en": "Fidelity", "fr": "Fidélité"},
     "formula": {"en": "Formula", "fr": "Formule"},
-    "best_arm": {"en": "Best arm", "fr": "Meilleur bras"},
+    "used_for": {"en": "For", "fr": "Pour"},
+    "on_data": {"en": "On", "fr": "Sur"},
+    "best_arm": {"en": "Take", "fr": "Prendre"},
+    "settings": {"en": "Settings", "fr": "Réglages"},
     "gain_int8": {"en": "Gain to expect", "fr": "Gain à attendre"},
     "confidence": {"en": "Confidence", "fr": "Confiance"},
     "avoid": {"en": "What not to do", "fr": "À éviter"},
@@ -35,11 +42,6 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "is left of it in int8? This document answers from {done} on {data}.",
         "fr": "Un réseau minuscule doit tenir sur une puce minuscule. Quel enseignant et quelle méthode apportent le "
         "plus à {students}, et qu’en reste-t-il en int8 ? Ce document répond à partir de {done} sur {data}.",
-    },
-    "headline_gain": {"en": "{student}: {arm} gives {gain}", "fr": "{student} : {arm} apporte {gain}"},
-    "headline_none": {
-        "en": "{student}: no method was shown to help",
-        "fr": "{student} : rien ne montre qu’une méthode aide",
     },
     "compared": {
         "en": "The study compares {methods} with each other and with the student alone.",
@@ -58,12 +60,6 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Les intervalles sont à 95 %, par rééchantillonnage des graines et des images. Les tests sont des tests "
         "t appariés, corrigés par Holm sur tous les contrastes du rapport. Ce qui est plus petit que ce que le plan "
         "pouvait voir est appelé égalité.",
-    },
-    "no_scorecards": {
-        "en": "This ledger holds no judgement of estimators: alambic teachers rank collects them before any "
-        "distillation, and alambic teachers judge compares them with measured gains from four teachers on.",
-        "fr": "Ce registre ne contient aucun jugement d’estimateurs : alambic teachers rank les recueille avant toute "
-        "distillation, et alambic teachers judge les compare aux gains mesurés à partir de quatre enseignants.",
     },
     "no_ideas": {
         "en": "No method of our own was run in this study.",
@@ -86,3 +82,28 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "recalcule tous à partir du registre.",
     },
 }
+
+# of what the report computes, beside the methods: what it is, where it is from
+SOURCES: tuple[tuple[dict[Lang, str], str], ...] = (
+    (
+        {"en": "intervals", "fr": "intervalles"},
+        "Hesterberg. What Teachers Should Know about the Bootstrap. The American Statistician 2015. arXiv 1411.5279.",
+    ),
+    (
+        {"en": "images and seeds", "fr": "images et graines"},
+        "Owen. The pigeonhole bootstrap. Annals of Applied Statistics 2007. arXiv 0712.1111.",
+    ),
+    (
+        {"en": "correction", "fr": "correction"},
+        "Holm. A Simple Sequentially Rejective Multiple Test Procedure. Scandinavian Journal of Statistics 1979.",
+    ),
+    (
+        {"en": "calibration", "fr": "calibration"},
+        "Guo et al. On Calibration of Modern Neural Networks. ICML 2017. arXiv 1706.04599.",
+    ),
+    (
+        {"en": "CKA", "fr": "CKA"},
+        "Kornblith et al. Similarity of Neural Network Representations Revisited. ICML 2019. arXiv 1905.00414; "
+        "debiased as in Nguyen et al. Do Wide and Deep Networks Learn the Same Things? ICLR 2021. arXiv 2010.15327.",
+    ),
+)

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["share", "points", "effect", "p", "bytes", "seconds", "ratio", "seeds", "images", "cells", "number"]
+Unit = Literal[
+    "share", "points", "effect", "p", "bytes", "seconds", "ratio", "correlation", "decimal", "nats",
+    "seeds", "images", "cells", "teachers", "blocks", "classes", "number",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

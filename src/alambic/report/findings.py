@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from alambic.errors import AlambicError
+from alambic.report.classes import ClassFindings, measure_classes
 from alambic.report.contrasts import Contrast, Sight, compare_groups, make_contrast, measure_sight, share_seeds
+from alambic.report.declared import Declared, judge_declared
+from alambic.report.examined import Examination, measure_two_classes, read_examination
 from alambic.report.facts import Fact, Facts, count_query, ratio_query, sum_query
 from alambic.report.gather import Group, Scored, choose_score, group_rows
+from alambic.report.suited import Suitability, read_suitability
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import Paired, adjust_holm
 
@@ -22,7 +27,8 @@ class StudentFindings:
     Attributes:
         baseline: the student alone; the better one where there are several; None where the study has none.
         contrasts: each other group against the baseline. best: the highest mean; rivals: the best against each other
-            group, baseline included. slow: seconds of training of a group over those of the baseline.
+            group, baseline included. slow: seconds of training of a group over those of the baseline. classes: the gain
+        of the highest contrast, class by class.
     """
 
     student: str
@@ -34,11 +40,17 @@ class StudentFindings:
     best: Group
     rivals: tuple[Contrast, ...]
     slow: dict[str, Fact]
+    classes: ClassFindings | None = None
 
 
 @dataclass
 class Findings:
-    """All that a report tells, with the facts behind it."""
+    """All that a report tells, with the facts behind it.
+
+    Attributes:
+        declared: of a claim study. suitability, examination: of the files beside the ledger, None without them.
+        two_classes: group's key -> calibration from the ledger's own margins, where there are two classes.
+    """
 
     name: str
     purpose: str
@@ -52,6 +64,10 @@ class Findings:
     banks: dict[str, dict[str, Any]]
     total_seconds: Fact | None
     curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    declared: Declared | None = None
+    suitability: Suitability | None = None
+    examination: Examination | None = None
+    two_classes: dict[str, dict[str, Fact]] = field(default_factory=dict)
 
     @property
     def settings(self) -> int:
@@ -87,12 +103,17 @@ def find(path: Path) -> Findings:
         timed = [row for row in done if "seconds" in row.numbers]
         ids = [row.id for row in timed]
         spent = sum(row.numbers["seconds"] for row in timed)
+        students = [
+            replace(found, classes=measure_classes(ledger, found.contrasts, scored, facts))
+            for found in _by_student(group_rows(done, scored, facts), scored, facts)
+        ]
+        groups = [group for found in students for group in found.groups]
         return Findings(
             meta.get("study_name", path.stem),
             meta.get("purpose") or str(done[0].content.get("purpose", "explore")),
             scored,
             facts,
-            _by_student(group_rows(done, scored, facts), scored, facts),
+            students,
             rows,
             counts,
             _image_fact(facts, scored),
@@ -100,9 +121,22 @@ def find(path: Path) -> Findings:
             ledger.banks(),
             facts.add("seconds/all", spent, "seconds", ids, sum_query("seconds", ids)) if timed else None,
             {row.id: ledger.curve(row.id) for row in done},
+            _declared(ledger, students, scored, facts),
+            read_suitability(path.parent, done, facts),
+            read_examination(path.parent, groups, facts),
+            measure_two_classes(ledger, groups, scored, facts),
         )
     finally:
         ledger.close()
+
+
+def _declared(ledger: Ledger, students: list[StudentFindings], scored: Scored, facts: Facts) -> Declared | None:
+    text = ledger.meta("confirm")
+    if text is None:
+        return None
+    floors = {f.student: f.sight.effect.value for f in students if f.sight is not None and f.sight.effect is not None}
+    groups = [group for found in students for group in found.groups]
+    return judge_declared(json.loads(text), ledger.meta("confirm_hash") or "", groups, floors, scored, facts)
 
 
 def _image_fact(facts: Facts, scored: Scored) -> Fact | None:

@@ -99,7 +99,8 @@ def choose_score(ledger: Ledger, done: list[Row]) -> Scored:
             f"ledger {ledger.path}: expected a score among {SCORES} in its finished cells, got none; try running the "
             "study again"
         )
-    number = (complete or some)[0]
+    # a claim computes the test split for what it declared and for nothing else: that is what it is about
+    number = some[0] if ledger.meta("confirm") is not None else (complete or some)[0]
     missing = tuple(row.id for row in done if number not in row.numbers)
     told = Scored(number, missing, metric, 0, {}, ())
     text = ledger.meta(f"labels_{told.split}")

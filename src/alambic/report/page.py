@@ -15,12 +15,16 @@ from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.report import tables
 from alambic.report.answers import name_student, say_answers, say_caveats, say_purpose, say_sight
+from alambic.report.blocks import Figure
 from alambic.report.chip import describe_chip
+from alambic.report.claims import Claim
+from alambic.report.document import compose_document
 from alambic.report.figures import Legend, draw_costs, draw_differences, draw_falls, draw_heat
 from alambic.report.findings import Findings, find
 from alambic.report.gather import SHARED
 from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.stamp import write_stamp
+from alambic.report.tables import Table
 from alambic.report.texts import read_texts
 from alambic.report.wording import LANGS, Lang, show_fact
 
@@ -49,6 +53,8 @@ def render_report(findings: Findings, lang: Lang) -> str:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     each = findings.students
+    chapters = {section.key: section for section in compose_document(findings, lang)}
+    caveats = say_caveats(findings)
     content: dict[str, Any] = {
         "lang": lang,
         "t": texts,
@@ -57,7 +63,12 @@ def render_report(findings: Findings, lang: Lang) -> str:
         "purpose_claim": say_purpose(findings),
         "sight": say_sight(findings),
         "answers": [(name_student(found, findings), claims) for found, claims in say_answers(findings)],
-        "caveats": say_caveats(findings),
+        "caveats": caveats,
+        "chapters": chapters,
+        "limits": [claim for claim in chapters["limits"].claims if claim not in caveats],
+        "kind": lambda block: next(
+            (kind.__name__ for kind in (Claim, Figure, Table) if isinstance(block, kind)), "str"
+        ),
         "differences": draw_differences(findings, lang, texts),
         "heat": [(name_student(f, findings), draw_heat(f, findings, lang, texts)) for f in each if f.contrasts],
         "sizes": draw_sizes(findings, lang, texts, legend),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from alambic.errors import AlambicError
-from alambic.report.claims import Claim
-from alambic.report.document import Figure, compose_document
+from alambic.report.blocks import Block, Figure
+from alambic.report.document import compose_document
 from alambic.report.findings import Findings
 from alambic.report.print_svg import paint
 from alambic.report.stamp import write_stamp
@@ -57,7 +57,7 @@ def _clean(text: str) -> str:
     return CONTROL.sub(" ", text)
 
 
-def _block(item: Claim | Figure | Table | str, lang: Lang) -> dict[str, Any]:
+def _block(item: Block, lang: Lang) -> dict[str, Any]:
     if isinstance(item, str):
         return {"kind": "heading", "text": _clean(item)}
     if isinstance(item, Figure):

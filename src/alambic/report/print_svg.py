@@ -45,7 +45,7 @@ def _style(tag: str, classes: list[str], own: str, colours: dict[str, str]) -> d
         small = has & {"tick", "axis", "heatnote", "heatpale"}
         size = "10" if "heatnote" in has else "11" if small else "13" if has & {"head", "heatnumber"} else "12"
         weight = "bold" if has & {"head", "heatnumber"} else "normal"
-        fill = colours["quiet"] if small else colours["ink"]
+        fill = colours["quiet"] if small and "strong" not in has else colours["ink"]
         return {"fill": fill, "font-family": FONT, "font-size": size, "font-weight": weight}
     if tag == "line":
         if "whisker" in has:

@@ -7,111 +7,20 @@ from __future__ import annotations
 
 import datetime
 import io
-from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
 from alambic.errors import AlambicError
-from alambic.report import tables
-from alambic.report.advice import Decision, decide
-from alambic.report.answers import name_student, say_answers, say_caveats, say_purpose, say_sight
 from alambic.report.claims import Claim
-from alambic.report.document import compose_document, tabulate_decisions, tabulate_methods
-from alambic.report.document_words import HEADINGS
 from alambic.report.findings import Findings
-from alambic.report.gather import Group
 from alambic.report.print_svg import print_palette
 from alambic.report.stamp import MARK, PART, write_stamp
 from alambic.report.svg import round_ticks
 from alambic.report.tables import Table
-from alambic.report.texts import read_texts
-from alambic.report.wording import Lang, name_group
+from alambic.report.talk import Bars, Slide, compose_slides
+from alambic.report.wording import Lang
 
-BARS = 9  # bars of one chart that stay readable on a wall
-ROWS = 8
-
-
-@dataclass(frozen=True)
-class Bars:
-    """A native bar chart: labels, values in points or percent, the axis' title, digits shown."""
-
-    labels: tuple[str, ...]
-    values: tuple[float, ...]
-    axis: str
-    colours: tuple[str, ...] = ()  # names of the page's palette, one a bar
-
-
-@dataclass(frozen=True)
-class Slide:
-    """Title (the message), then lines, a chart or a table; ``notes`` are claims."""
-
-    title: str
-    lines: tuple[str, ...] = ()
-    shown: Bars | Table | None = None
-    notes: tuple[Claim, ...] = ()
-
-
-def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
-    """The slides in order: 12 to 15 for a study of one or two students."""
-    texts, words = read_texts(lang), {key: by_lang[lang] for key, by_lang in HEADINGS.items()}
-    sections = {section.key: section for section in compose_document(findings, lang)}
-
-    def claims_of(key: str) -> tuple[Claim, ...]:
-        return tuple(block for block in sections[key].blocks if isinstance(block, Claim))
-
-    def said(key: str, most: int = 4) -> tuple[str, ...]:
-        return tuple(claim.text(lang) for claim in claims_of(key)[:most])
-
-    sight = tuple(claim for claims in say_sight(findings) for claim in claims)
-    asked = claims_of("question")
-    made = [
-        Slide(findings.name, (texts["report"], say_purpose(findings).text(lang)), notes=asked),
-        Slide(words["question"], (asked[0].text(lang),), notes=asked),
-        Slide(words["survey"], (), tabulate_methods(findings, lang), claims_of("survey")),
-        Slide(words["protocol"], said("protocol"), notes=claims_of("protocol")),
-        Slide(texts["sight_title"], tuple(claim.text(lang) for claim in sight[:4]), notes=sight),
-    ]
-    for found, claims in say_answers(findings)[:2]:
-        student = name_student(found, findings)
-        lead = tuple(c for c in claims if c.key in ("none_helps", "helps", "hurts", "ties", "opens"))
-        ordered = sorted(found.contrasts, key=lambda c: (-c.gain.value, c.group.key))[:BARS]
-        names = tuple(name_group(c.group, lang) for c in ordered)
-        colours = tuple("warn" if c.verdict == "open" else c.verdict for c in ordered)
-        gains = Bars(names, tuple(100 * c.gain.value for c in ordered), texts["axis_points"], colours)
-        title = f"{student} · {texts['answer_title']}"
-        if found.contrasts:
-            title = _headline(student, next((d for d in decide(findings) if d.found is found), None)).text(lang)
-        made.append(Slide(title, tuple(c.text(lang) for c in claims[:4]), notes=tuple(claims)))
-        if ordered:
-            made.append(Slide(f"{student} · {texts['differences']}", (), gains, lead))
-        made += _chart(found.groups, "fall", f"{student} · {texts['falls']}", texts["axis_falls"], lang, tuple(claims))
-        if len(findings.students) == 1:
-            title = f"{student} · {texts['score']}"
-            made += _chart(found.groups, "score", title, texts["score"] + ", %", lang, tuple(claims))
-    costs = tables.tabulate_costs(findings, lang, texts)
-    made += [
-        Slide(texts["costs_title"], (), costs, claims_of("results")),
-        Slide(texts["teachers_title"], (), tables.tabulate_teachers(findings, lang, texts), claims_of("suitability")),
-        Slide(words["recommendations"], (), tabulate_decisions(findings, lang), asked),
-        Slide(words["limits"], tuple(c.text(lang) for c in say_caveats(findings)[:5]), notes=claims_of("limits")),
-    ]
-    return made
-
-
-def _headline(student: str, decision: Decision | None) -> Claim:
-    if decision is None or decision.take is None:
-        return Claim("headline_none", {"student": student})
-    return Claim("headline_gain", {"student": student, "arm": decision.take.group, "gain": decision.take.gain})
-
-
-def _chart(
-    groups: tuple[Group, ...], number: str, title: str, axis: str, lang: Lang, notes: tuple[Claim, ...]
-) -> list[Slide]:
-    known = [(g, g.score if number == "score" else g.numbers.get(number)) for g in groups]
-    found = [(name_group(g, lang), 100 * fact.value) for g, fact in known if fact is not None][:BARS]
-    if not found:
-        return []
-    return [Slide(title, (), Bars(tuple(n for n, _ in found), tuple(v for _, v in found), axis), notes)]
+ROWS = 8  # of a table that stay readable on a wall
 
 
 def render_slides(findings: Findings, lang: Lang) -> bytes:
@@ -155,13 +64,17 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
         run.text, run.font.size, run.font.bold, run.font.color.rgb = text, Pt(size), bold, colour
 
     first = number == 1
-    write(slide.title, 2.4 if first else 0.45, 1.0, 44 if first else 28, accent, True)
+    title = slide.title.text(lang) if isinstance(slide.title, Claim) else slide.title
+    # two lines of a long message are as high as one of a short one
+    large = 28 if len(title) <= 62 else 24 if len(title) <= 100 else 20
+    write(title, 2.4 if first else 0.4, 1.0, 44 if first else large, accent, True)
     if slide.lines:
         # the text shrinks in steps so that the longest claims still fit above the footer
         size = next((s for s in (22, 20, 18, 16, 14) if _lines_used(slide.lines, s) * s * 1.25 <= 5.2 * 72), 12)
-        box = page.shapes.add_textbox(
-            Inches(0.7), Inches(3.6 if first else 1.65), Inches(11.9), Inches(3.2 if first else 5.2)
-        ).text_frame
+        top = 3.6 if first else 1.65
+        if isinstance(slide.shown, Table):  # under the table, whose rows may wrap once
+            size, top = min(size, 16), 2.1 + 0.62 * (1 + min(ROWS, len(slide.shown.rows)))
+        box = page.shapes.add_textbox(Inches(0.7), Inches(top), Inches(11.9), Inches(6.85 - top)).text_frame
         box.word_wrap = True
         for index, text in enumerate(slide.lines):
             paragraph = box.paragraphs[0] if index == 0 else box.add_paragraph()
@@ -231,6 +144,8 @@ def _draw_table(page: Any, table: Table) -> None:
     if not rows:
         return
     cells = [[head for head, _, _ in table.heads], *([f"{c.text} {c.note}".strip() for c in row] for row in rows)]
+    if len(table.rows) > ROWS:
+        cells.append([f"… +{len(table.rows) - ROWS}", *("" for _ in table.heads[1:])])
     widths = [max(8, min(60, max(len(row[i]) for row in cells) + 3)) for i in range(len(cells[0]))]
     size = int(max(11, min(18, 11.9 * 72 / (0.62 * sum(widths)))))
     frame = page.shapes.add_table(len(cells), len(cells[0]), Inches(0.7), Inches(1.6), Inches(11.9), Inches(0.4))

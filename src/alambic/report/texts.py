@@ -152,6 +152,71 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "started": {"en": "started", "fr": "début"},
     "finished": {"en": "finished", "fr": "fin"},
     "training_total": {"en": "of training in all", "fr": "d’entraînement en tout"},
+    "classes": {"en": "Gain by class", "fr": "Gain par classe"},
+    "classes_caption": {
+        "en": "Points that the arm adds to the student alone on the images of one class, paired by seed; bars are 95% "
+        "intervals over seeds and images, not corrected for the number of classes. Of many classes the two ends are "
+        "drawn.",
+        "fr": "Points que le bras ajoute à l’élève seul sur les images d’une classe, appariés par graine ; les barres "
+        "sont les intervalles à 95 % sur graines et images, sans correction pour le nombre de classes. De nombreuses "
+        "classes, seuls les deux bouts sont dessinés.",
+    },
+    "class": {"en": "Class", "fr": "Classe"},
+    "alone_column": {"en": "Alone", "fr": "Seul"},
+    "against": {"en": "Against", "fr": "Face à"},
+    "cka": {"en": "CKA of stages", "fr": "CKA des étages"},
+    "cka_caption": {
+        "en": "Debiased linear CKA of stages (rows: the student’s, columns: the teacher’s), 0 for unrelated "
+        "features, 1 "
+        "for equal ones; one seed. Features that grow alike are no proof that the likeness helps.",
+        "fr": "CKA linéaire débiaisée des étages (lignes : ceux de l’élève, colonnes : ceux de l’enseignant), 0 sans "
+        "rapport, 1 à l’identique ; une graine. Se ressembler davantage ne prouve pas que cela aide.",
+    },
+    "cka_before": {"en": "before training", "fr": "avant l’entraînement"},
+    "cka_alone": {"en": "trained alone", "fr": "entraîné seul"},
+    "stage": {"en": "stage", "fr": "étage"},
+    "on_tune": {"en": "images of the tune split", "fr": "images du lot de réglage"},
+    "trust_agreement_int8": {"en": "int8 as fp32", "fr": "int8 comme fp32"},
+    "trust_agreement": {"en": "As its teacher", "fr": "Comme l’enseignant"},
+    "trust_ece": {"en": "Calibration error", "fr": "Erreur de calibration"},
+    "trust_ece_int8": {"en": "Calibration error, int8", "fr": "Erreur de calibration, int8"},
+    "trust_nll": {"en": "NLL, nats", "fr": "NLL, nats"},
+    "trust_nll_int8": {"en": "NLL, int8", "fr": "NLL, int8"},
+    "verdicts": {
+        "en": "Rank correlation of each estimator with measured gain",
+        "fr": "Corrélation de rang de chaque estimateur avec le gain mesuré",
+    },
+    "verdicts_caption": {
+        "en": "Mean Spearman correlation over students, data and methods; bars are 95% intervals by bootstrap over "
+        "teachers, never over cells. An interval that holds zero ranks nothing for sure.",
+        "fr": "Corrélation de Spearman moyenne sur élèves, données et méthodes ; les barres sont les intervalles à "
+        "95 % "
+        "par rééchantillonnage des enseignants, jamais des cellules. Un intervalle qui contient zéro ne classe rien de "
+        "sûr.",
+    },
+    "axis_rho": {"en": "rank correlation with gain", "fr": "corrélation de rang avec le gain"},
+    "estimator": {"en": "Estimator", "fr": "Estimateur"},
+    "judge_spearman": {"en": "Spearman", "fr": "Spearman"},
+    "judge_p": {"en": "p", "fr": "p"},
+    "judge_partial": {"en": "Cleared of accuracy and size", "fr": "Hors exactitude et taille"},
+    "judge_regret": {"en": "Regret, points", "fr": "Regret, points"},
+    "judge_regret_accuracy": {"en": "by accuracy", "fr": "par exactitude"},
+    "judge_regret_pilot": {"en": "by a pilot", "fr": "par essai"},
+    "judge_top3": {"en": "Best in its top 3", "fr": "Meilleur dans ses 3 premiers"},
+    "judge_nasty_last": {"en": "Nasty last", "fr": "Nuisible dernier"},
+    "bar": {"en": "Bar", "fr": "Barre"},
+    "yes": {"en": "met", "fr": "atteinte"},
+    "no": {"en": "missed", "fr": "manquée"},
+    "families_title": {"en": "From which architectures", "fr": "De quelles architectures"},
+    "scope": {"en": "Among", "fr": "Parmi"},
+    "teachers_count": {"en": "Teachers", "fr": "Enseignants"},
+    "allowed": {"en": "Allowing for", "fr": "À égalité de"},
+    "promises_title": {"en": "Before any distillation", "fr": "Avant toute distillation"},
+    "accuracy": {"en": "Accuracy", "fr": "Exactitude"},
+    "composite": {"en": "Mean z", "fr": "z moyen"},
+    "pilot": {"en": "Pilot, points", "fr": "Essai, points"},
+    "temperature": {"en": "Temperature", "fr": "Température"},
+    "suits": {"en": "Methods that suit it", "fr": "Méthodes qui lui vont"},
     "no_figure": {
         "en": "The ledger does not hold what this needs.",
         "fr": "Le registre ne contient pas ce qu’il faut.",

@@ -19,6 +19,9 @@ NOUNS: dict[str, dict[Lang, tuple[str, str]]] = {
     "seeds": {"en": ("seed", "seeds"), "fr": ("graine", "graines")},
     "images": {"en": ("image", "images"), "fr": ("image", "images")},
     "cells": {"en": ("cell", "cells"), "fr": ("cellule", "cellules")},
+    "teachers": {"en": ("teacher", "teachers"), "fr": ("enseignant", "enseignants")},
+    "blocks": {"en": ("block", "blocks"), "fr": ("bloc", "blocs")},
+    "classes": {"en": ("class", "classes"), "fr": ("classe", "classes")},
 }
 FROM: dict[Lang, str] = {"en": "from", "fr": "avec"}
 P_WORD: dict[Lang, str] = {"en": "p", "fr": "p"}
@@ -33,6 +36,10 @@ def show_number(value: float, unit: Unit, lang: Lang, noun: bool = True) -> str:
         return f"{text}{THIN}{_noun('points', 100 * value, lang)}" if noun else text
     if unit == "p":
         return _decimal(value, 3, lang) if value >= 0.0005 else f"<{THIN}{_decimal(0.001, 3, lang)}"
+    if unit in ("correlation", "decimal"):
+        return _decimal(value, 2, lang, signed=unit == "correlation")
+    if unit == "nats":
+        return _decimal(value, 3, lang)
     if unit == "ratio":
         return f"{_decimal(value, 2, lang)}×"
     if unit == "seconds":

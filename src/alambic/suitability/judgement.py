@@ -25,7 +25,8 @@ class Judgement:
 
     Attributes:
         verdicts: one an estimator. families: one a scope. alike: (method, method, Spearman of their gains).
-        gains: hash of the measured gains that were judged by. controls, nasty, variants, reference: as asked for.
+        gains: hash of the measured gains that were judged by. controls, nasty, variants, reference, refits: as asked
+            for: with them anyone judges again.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -36,6 +37,7 @@ class Judgement:
     nasty: tuple[str, ...] = ()
     variants: bool = False
     reference: str = ""
+    refits: int = 200
 
 
 def pass_judgement(
@@ -55,7 +57,7 @@ def pass_judgement(
     verdicts = judge_all(blocks, controls, nasty, variants, refits=refits)
     families = ask_families(cards, measured, {*controls, *nasty}, reference)
     alike = tuple((first, second, rho) for (first, second), rho in compare_rankings(blocks).items())
-    kept = (tuple(controls), tuple(nasty), variants, reference)
+    kept = (tuple(controls), tuple(nasty), variants, reference, refits)
     return Judgement(tuple(verdicts), tuple(families), alike, hash_gains(measured), *kept)
 
 
@@ -92,5 +94,11 @@ def _read(told: dict[str, Any]) -> Judgement:
             answer = FamilyAnswer(**{**answer, "effects": tuple(FamilyEffect(**e) for e in answer["effects"])})
         families.append(FamilyCase(case["scope"], tuple(case["covariates"]), answer, case["reason"]))
     alike = tuple((first, second, float(rho)) for first, second, rho in told["alike"])
-    kept = (tuple(told["controls"]), tuple(told["nasty"]), bool(told["variants"]), str(told["reference"]))
+    kept = (
+        tuple(told["controls"]),
+        tuple(told["nasty"]),
+        bool(told["variants"]),
+        str(told["reference"]),
+        told["refits"],
+    )
     return Judgement(tuple(verdicts), tuple(families), alike, str(told["gains"]), *kept)

@@ -1,0 +1,35 @@
+"""The chapter on what was declared before the test images were looked at, apart from all else."""
+
+from __future__ import annotations
+
+from alambic.report.blocks import Block
+from alambic.report.claims import Blank, Claim
+from alambic.report.declared import Declared
+from alambic.report.tables import Entry, Table, fact_entry
+from alambic.report.texts import read_texts
+from alambic.report.wording import Lang, name_group
+
+KEYS = {"gain": "declared_gain", "loss": "declared_loss"}
+
+
+def describe_declared(declared: Declared | None, lang: Lang) -> list[Block]:
+    """Claims and a table; one claim where nothing was declared."""
+    if declared is None:
+        return [Claim("nothing_declared", {})]
+    texts = read_texts(lang)
+    blocks: list[Block] = [Claim("declared_before", {"hash": declared.hash[:12]})]
+    for contrast in declared.contrasts:
+        told: dict[str, Blank] = {"arm": contrast.group, "student": contrast.group.student, "gain": contrast.gain}
+        told |= {"other": contrast.other, "p": contrast.p_holm if contrast.p_holm is not None else "–"}
+        blocks.append(Claim(KEYS.get(contrast.verdict, "declared_open"), told, contrast.verdict))
+    if declared.missing:
+        blocks.append(Claim("declared_missing", {"listing": declared.missing}, "warning"))
+    if declared.contrasts:
+        names = ("student", "arm", "against", "gain_column", "p_holm", "verdict")
+        table = Table(tuple((texts[name], "", name in ("gain_column", "p_holm")) for name in names))
+        for c in declared.contrasts:
+            first = [Entry(c.group.student), Entry(name_group(c.group, lang)), Entry(name_group(c.other, lang))]
+            verdict = Entry(texts[c.verdict], class_=c.verdict)
+            table.rows.append([*first, fact_entry(c.gain, lang, noun=False), fact_entry(c.p_holm, lang), verdict])
+        blocks.append(table)
+    return [*blocks, Claim("rest_explores", {})]

@@ -1,0 +1,139 @@
+"""The chapter on what a single number hides: agreement, calibration, and how alike student and teacher have become."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from alambic.report.answers import name_student
+from alambic.report.blocks import Block, Figure
+from alambic.report.claims import Blank, Claim
+from alambic.report.examined import Alignment
+from alambic.report.facts import Fact
+from alambic.report.findings import Findings, StudentFindings
+from alambic.report.gather import Array, Group
+from alambic.report.rows import WIDTH
+from alambic.report.svg import drawing, tag, text
+from alambic.report.tables import Entry, Table, fact_entry
+from alambic.report.texts import Texts, read_texts
+from alambic.report.wording import Lang, name_group, show_number
+
+COLUMNS = ("agreement_int8", "agreement", "ece", "ece_int8", "nll", "nll_int8")
+
+
+def describe_trust(findings: Findings, lang: Lang) -> list[Block]:
+    """Claims and a table of agreement and calibration; the command that computes what is missing."""
+    texts = read_texts(lang)
+    blocks: list[Block] = []
+    for found in findings.students:
+        blocks += say_trust(found, findings)
+    table = _tabulate(findings, lang, texts)
+    blocks += [table] if table.rows else []
+    examined = findings.examination
+    if examined is None:
+        return [*blocks, Claim("not_examined", {})]
+    blocks.append(Claim("examined_on", {"images": str(examined.images), "split": texts[f"on_{examined.split}"]}))
+    if examined.left_out:
+        blocks.append(Claim("examined_without", {"count": examined.left_out}, "warning"))
+    return blocks
+
+
+def say_trust(found: StudentFindings, findings: Findings) -> list[Claim]:
+    """Agreement of int8 with fp32, and whose confidence to believe, for one student."""
+    student = name_student(found, findings)
+    claims = []
+    agreements = _order(found, findings, "agreement_int8")
+    if agreements:
+        (least, worst), (most, _) = agreements[0], agreements[-1]
+        claims.append(Claim("agreement", {"student": student, "least": least, "arm": worst, "most": most}))
+    errors = _order(found, findings, "ece")
+    if len(errors) > 1:
+        (least, best), (most, worst) = errors[0], errors[-1]
+        blanks: dict[str, Blank] = {"student": student, "best": best, "least": least, "worst": worst, "most": most}
+        claims.append(Claim("calibrated", blanks))
+    copied = _order(found, findings, "agreement")
+    if copied:
+        claims.append(Claim("copied", {"student": student, "arm": copied[-1][1], "most": copied[-1][0]}))
+    return claims
+
+
+def numbers_of(group: Group, findings: Findings) -> dict[str, Fact]:
+    """Agreement and calibration of a group: by the ledger where it tells, else by the examination."""
+    examined = findings.examination.numbers.get(group.key, {}) if findings.examination is not None else {}
+    own = {"agreement_int8": group.numbers["agreement_int8"]} if "agreement_int8" in group.numbers else {}
+    return {**examined, **findings.two_classes.get(group.key, {}), **own}
+
+
+def _order(found: StudentFindings, findings: Findings, name: str) -> list[tuple[Fact, Group]]:
+    known = [(numbers[name], group) for group in found.groups if name in (numbers := numbers_of(group, findings))]
+    return sorted(known, key=lambda item: (item[0].value, item[1].key))
+
+
+def _tabulate(findings: Findings, lang: Lang, texts: Texts) -> Table:
+    each = [(found, group, numbers_of(group, findings)) for found in findings.students for group in found.groups]
+    kept = [name for name in COLUMNS if any(name in numbers for _, _, numbers in each)]
+    heads = [(texts["student"], "", False), (texts["arm"], "", False)]
+    table = Table((*heads, *((texts[f"trust_{name}"], "", True) for name in kept)))
+    for found, group, numbers in each if kept else []:
+        row = [Entry(name_student(found, findings)), Entry(name_group(group, lang))]
+        table.rows.append([*row, *(fact_entry(numbers.get(name), lang, noun=False) for name in kept)])
+    return table
+
+
+def describe_alignment(findings: Findings, lang: Lang) -> list[Block]:
+    """CKA of student and teacher stages before and after, for each pair; the command where it is missing."""
+    examined, texts = findings.examination, read_texts(lang)
+    if examined is None or not any(examined.alignments.values()):
+        return [Claim("not_aligned", {})]
+    blocks: list[Block] = []
+    for student, aligned in examined.alignments.items():
+        for one in aligned:
+            blocks.append(say_alignment(student, one))
+            title = f"{texts['cka']}: {student}, {one.teacher}"
+            blocks.append(Figure(_draw(one, title, lang, texts), texts["cka_caption"]))
+    return blocks
+
+
+def say_alignment(student: str, one: Alignment) -> Claim:
+    """How alike the pair was, became, and would have become anyway."""
+    blanks: dict[str, Blank] = {
+        "student": student,
+        "teacher": one.teacher,
+        "arm": one.group,
+        "after": one.means["after"],
+    }
+    blanks["before"] = one.means["before"]
+    if "alone" not in one.means:
+        return Claim("aligned", blanks)
+    return Claim("aligned_alone", {**blanks, "alone": one.means["alone"]})
+
+
+def _draw(one: Alignment, title: str, lang: Lang, texts: Texts) -> Markup:
+    """Panels side by side: rows are the student's stages, columns the teacher's."""
+    panels = [(texts["cka_before"], one.before)]
+    panels += [(texts["cka_alone"], one.alone)] if one.alone is not None else []
+    panels.append((name_group(one.group, lang), one.after))
+    wide = WIDTH / 3
+    parts = [_draw_panel(name, table, wide * place, wide, lang, texts) for place, (name, table) in enumerate(panels)]
+    height = 62 + 32 * max(len(table) for _, table in panels)
+    return drawing(WIDTH, height, title, *parts)
+
+
+def _draw_panel(name: str, table: Array, left: float, wide: float, lang: Lang, texts: Texts) -> Markup:
+    across, down = len(table[0]), len(table)
+    margin, top, tall = 58.0, 44.0, 30.0
+    cell = min(46.0, (wide - margin - 10) / across)
+    parts = [text(left + margin, 14, name if len(name) <= 26 else name[:25] + "…", "start", "head")]
+    parts.append(text(left + margin, 34, f"{texts['teacher'].lower()} 1…{across}", "start", "tick"))
+    for row in range(down):
+        y = top + tall * row
+        parts.append(text(left + margin - 6, y + tall / 2 + 4, f"{texts['stage']} {row + 1}", "end", "tick"))
+        for column in range(across):
+            value = float(table[row][column])
+            strength = f"{0.06 + 0.6 * min(max(value, 0.0), 1.0):.2f}"
+            x = left + margin + cell * column
+            parts.append(
+                tag("rect", x=x, y=y, width=cell - 2, height=tall - 2, rx=2, class_="heat s0", fill_opacity=strength)
+            )
+            shown = show_number(value, "decimal", lang)
+            parts.append(text(x + cell / 2 - 1, y + tall / 2 + 4, shown, "middle", "tick strong"))
+    return tag("g", *parts)

@@ -1,0 +1,69 @@
+"""What a claim study declared before it looked at the test images, tested apart from all that was found besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from alambic.report.contrasts import Contrast, compare_groups, make_contrast, share_seeds
+from alambic.report.facts import Facts
+from alambic.report.gather import Group, Scored
+from alambic.study.stats import adjust_holm
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The contrasts of ``confirm.toml``.
+
+    Attributes:
+        contrasts: those that the ledger holds, Holm over them alone. missing: the others, in words. hash: of the file.
+    """
+
+    contrasts: tuple[Contrast, ...]
+    missing: tuple[str, ...]
+    hash: str
+
+
+def judge_declared(
+    wanted: list[dict[str, Any]],
+    file_hash: str,
+    groups: list[Group],
+    floors: dict[str, float],
+    scored: Scored,
+    facts: Facts,
+) -> Declared:
+    """Each declared contrast against what it was declared against.
+
+    Args:
+        wanted: arm, student, teacher ("" for none), against. floors: student -> what the design could see.
+    """
+    pairs, missing = [], []
+    for one in wanted:
+        first = _find(groups, one["student"], one["arm"], one["teacher"])
+        second = _find(groups, one["student"], one["against"], one["teacher"])
+        if first is None or second is None or not share_seeds(first, second, scored):
+            taught = f" ({one['teacher']})" if one["teacher"] else ""
+            missing.append(f"{one['student']}: {one['arm']}{taught} – {one['against']}")
+        else:
+            pairs.append((first, second, compare_groups(first, second, scored)[1]))
+    holm = adjust_holm([paired.p_t for _, _, paired in pairs])
+    contrasts = tuple(
+        make_contrast(
+            first, second, paired, adjusted, floors.get(first.student, 0.0), scored, facts, "declared contrasts"
+        )
+        for (first, second, paired), adjusted in zip(pairs, holm, strict=True)
+    )
+    return Declared(contrasts, tuple(missing), file_hash)
+
+
+def _find(groups: list[Group], student: str, arm: str, teacher: str) -> Group | None:
+    """The group of an arm: with this teacher, or the one that has none, as ``none`` has."""
+    own = [group for group in groups if (group.student, group.arm) == (student, arm)]
+    return next((g for g in own if g.teacher == (teacher or None)), next((g for g in own if g.teacher is None), None))
+
+
+def is_confirmed(declared: Declared | None, contrast: Contrast) -> bool:
+    """Whether a gain over the student alone was declared and found."""
+    found = declared.contrasts if declared is not None else ()
+    same = [c for c in found if c.group.key == contrast.group.key and c.other.key == contrast.other.key]
+    return any(c.verdict == "gain" for c in same)

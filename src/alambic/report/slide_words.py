@@ -1,0 +1,106 @@
+"""Titles of slides: each a message with its number, in English and French side by side."""
+
+from __future__ import annotations
+
+from alambic.report.wording import Lang
+
+SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
+    "take_confirmed": {
+        "en": "Take {arm} for {student}: {gain}, confirmed",
+        "fr": "Prendre {arm} pour {student} : {gain}, confirmé",
+    },
+    "take_lead": {
+        "en": "Try {arm} for {student}: {gain}, a lead to confirm",
+        "fr": "Essayer {arm} pour {student} : {gain}, une piste à confirmer",
+    },
+    "take_none": {
+        "en": "Train {student} alone: no method was shown to help",
+        "fr": "Entraîner {student} seul : rien ne montre qu’une méthode aide",
+    },
+    "avoid": {
+        "en": "Do not use for {student}: {listing}.",
+        "fr": "À ne pas employer pour {student} : {listing}.",
+    },
+    "headline_gain": {"en": "{arm} gives {student} {gain}", "fr": "{arm} apporte à {student} {gain}"},
+    "headline_none": {
+        "en": "No method was shown to help {student}",
+        "fr": "Rien ne montre qu’une méthode aide {student}",
+    },
+    "slide_asked": {
+        "en": "Which teacher and which method give {students} the most in int8?",
+        "fr": "Quel enseignant et quelle méthode apportent le plus à {students} en int8 ?",
+    },
+    "slide_compared": {
+        "en": "{count} methods face the student alone on {data}",
+        "fr": "{count} méthodes face à l’élève seul sur {data}",
+    },
+    "slide_protocol": {
+        "en": "Same weights, same images, same steps: only the method differs",
+        "fr": "Mêmes poids, mêmes images, mêmes pas : seule la méthode diffère",
+    },
+    "slide_sight": {
+        "en": "Differences below {effect} could not be seen: they are ties",
+        "fr": "Sous {effect}, une différence ne pouvait se voir : c’est une égalité",
+    },
+    "slide_blind": {
+        "en": "This study could not have told any effect from chance",
+        "fr": "Cette étude ne pouvait distinguer aucun effet du hasard",
+    },
+    "slide_gains": {
+        "en": "{student}: of {count} arms, {better} help, {worse} harm, {tied} cannot be told apart",
+        "fr": "{student} : sur {count} bras, {better} aident, {worse} nuisent, {tied} ne se distinguent pas",
+    },
+    "slide_best_apart": {
+        "en": "{best} scores highest, {score}, above all others",
+        "fr": "{best} a le meilleur score, {score}, devant tous les autres",
+    },
+    "slide_best_tied": {
+        "en": "{best} scores highest, {score}, but {count} others cannot be told from it",
+        "fr": "{best} a le meilleur score, {score}, mais {count} autres ne s’en distinguent pas",
+    },
+    "slide_falls": {
+        "en": "int8 costs {student} at most {most} ({worst})",
+        "fr": "L’int8 coûte au plus {most} à {student} ({worst})",
+    },
+    "slide_sizes": {
+        "en": "{student} takes {weights} of weights and {arena} of memory",
+        "fr": "{student} prend {weights} de poids et {arena} de mémoire",
+    },
+    "slide_weights": {"en": "{student} takes {weights} of weights", "fr": "{student} prend {weights} de poids"},
+    "slide_teachers": {
+        "en": "{teacher} is the teacher with the highest gain, {gain} with {arm}",
+        "fr": "{teacher} est l’enseignant au plus haut gain, {gain} avec {arm}",
+    },
+    "slide_not_judged": {
+        "en": "Which teacher suits was estimated, and not judged yet",
+        "fr": "Quel enseignant convient : estimé, pas encore jugé",
+    },
+    "slide_no_scorecards": {
+        "en": "Which teacher suits was not estimated beforehand",
+        "fr": "Quel enseignant convient n’a pas été estimé d’avance",
+    },
+    "slide_estimator_beats": {
+        "en": "{name} foretells the best teachers, and better than accuracy: {rho}",
+        "fr": "{name} prédit les meilleurs enseignants, et mieux que l’exactitude : {rho}",
+    },
+    "slide_estimator_ties": {
+        "en": "No estimator is shown to beat accuracy; {name} comes nearest: {rho}",
+        "fr": "Rien ne montre qu’un estimateur batte l’exactitude ; au plus près, {name} : {rho}",
+    },
+    "slide_classes": {
+        "en": "{arm} lifts {best} most, {most}; last comes {worst}, {least}",
+        "fr": "{arm} relève surtout {best}, {most} ; en dernier vient {worst}, {least}",
+    },
+    "slide_trust": {
+        "en": "int8 answers as fp32 does on {least} of the images or more",
+        "fr": "L’int8 répond comme le fp32 sur au moins {least} des images",
+    },
+    "slide_confirmed": {
+        "en": "Of {declared} contrasts declared beforehand, {confirmed} are confirmed",
+        "fr": "Sur {declared} contrastes déclarés d’avance, {confirmed} sont confirmés",
+    },
+    "slide_limits": {
+        "en": "What holds on {data} with {seeds} may not hold elsewhere",
+        "fr": "Ce qui vaut sur {data} avec {seeds} peut ne pas valoir ailleurs",
+    },
+}

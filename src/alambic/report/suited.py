@@ -1,0 +1,114 @@
+"""What ``alambic teachers rank`` and ``judge`` left beside a ledger, as facts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alambic.report.facts import Fact, Facts, Unit
+from alambic.study.ledger import Row
+from alambic.suitability.families import FamilyEffect
+from alambic.suitability.gains import Gains, choose_number, measure_gains
+from alambic.suitability.judge import Verdict
+from alambic.suitability.judgement import Judgement, hash_gains, load_judgement
+from alambic.suitability.scorecard import Scorecard, load_scorecards
+
+NAME = "suitability.json"
+# of a verdict: number -> unit; regrets are points there, shares here
+NUMBERS: dict[str, Unit] = {
+    "spearman": "correlation",
+    "null": "correlation",
+    "visible": "correlation",
+    "ceiling": "correlation",
+    "partial": "correlation",
+    "regret": "effect",
+    "regret_accuracy": "effect",
+    "regret_pilot": "effect",
+    "top3": "share",
+    "nasty_last": "share",
+    "p": "p",
+    "teachers": "teachers",
+    "blocks": "blocks",
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One estimator's verdict and its facts by name; what it has no number for is not there."""
+
+    verdict: Verdict
+    facts: dict[str, Fact]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family against the reference among the teachers of a scope."""
+
+    scope: str
+    reference: str
+    covariates: tuple[str, ...]
+    effect: FamilyEffect
+    gain: Fact
+    teachers: Fact
+
+
+@dataclass
+class Suitability:
+    """Scorecards, and the judgement where there is one.
+
+    Attributes:
+        verdicts: best rank correlation first. families: one an effect; unanswered: scopes without an answer.
+        stale: whether the judge saw other gains than this ledger holds.
+    """
+
+    cards: list[Scorecard]
+    judgement: Judgement | None = None
+    verdicts: list[Judged] = field(default_factory=list)
+    families: list[Family] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+    stale: bool = False
+
+
+def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability | None:
+    """Reads suitability.json of a folder; None without one. ``rows`` are the ledger's finished cells."""
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    found = Suitability(load_scorecards(path), load_judgement(path))
+    if found.judgement is None:
+        return found
+    found.stale = hash_gains(measure_rows(rows)) != found.judgement.gains
+    judged = [_judged(verdict, facts) for verdict in found.judgement.verdicts]
+    found.verdicts = sorted(judged, key=lambda j: (-j.verdict.spearman, j.verdict.name))
+    for case in found.judgement.families:
+        if case.answer is None:
+            found.unanswered.append(case.scope)
+            continue
+        for effect in case.answer.effects:
+            key = f"family {effect.family}/{case.scope}"
+            how = f"{NAME}, judgement.families[{case.scope}], effect of {effect.family}; alambic.suitability.families"
+            bounds = (effect.low / 100, effect.high / 100)
+            gain = facts.add(f"gain of {key}", effect.effect / 100, "points", (), "", how, bounds)
+            count = facts.add(f"teachers of {case.scope}", case.answer.teachers, "teachers", (), "", how)
+            found.families.append(Family(case.scope, case.answer.reference, case.covariates, effect, gain, count))
+    return found
+
+
+def measure_rows(rows: list[Row]) -> list[Gains]:
+    """Measured gains of a ledger's finished cells, as ``alambic teachers judge`` reads them."""
+    number = choose_number(rows)
+    return measure_gains(rows, number) if number is not None else []
+
+
+def _judged(verdict: Verdict, facts: Facts) -> Judged:
+    found = {}
+    for name, unit in NUMBERS.items():
+        value = float(getattr(verdict, name))
+        if math.isnan(value):
+            continue
+        bounds = (verdict.low, verdict.high) if name == "spearman" else None
+        how = f"{NAME}, judgement.verdicts[{verdict.name}].{name}; alambic.suitability.judge"
+        scaled = value / 100 if unit == "effect" else value
+        found[name] = facts.add(f"judge/{verdict.name}/{name}", scaled, unit, (), "", how, bounds)
+    return Judged(verdict, found)

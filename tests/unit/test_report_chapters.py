@@ -1,0 +1,410 @@
+"""The chapters beside the answer: classes, declared contrasts, teachers, agreement, calibration, CKA, advice."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from alambic.errors import AlambicError
+from alambic.report.advice import decide
+from alambic.report.blocks import Figure, Section
+from alambic.report.check import check_report
+from alambic.report.claims import SENTENCES, Claim, check_sentences
+from alambic.report.document import compose_document
+from alambic.report.examined import rate_margins
+from alambic.report.findings import find
+from alambic.report.page import render_report, write_report
+from alambic.report.section_words import COVARIATES, ESTIMATORS, SCOPES
+from alambic.report.tables import Table
+from alambic.report.talk import compose_slides
+from alambic.report.wording import LANGS
+from alambic.study.ledger import Ledger, Predictions, Row
+from alambic.suitability.base import all_estimators
+from alambic.suitability.gains import measure_gains
+from alambic.suitability.judgement import pass_judgement, save_judgement
+from alambic.suitability.scorecard import Scorecard, save_scorecards
+from report_ledger import make_content, make_ledger
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return make_ledger(tmp_path_factory.mktemp("chapters") / "ledger.sqlite").read_bytes()
+
+
+@pytest.fixture
+def ledger(made: bytes, tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(made)
+    return path
+
+
+def chapters(path: Path) -> dict[str, Section]:
+    return {section.key: section for section in compose_document(find(path), "en")}
+
+
+def keys(section: Section) -> list[str]:
+    return [claim.key for claim in section.claims]
+
+
+def test_half_a_sentence_stops_the_build() -> None:
+    check_sentences(SENTENCES)
+    with pytest.raises(AlambicError, match=r"'new': expected words in .* got none in \['fr'\]"):
+        check_sentences({"new": {"en": "It gains {gain}."}})  # type: ignore[typeddict-item]
+    with pytest.raises(AlambicError, match="same blanks"):
+        check_sentences({"new": {"en": "It gains {gain}.", "fr": "Gain."}})
+    for words in (SCOPES, COVARIATES, ESTIMATORS):
+        assert all(set(by_lang) == set(LANGS) and all(by_lang.values()) for by_lang in words.values())
+    assert set(all_estimators()) <= set(ESTIMATORS)
+
+
+# -- classes ---------------------------------------------------------------------------------------------------------
+
+
+def test_gains_by_class_are_those_of_a_loop(ledger: Path) -> None:
+    findings = find(ledger)
+    found = findings.students[0].classes
+    assert found is not None
+    assert found.contrast.gain.value == max(c.gain.value for c in findings.students[0].contrasts)
+    held = Ledger(ledger, read_only=True)
+    labels = json.loads(held.meta("labels_test") or "")
+    for one in found.classes:
+        label = int(one.name)
+        shares = []
+        for row, base in zip(found.contrast.group.rows, found.contrast.other.rows, strict=True):
+            first, second = (held.predictions(r.id, "test", "int8") for r in (row, base))
+            assert first is not None
+            assert second is not None
+            own = [i for i, value in enumerate(labels) if value == label]
+            hits = [int(first.predicted[i] == label) - int(second.predicted[i] == label) for i in own]
+            shares.append(sum(hits) / len(own))
+        assert one.images == labels.count(label)
+        assert one.gain.value == pytest.approx(np.mean(shares))
+        assert one.gain.low is not None
+        assert one.gain.high is not None
+        assert one.gain.low <= one.gain.value <= one.gain.high
+    assert [c.gain.value for c in found.classes] == sorted((c.gain.value for c in found.classes), reverse=True)
+    assert found.clear.value == sum(c.gain.low * c.gain.high > 0 for c in found.classes)  # type: ignore[operator]
+    text = render_report(findings, "fr")
+    assert "Classe par classe" in text
+    assert 'data-claim="classes_ends"' in text
+
+
+def test_of_many_classes_the_ends_are_drawn_and_all_are_tabulated(tmp_path: Path) -> None:
+    path, labels = tmp_path / "l.sqlite", np.arange(900) % 30
+    ledger = Ledger(path)
+    for arm in ("none", "kd"):
+        for seed in range(2):
+            rng = np.random.default_rng([seed, arm == "kd"])
+            predicted = np.where(rng.random(900) < 0.6 + 0.2 * (labels == 7) * (arm == "kd"), labels, (labels + 1) % 30)
+            content = make_content("dscnn_24x3", arm, "vit" if arm == "kd" else None, seed)
+            numbers = {"tune": float((predicted == labels).mean())}
+            kept = {("tune", "fp32"): Predictions(predicted, rng.random(900).astype(np.float32))}
+            ledger.record(Row(f"{arm}{seed}", content, "done", "", numbers), [], kept)
+    ledger.set_meta("labels_tune", json.dumps(labels.tolist()))
+    ledger.set_meta("class_names", json.dumps([f"kind {label}" for label in range(30)]))
+    ledger.close()
+    chapter = chapters(path)["classes"]
+    (table,) = [block for block in chapter.blocks if isinstance(block, Table)]
+    (figure,) = [block for block in chapter.blocks if isinstance(block, Figure)]
+    assert len(table.rows) == 30
+    assert figure.drawing.count("point ") == 16
+    assert "kind 7" in figure.drawing
+
+
+def test_without_predictions_there_is_no_class(ledger: Path) -> None:
+    with sqlite3.connect(ledger) as db:
+        db.execute("DELETE FROM predictions")
+    assert keys(chapters(ledger)["classes"]) == ["no_classes"]
+
+
+# -- what was declared -----------------------------------------------------------------------------------------------
+
+
+def declare(path: Path, *arms: str, teacher: str = "vit") -> None:
+    held = Ledger(path)
+    wanted = [{"arm": arm, "student": "dscnn_24x3", "teacher": teacher, "against": "none"} for arm in arms]
+    held.set_meta("confirm", json.dumps(wanted))
+    held.set_meta("confirm_hash", "c0ffee" * 8)
+    held.set_meta("purpose", "claim")
+    held.close()
+
+
+def test_declared_contrasts_stand_apart_with_a_correction_of_their_own(ledger: Path) -> None:
+    assert keys(chapters(ledger)["declared"]) == ["nothing_declared"]
+    assert decide(find(ledger))[0].confidence == "lead"
+    declare(ledger, "rsd", "kd", "ofa")
+    findings = find(ledger)
+    assert findings.declared is not None
+    first, second = findings.declared.contrasts
+    assert {first.group.arm, second.group.arm} == {"rsd", "kd"}
+    assert findings.declared.missing == ("dscnn_24x3: ofa (vit) – none",)
+    assert first.p_holm is not None
+    assert first.p_holm.value == pytest.approx(min(1.0, 2 * first.paired.p_t))  # of two, not of the report's seven
+    explored = next(c for c in findings.students[0].contrasts if c.group.key == first.group.key)
+    assert explored.p_holm is not None
+    assert explored.p_holm.value > first.p_holm.value
+    made = decide(findings)[0]
+    assert made.take is not None
+    assert (made.take.group.arm, made.take.group.teacher, made.confidence) == ("rsd", "vit", "confirmed")
+    said = keys(chapters(ledger)["declared"])
+    assert said == ["declared_before", "declared_gain", "declared_open", "declared_missing", "rest_explores"]
+    titles = [s.title.key for s in compose_slides(findings, "en") if isinstance(s.title, Claim)]
+    assert "slide_confirmed" in titles
+    assert "take_confirmed" in titles
+
+
+def test_a_gain_that_was_not_declared_is_not_confirmed(ledger: Path) -> None:
+    declare(ledger, "kd")
+    made = decide(find(ledger))[0]
+    assert made.confidence == "lead"
+    assert made.take is not None
+    assert made.take.group.arm == "rsd"
+
+
+def test_a_claim_is_about_the_test_images_of_what_it_declared(ledger: Path) -> None:
+    with sqlite3.connect(ledger) as db:  # ofa was not declared: tune scores only
+        removed = "json_remove(numbers, '$.test', '$.test_int8')"
+        db.execute(f"UPDATE cells SET numbers = {removed} WHERE json_extract(content, '$.arm.name') = 'at'")
+    assert find(ledger).scored.number == "tune"
+    declare(ledger, "rsd")
+    findings = find(ledger)
+    assert findings.scored.number == "test_int8"
+    assert len(findings.scored.missing) == 8
+
+
+# -- teachers --------------------------------------------------------------------------------------------------------
+
+
+def make_suited(path: Path, judged: bool = True, refits: int = 2) -> None:
+    """A ledger of eight teachers of two families with scorecards beside it: gains follow ``absorbable``."""
+    rng, held = np.random.default_rng(5), Ledger(path)
+    cards = []
+    names = [f"t{i}" for i in range(8)] + ["nasty"]
+    for index, name in enumerate(names):
+        quality = -6.0 if name == "nasty" else float(rng.normal()) + 1.5 * (index % 2)
+        values = {"absorbable": quality, "accuracy": 0.8 + 0.02 * float(rng.random()), "pilot_gain": 0.01 * quality}
+        values |= {"headroom": 0.1, "cka": float(rng.normal())}
+        family = "vit" if index % 2 else "resnet"
+        cards.append(Scorecard(name, f"h {name}", family, "labels", 9, "s", "toy", "e" * 64, values, {}, 1.2))
+        for seed in range(2):
+            score = 0.7 + 0.01 * (quality + 0.1 * float(rng.normal()))
+            more = {"teacher": name, "teacher_hash": f"h {name}"}
+            content = make_content("s", "kd", None, seed) | more
+            held.record(Row(f"{name}{seed}", content, "done", "", {"test": score, "tune": score}))
+    for seed in range(2):
+        held.record(Row(f"none{seed}", make_content("s", "none", None, seed), "done", "", {"test": 0.7, "tune": 0.7}))
+    rows = held.rows("done")
+    held.close()
+    save_scorecards(path.parent / "suitability.json", cards)
+    if judged:
+        found = pass_judgement(cards, measure_gains(rows, "test"), nasty=["nasty"], refits=refits)
+        save_judgement(path.parent / "suitability.json", cards, found)
+
+
+def test_without_scorecards_the_command_that_makes_them_is_named(ledger: Path) -> None:
+    (claim,) = chapters(ledger)["suitability"].claims
+    assert claim.key == "no_scorecards"
+    assert "alambic teachers rank" in claim.text("en")
+    assert "alambic teachers judge" in claim.text("fr")
+
+
+def test_scorecards_alone_are_estimates(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    make_suited(path, judged=False)
+    chapter = chapters(path)["suitability"]
+    assert keys(chapter) == ["promised", "not_judged"]
+    (table,) = [block for block in chapter.blocks if isinstance(block, Table)]
+    assert len(table.rows) == 9
+
+
+def test_a_judgement_is_told_with_intervals_regret_controls_and_families(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    make_suited(path)
+    findings = find(path)
+    suited = findings.suitability
+    assert suited is not None
+    assert suited.judgement is not None
+    assert not suited.stale
+    best = next(j for j in suited.verdicts if j.verdict.name == "absorbable")
+    assert best.facts["spearman"].value == best.verdict.spearman
+    assert (best.facts["spearman"].low, best.facts["spearman"].high) == (best.verdict.low, best.verdict.high)
+    assert best.facts["regret_accuracy"].value == pytest.approx(best.verdict.regret_accuracy / 100)
+    chapter = chapters(path)["suitability"]
+    said = keys(chapter)
+    assert said[0] == "judged_on"
+    assert {"regret", "control_permuted", "control_nasty"} <= set(said)
+    assert any(key.startswith("estimator_") for key in said)
+    assert any(key.startswith("family_") for key in said)
+    nasty = next(claim for claim in chapter.claims if claim.key == "control_nasty")
+    assert "absorbable variance" in nasty.text("en")
+    assert "variance absorbable" in nasty.text("fr")
+    assert len([block for block in chapter.blocks if isinstance(block, Figure)]) == 1
+    page = render_report(findings, "en")
+    assert 'data-claim="judged_on"' in page
+
+
+def test_a_verdict_changed_by_hand_is_found_by_judging_again(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    make_suited(path)
+    page = write_report(path, tmp_path)
+    checked = check_report(page, path)
+    assert not checked.differences
+    told = json.loads((tmp_path / "suitability.json").read_text())
+    verdict = next(v for v in told["judgement"]["verdicts"] if v["name"] == "absorbable")
+    verdict["regret"] += 0.5
+    (tmp_path / "suitability.json").write_text(json.dumps(told))
+    page = write_report(path, tmp_path)  # the report agrees with the file: the file itself is wrong
+    found = check_report(page, path).differences
+    assert any("judged again" in line and ".regret" in line for line in found)
+
+
+def test_a_judgement_by_other_gains_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    make_suited(path)
+    held = Ledger(path)
+    row = held.rows("done")[0]
+    held.record(Row(row.id, row.content, "done", "", {key: value + 0.01 for key, value in row.numbers.items()}))
+    held.close()
+    assert "judged_elsewhere" in keys(chapters(path)["suitability"])
+    checked = check_report(write_report(path, tmp_path), path)
+    assert not checked.differences
+    assert "not judged again" in checked.notice
+
+
+# -- agreement, calibration, CKA -------------------------------------------------------------------------------------
+
+
+def examination(path: Path) -> dict[str, Any]:
+    rows = Ledger(path, read_only=True).rows("done")
+    cells: dict[str, Any] = {}
+    for index, row in enumerate(rows):
+        taught = row.content["teacher"]
+        cells[row.id] = {"ece": 0.01 * (1 + index % 5), "nll": 0.5, "accuracy": 0.8}
+        cells[row.id] |= {"agreement": 0.9} if taught else {}
+        if row.content["seed"] == 0:
+            table = {"before": [[0.1, 0.2]], "after": [[0.3, 0.4 + 0.1 * (taught is None)]]}
+            cells[row.id]["cka"] = dict.fromkeys([taught] if taught else ["vit", "convnext"], table)
+    return {
+        "version": 1,
+        "split": "tune",
+        "images": 500,
+        "cka_images": 256,
+        "cells": cells,
+        "left_out": {},
+        "teachers": {},
+    }
+
+
+def test_without_an_examination_its_command_is_named(ledger: Path) -> None:
+    found = chapters(ledger)
+    assert "alambic examine" in found["alignment"].claims[0].text("en")
+    assert keys(found["alignment"]) == ["not_aligned"]
+    assert keys(found["trust"]) == ["agreement", "not_examined"]
+
+
+def test_an_examination_is_told_and_drawn(ledger: Path) -> None:
+    told = examination(ledger)
+    (ledger.parent / "examination.json").write_text(json.dumps(told))
+    findings = find(ledger)
+    assert findings.examination is not None
+    found = chapters(ledger)
+    assert {"agreement", "calibrated", "copied", "examined_on"} <= set(keys(found["trust"]))
+    assert keys(found["alignment"]) == ["aligned_alone"] * 2
+    (convnext, vit) = findings.examination.alignments["dscnn_24x3"]
+    assert (convnext.teacher, vit.teacher) == ("convnext", "vit")
+    assert vit.group.arm == "rsd"  # of its arms, the one with the highest score
+    assert vit.means["before"].value == pytest.approx(0.15)
+    assert vit.means["alone"].value == pytest.approx(0.4)
+    group = findings.students[0].groups[0]
+    expected = np.mean([told["cells"][key]["ece"] for key in group.ids])
+    assert findings.examination.numbers[group.key]["ece"].value == pytest.approx(expected)
+    assert "agreement" not in findings.examination.numbers[group.key]  # it has no teacher
+    drawn = next(block for block in found["alignment"].blocks if isinstance(block, Figure)).drawing
+    assert drawn.count("<rect") == 6
+    page = write_report(ledger, ledger.parent)
+    checked = check_report(page, ledger)
+    assert not checked.differences
+    assert "examination.json was read" in checked.notice
+
+
+def test_a_foreign_examination_is_refused(ledger: Path) -> None:
+    for text in ("no json", "[]", '{"version": 9}', '{"version": 1, "cells": 3}'):
+        (ledger.parent / "examination.json").write_text(text)
+        with pytest.raises(AlambicError, match="examin"):
+            find(ledger)
+
+
+def test_margins_of_two_classes_are_probabilities() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = 2 * rng.normal(size=(300, 2)), rng.integers(-1, 2, 300)
+    predicted, margin = logits.argmax(1), np.abs(logits[:, 1] - logits[:, 0])
+    bins: dict[int, list[tuple[float, float]]] = {}
+    lost = []
+    for row, label in zip(logits, labels, strict=True):
+        if label < 0:
+            continue
+        p = np.exp(row) / np.exp(row).sum()
+        lost.append(-math.log(p[label]))
+        bins.setdefault(min(int(p.max() * 15), 14), []).append((float(p.argmax() == label), float(p.max())))
+    ece = sum(abs(sum(right - sure for right, sure in found)) for found in bins.values()) / len(lost)
+    assert rate_margins(predicted, margin, labels) == pytest.approx((ece, np.mean(lost)))
+    # one logit: its sign goes with the predicted class, only its size is the odds
+    signed = np.where(predicted == 1, margin, -margin)
+    assert rate_margins(predicted, signed, labels) == pytest.approx((ece, np.mean(lost)))
+
+
+def test_two_classes_are_calibrated_from_the_ledger_alone(tmp_path: Path) -> None:
+    path, labels = tmp_path / "l.sqlite", np.arange(200) % 2
+    ledger = Ledger(path)
+    for arm in ("none", "kd"):
+        for seed in range(2):
+            rng = np.random.default_rng([seed, arm == "kd"])
+            predicted = np.where(rng.random(200) < 0.8, labels, 1 - labels)
+            content = make_content(
+                "s", arm, "vit" if arm == "kd" else None, seed, task={"classes": 2, "metric": "accuracy"}
+            )
+            kept = {("tune", "fp32"): Predictions(predicted, rng.random(200).astype(np.float32))}
+            ledger.record(Row(f"{arm}{seed}", content, "done", "", {"tune": 0.8}), [], kept)
+    ledger.set_meta("labels_tune", json.dumps(labels.tolist()))
+    ledger.close()
+    findings = find(path)
+    assert len(findings.two_classes) == 2
+    assert all({"ece", "nll"} == set(numbers) for numbers in findings.two_classes.values())
+    assert "calibrated" in keys(chapters(path)["trust"])
+
+
+# -- advice and titles -----------------------------------------------------------------------------------------------
+
+
+def test_recommendations_name_settings_and_what_not_to_do(ledger: Path) -> None:
+    chapter = chapters(ledger)["recommendations"]
+    assert keys(chapter) == ["take_lead", "avoid"]
+    (table,) = [block for block in chapter.blocks if isinstance(block, Table)]
+    texts = " ".join(cell.text for cell in table.rows[0])
+    for part in ("toy 5000", "rsd", "epochs=8", "at from"):
+        assert part in texts
+    page = render_report(find(ledger), "fr")
+    for part in ('id="recommendations"', 'id="limits"', 'id="references"', "arXiv", "À éviter"):
+        assert part in page
+
+
+@pytest.mark.parametrize("students", [("dscnn_24x3",), ("dscnn_24x3", "resnet8_w8")])
+def test_each_slide_is_one_message_with_its_evidence(tmp_path: Path, students: tuple[str, ...]) -> None:
+    path = make_ledger(tmp_path / "ledger.sqlite", students=students)
+    (tmp_path / "examination.json").write_text(json.dumps(examination(path)))
+    findings = find(path)
+    slides = compose_slides(findings, "en")
+    assert 12 <= len(slides) <= 15
+    assert all(slide.notes for slide in slides)
+    assert all(isinstance(slide.title, Claim) for slide in slides[1:])
+    titles = [slide.title.text("en") for slide in slides if isinstance(slide.title, Claim)]
+    assert len(set(titles)) == len(titles)
+    assert any(title.startswith("rsd from") and "points" in title and "[" in title for title in titles)
+    french = [slide.title.text("fr") for slide in compose_slides(findings, "fr") if isinstance(slide.title, Claim)]
+    assert not set(titles) & set(french)
