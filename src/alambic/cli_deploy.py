@@ -100,7 +100,7 @@ def deploy_one(options: argparse.Namespace) -> int:
         warnings=tuple(given.warnings),
         say=lambda line: print(f"{time.monotonic() - started:5.1f} s  {line}", flush=True),
     )
-    print("\n".join([*facts["verdict"]["sentences"], facts["widest"]["sentence"]]))
+    print("\n".join([*facts["verdict"]["sentences"], facts["widest"]["sentence"], facts["patches"]["sentence"]]))
     if "accuracy" in facts:
         found = facts["accuracy"]
         print(f"accuracy over {found['images']:,} test images: fp32 {found['fp32']:.4f}, int8 {found['device']:.4f}")

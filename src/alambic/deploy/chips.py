@@ -26,7 +26,7 @@ from alambic.errors import AlambicError, nearest
 
 Engine = Literal["accelerator", "c", "tflm", "ethos"]
 KIB = 1024
-TEXTS = ("core", "engine", "source", "note")
+TEXTS = ("core", "engine", "source", "note", "stedgeai")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Chip:
         reserved_ram_kib, reserved_flash_kib: what the network may not use (camera frame, stack, firmware).
         alignment: of each buffer, bytes. operators: kinds of the int8 graph that run there; None = all.
         arithmetic: how it computes; TFLite-Micro's by default.
+        stedgeai: options by which ST's own compiler analyses for it; empty where that is no compiler for it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Chip:
     alignment: int = 16
     operators: tuple[str, ...] | None = None
     arithmetic: Arithmetic = TFLM
+    stedgeai: str = ""
 
     @property
     def flash_bytes(self) -> int | None:

@@ -22,9 +22,11 @@ from alambic.deploy.int8 import Calibration, Int8Result, quantize_student
 from alambic.deploy.layers import measure_layer_errors
 from alambic.deploy.memory import MemoryPlan, count_scratch, plan_memory, weigh_layers
 from alambic.deploy.page import render_page
+from alambic.deploy.patches import explain_patches, plan_patches
 from alambic.deploy.score import Score, score_artefact
 from alambic.deploy.targets.c_source import write_c
 from alambic.deploy.targets.cortex_m import Program, run_cortex_m
+from alambic.deploy.targets.stedgeai import StReport, analyze_st
 from alambic.deploy.tflite import emit_tflite
 from alambic.errors import AlambicError
 from alambic.files import hash_file, write_atomic
@@ -75,6 +77,9 @@ def deploy_student(
     if isinstance(program, Program):
         needs["c"] = Need("c", {"static": program.ram_bytes, "stack": program.stack_bytes},
                           {"program": program.flash_bytes}, f"measured on a {program.core} program")  # fmt: skip
+    st = _ask_st(chip, done.onnx_int8)
+    if st is not None:
+        needs["stedgeai"] = st if isinstance(st, str) else _count_st(st)
     plan = plan_memory(graph, alignment=chip.alignment)
     own = needs[chip.engine]
     fit = judge_fit(chip, own, graph) if isinstance(own, Need) else None
@@ -88,7 +93,9 @@ def deploy_student(
         "widest": _describe_widest(chip, shape, widths),
         "needs": {engine: _describe_need(need) for engine, need in needs.items()},
         "program": asdict(program) if isinstance(program, Program) else {"missing": program},
+        "stedgeai": asdict(st) if isinstance(st, StReport) else {"missing": st or "no compiler for this chip"},
         "memory": _describe_memory(graph, plan, done),
+        "patches": _describe_patches(graph, plan, fit),
         "quantisation": {
             "per_channel": per_channel,
             "calibration": calibration,
@@ -142,6 +149,24 @@ def _build_program(
         return str(error)
 
 
+def _ask_st(chip: Chip, onnx: Path) -> StReport | str | None:
+    """What ST's compiler says of the int8 ONNX file; the reason where it cannot be asked; None for others' chips."""
+    if not chip.stedgeai:
+        return None
+    try:
+        return analyze_st(onnx, chip.stedgeai)
+    except AlambicError as error:
+        return str(error)
+
+
+def _count_st(report: StReport) -> Need:
+    ram, flash = {"activations": report.activation_bytes}, {"weights": report.weight_bytes}
+    how = f"by {report.tool} for {report.target}, {report.macs:,} multiply-accumulates by its count"
+    if report.runtime_flash is None or report.runtime_ram is None:
+        return Need("stedgeai", ram, flash, f"{how}; its library is not counted, no compiler for the target was there")
+    return Need("stedgeai", {**ram, "library": report.runtime_ram}, {**flash, "library": report.runtime_flash}, how)
+
+
 def _describe_need(need: Need | str) -> dict[str, Any]:
     if isinstance(need, str):
         return {"missing": need}
@@ -188,6 +213,16 @@ def _describe_memory(graph: Int8Graph, plan: MemoryPlan, done: Int8Result) -> di
         "alive": list(plan.alive),
         "weights_by_layer": weigh_layers(graph),
     }
+
+
+def _describe_patches(graph: Int8Graph, plan: MemoryPlan, fit: Fit | None) -> dict[str, Any]:
+    """Plans with their bytes, and the advice; room is what the engine's other needs leave to the activations."""
+    plans = plan_patches(graph)
+    room = None
+    if fit is not None and fit.ram_over is not None and fit.ram_over > 0:
+        room = plan.arena_bytes - fit.ram_over
+    told = [{**asdict(item), "ram_bytes": item.ram_bytes} for item in plans]
+    return {"plans": told, "sentence": explain_patches(plans, plan.liveness_bytes, room)}
 
 
 def _list_versions() -> dict[str, str | None]:

@@ -17,6 +17,7 @@ ENGINES = {
     "c": "C with CMSIS-NN",
     "tflm": "TFLite-Micro",
     "ethos": "Arm Ethos-U",
+    "stedgeai": "ST Edge AI Core",
 }
 
 
