@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,9 @@ from alambic.training.task import Metric, evaluate_metric, predict
 IMAGES = 500  # of a split that the device's kernels run
 # name in the ledger -> an arithmetic that the int8 loss is told for, beside the device's own
 ARITHMETICS = {"per_tensor": "per tensor", "power_of_two": "power-of-two scales", "4bit": "4-bit weights"}
+JUDGED = (
+    "chip", "chip_entry", "engine", "fits", "fits_unknown", "ram_bytes", "flash_bytes", "ram_over", "flash_over",
+)  # fmt: skip
 Told = tuple[dict[str, Any], dict[tuple[str, str], Predictions]]
 
 
@@ -83,17 +89,25 @@ def measure_device(
         else:
             numbers["kernels_missing"] = 'expected ai-edge-litert or tflite-micro; try: pip install "alambic[chip]"'
         if chip is not None:
-            numbers |= _judge(chip, graph, tflite)
+            numbers |= judge_row(chip, graph, tflite)
     for name, title in ARITHMETICS.items() if arithmetics else ():
         add(name, simulate(graph, made.onnx_fp32, VARIANTS[title], few))
     return numbers, predictions
 
 
-def _judge(chip: Chip, graph: Int8Graph, tflite: Path) -> dict[str, Any]:
+def hash_chip(chip: Chip) -> str:
+    """Of everything that a verdict depends on: a changed entry of the same name is another chip."""
+    told = {key: value for key, value in asdict(chip).items() if key not in ("source", "note", "stedgeai")}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def judge_row(chip: Chip, graph: Int8Graph, tflite: Path) -> dict[str, Any]:
+    """The numbers ``JUDGED`` of a row; ``fits`` is None, with the reason, where the chip's engine cannot be asked."""
+    told = {"chip": chip.name, "chip_entry": hash_chip(chip)}
     try:
         fit = judge_fit(chip, measure_need(chip, graph, tflite), graph)
     except AlambicError as error:
-        return {"chip": chip.name, "fits": None, "fits_unknown": str(error)}
+        return {**told, "fits": None, "fits_unknown": str(error)}
     sizes = {"ram_bytes": fit.need.ram_bytes, "flash_bytes": fit.need.flash_bytes}
     overs = {"ram_over": fit.ram_over, "flash_over": fit.flash_over}
-    return {"chip": chip.name, "engine": fit.need.engine, "fits": fit.fits, **sizes, **overs}
+    return {**told, "engine": fit.need.engine, "fits": fit.fits, **sizes, **overs}

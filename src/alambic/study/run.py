@@ -10,11 +10,13 @@ from pathlib import Path
 from alambic.errors import AlambicError
 from alambic.study.cell import Cell
 from alambic.study.content import environment, train_ids
+from alambic.study.finalists import finish_finalists
 from alambic.study.follow import Say
 from alambic.study.ledger import Ledger, Row
 from alambic.study.local import Event, choose_jobs, run_cells
 from alambic.study.prepare import Prepared, prepare
 from alambic.study.progress import Board
+from alambic.study.refit import refit_rows
 from alambic.study.study_file import Study
 
 FINISHED = ("done", "skipped")
@@ -61,6 +63,8 @@ def run_study(
                 for event in run_cells(prepared, left, out, jobs):
                     shown.show(event)
                     _write(ledger, event, summary)
+        refit_rows(study, cells, ledger, out, say)
+        finish_finalists(prepared, ledger, out, say)
         ledger.set_meta("finished", time.strftime("%Y-%m-%d %H:%M:%S"))
         spent = float(ledger.meta("seconds") or 0) + time.monotonic() - started
         ledger.set_meta("seconds", f"{spent:.1f}")

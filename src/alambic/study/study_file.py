@@ -42,6 +42,29 @@ class Int8Spec:
 
 
 @dataclasses.dataclass(frozen=True)
+class Finalists:
+    """What the best arms of each student get once all cells are done; no cell depends on it.
+
+    Attributes:
+        count: arms of each student by tune score, beside the student alone; 0 for none.
+        whole_test: the device's kernels run the whole split instead of 500 images.
+        qat_epochs: of quantisation-aware training from the trained weights; 0 for none. qat_lr: times the recipe's.
+    """
+
+    count: int = 0
+    whole_test: bool = True
+    qat_epochs: int = 2
+    qat_lr: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.count, self.qat_epochs) < 0 or self.qat_lr <= 0:
+            raise AlambicError(
+                "expected count >= 0, qat_epochs >= 0 and qat_lr > 0, got "
+                f"{self.count}, {self.qat_epochs} and {self.qat_lr}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
 class Execution:
     """Resources: parallel processes and threads of each (0 = chosen for the machine), and live teachers only."""
 
@@ -70,6 +93,7 @@ class Study:
     text: str
     confirmation: Confirmation | None = None  # of a claim
     chip: Chip | None = None  # that each row is judged for; measured after training, so no cell depends on it
+    finalists: Finalists = Finalists()
 
     @property
     def folder(self) -> Path:
@@ -106,7 +130,7 @@ class _ArmTable:
 
 
 MOST_SEEDS = 1000
-TABLES = ("data", "views", "recipe", "task", "int8", "execution", "teachers", "arms")
+TABLES = ("data", "views", "recipe", "task", "int8", "execution", "finalists", "teachers", "arms")
 
 
 def read_study(path: Path) -> Study:
@@ -144,6 +168,7 @@ def read_study(path: Path) -> Study:
         document.text,
         _read_claim(head, arms, teachers, Path(path).parent),
         _read_chip(head, document),
+        build(Finalists, document.tables.get("finalists", {}), document, ("finalists",)),
     )
 
 

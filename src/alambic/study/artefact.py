@@ -1,0 +1,45 @@
+"""A trained student of a ledger again: its weights from the study's folder, quantised just as its row was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from alambic.data import Source, render_clean
+from alambic.deploy.int8 import Int8Result, quantize_student
+from alambic.models.teachers import load_weights
+from alambic.study.cell import Cell
+from alambic.study.content import make_student, train_ids
+from alambic.study.study_file import Study
+from alambic.study.treat import treat_study
+from alambic.training.recipe import stream
+from alambic.training.setup import student_normalise
+
+
+def load_trained(study: Study, source: Source, cell: Cell, out: Path) -> nn.Module:
+    """The student of a finished cell, in evaluation mode. Raises AlambicError where its weights are not there."""
+    net = make_student(study, cell.student, source, cell.seed)
+    load_weights(net, out / "students" / f"{cell.id}.safetensors", f"student of {cell.label}")
+    return net.eval()
+
+
+def see_clean(study: Study, source: Source, cell: Cell, ids: Tensor) -> Tensor:
+    """Images as the student sees them without augmentation, normalised: len(ids) x C x H x W."""
+    normalise = student_normalise(source, treat_study(study, cell.arm).views)
+    return normalise(render_clean(source.images, ids, study.views, "student", source.size))
+
+
+def choose_calibration(study: Study, source: Source) -> Tensor:
+    """The training images that ranges come from: the same for each cell of a study."""
+    ids = train_ids(study, source)
+    order = torch.randperm(len(ids), generator=stream(0, "calibration"))
+    return ids[order[: study.int8.calibration_images]]
+
+
+def quantise_cell(study: Study, source: Source, cell: Cell, net: nn.Module, folder: Path) -> Int8Result:
+    """The int8 files of a cell's student in a folder. Raises AlambicError where it has no int8 form."""
+    images = see_clean(study, source, cell, choose_calibration(study, source))
+    shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
+    return quantize_student(net, images, shape, folder, study.int8.per_channel, study.int8.calibration)

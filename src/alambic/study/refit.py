@@ -1,0 +1,73 @@
+"""A changed chip: verdicts of finished cells are given again, from the students' stored weights; nothing is trained.
+
+The chip is no part of a cell: what is trained does not depend on it. A row holds the hash of the entry that it was
+judged for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from alambic.data import Source, load_source
+from alambic.deploy.chips import Chip
+from alambic.deploy.graph import read_graph
+from alambic.deploy.packages import has
+from alambic.deploy.tflite import emit_tflite
+from alambic.errors import AlambicError
+from alambic.study.artefact import load_trained, quantise_cell
+from alambic.study.cell import Cell
+from alambic.study.device import JUDGED, hash_chip, judge_row
+from alambic.study.follow import Say
+from alambic.study.ledger import Ledger, Row
+from alambic.study.study_file import Study
+
+SIZES = ("weight_bytes", "arena_bytes", "tflite_bytes", "peak_layer")  # equal ones: the same int8 graph
+
+
+def refit_rows(study: Study, cells: Sequence[Cell], ledger: Ledger, out: Path, say: Say) -> int:
+    """Judges the rows of ``cells`` that were judged for another chip, or none, for the study's; returns how many.
+
+    Students of one name whose stored sizes are equal have the same int8 graph, so one of them stands for all; Vela's
+    flash depends on the weights, so each is asked about.
+    """
+    chip = study.chip
+    if chip is None or not study.int8.enabled:
+        return 0
+    known = {cell.id: cell for cell in cells}
+    stale = [row for row in ledger.rows("done") if row.id in known and _is_stale(row, chip)]
+    if not stale:
+        return 0
+    say(f"{len(stale)} rows judged for another chip: judging them for {chip.name}")
+    source = load_source(study.data)
+    judged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in stale:
+        key = (known[row.id].student, *(row.numbers.get(name) for name in SIZES))
+        if chip.engine == "ethos" or "fits_unknown" in judged.get(key, {"fits_unknown": ""}):
+            judged[key] = _judge(study, source, known[row.id], chip, out)
+        kept = {name: value for name, value in row.numbers.items() if name not in JUDGED}
+        ledger.record(replace(row, numbers={**kept, **judged[key]}))
+    return len(stale)
+
+
+def _is_stale(row: Row, chip: Chip) -> bool:
+    if "weight_bytes" not in row.numbers:  # it has no int8 form
+        return False
+    told = row.numbers.get("chip_entry")
+    return told != hash_chip(chip) if told is not None else row.numbers.get("chip") != chip.name
+
+
+def _judge(study: Study, source: Source, cell: Cell, chip: Chip, out: Path) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            net = load_trained(study, source, cell, out)
+            graph = read_graph(quantise_cell(study, source, cell, net, folder).onnx_int8)
+        except AlambicError as error:
+            return {"chip": chip.name, "chip_entry": hash_chip(chip), "fits": None, "fits_unknown": str(error)}
+        if has("ai_edge_litert"):
+            emit_tflite(graph, folder / "student.tflite")
+        return judge_row(chip, graph, folder / "student.tflite")
