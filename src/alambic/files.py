@@ -7,7 +7,9 @@ import hashlib
 import io
 import os
 import pickle
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from torch import Tensor
 from alambic.errors import AlambicError
 
 SEAL = b"\nalambic sha256 "
+ABANDONED = 3600.0  # seconds
 
 
 def make_folder(folder: Path) -> None:
@@ -58,6 +61,19 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what killed processes left half made: parts in which nothing has changed for an hour."""
+    for part in folder.glob(".*.part"):
+        with contextlib.suppress(FileNotFoundError):  # its owner lives, and has just ended
+            inside = [part, *part.iterdir()] if part.is_dir() else [part]
+            if time.time() - max(path.stat().st_mtime for path in inside) < ABANDONED:
+                continue
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink()
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

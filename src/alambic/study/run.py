@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from alambic.errors import AlambicError
+from alambic.files import remove_parts
 from alambic.study.cell import Cell
 from alambic.study.content import environment, train_ids
 from alambic.study.finalists import finish_finalists
@@ -18,6 +19,7 @@ from alambic.study.prepare import Prepared, prepare
 from alambic.study.progress import Board
 from alambic.study.refit import refit_rows
 from alambic.study.study_file import Study
+from alambic.study.work import checkpoint_of
 
 FINISHED = ("done", "skipped")
 
@@ -44,9 +46,13 @@ def run_study(
     """
     ledger = Ledger(out / "ledger.sqlite")
     try:
+        for room in ("banks", "checkpoints", "students", "teachers"):
+            remove_parts(out / room)
         prepared = prepare(study, out, say)
         _describe(ledger, prepared)
         finished = {row.id for row in ledger.rows() if row.state in FINISHED}
+        for cell in finished:
+            checkpoint_of(out, cell).unlink(missing_ok=True)
         summary = Summary(ledger=ledger.path)
         for cell, reason in prepared.skipped:
             ledger.record(Row(cell.id, cell.full_content, "skipped", reason, {}))
@@ -63,6 +69,8 @@ def run_study(
                 for event in run_cells(prepared, left, out, jobs):
                     shown.show(event)
                     _write(ledger, event, summary)
+                    if event.kind == "done":  # not before: its row is what a kill must not cost again
+                        checkpoint_of(out, event.cell.id).unlink(missing_ok=True)
         refit_rows(study, cells, ledger, out, say)
         finish_finalists(prepared, ledger, out, say)
         ledger.set_meta("finished", time.strftime("%Y-%m-%d %H:%M:%S"))

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from alambic.data import Source, load_source, render_clean
 from alambic.errors import AlambicError
-from alambic.files import write_atomic
+from alambic.files import load_checkpoint, write_atomic
 from alambic.models.students import count_macs, count_parameters
 from alambic.models.teachers import Teacher, load_teacher
 from alambic.study.cell import Cell, is_live, taught_by
@@ -47,6 +47,11 @@ class Result:
 
 
 OnFinish = Callable[[Cell, Result | None, Exception | None], None]
+
+
+def checkpoint_of(out: Path, cell: str) -> Path:
+    """Where a cell's training stands; the driver removes it once the ledger holds the cell's row."""
+    return out / "checkpoints" / f"{cell}.checkpoint"
 
 
 class Workshop:
@@ -179,12 +184,13 @@ class Workshop:
             feed=feed,
             teacher=self.prepared.teachers[key].shapes if key is not None else None,
             label=f"student {cell.student!r}",
-            checkpoint=self.out / "checkpoints" / f"{cell.id}.checkpoint",
+            checkpoint=checkpoint_of(self.out, cell.id),
             key=cell.id,
         )
         attach_all(run, treatments, scene)
         if cell.arm.balance is not None:
             run.objective.weights = balance(run, cell.arm.balance)
+        load_checkpoint(checkpoint_of(self.out, cell.id), cell.id)  # a damaged one costs this cell, not its group
         return run
 
     @cached_property
@@ -197,8 +203,6 @@ class Workshop:
             for k, v in run.student.state_dict().items()
         }
         write_atomic(self.out / "students" / f"{cell.id}.safetensors", lambda part: save_file(state, part))
-        assert run.checkpoint is not None
-        run.checkpoint.unlink(missing_ok=True)
 
     def _measure(self, run: Run, curve: list[dict[str, Any]], tested: bool) -> Result:
         study, source = self.study, self.source

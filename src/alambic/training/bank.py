@@ -40,6 +40,11 @@ def bank_key(provenance: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _seal(card: dict[str, Any]) -> str:
+    """sha256 of a card: what it says of shapes and checksums is as precious as the arrays."""
+    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
+
+
 def build_bank(
     folder: Path, feed: LiveFeed, ids: Tensor, views: int, provenance: dict[str, Any], progress: Progress | None = None
 ) -> Path:
@@ -84,7 +89,7 @@ def build_bank(
                     "stages": [[s.form, s.channels, s.size, s.prefix, s.tokens, s.name] for s in feed.spec.stages],
                     "sha256": {path.name: hash_file(path) for path in sorted(part.glob("*.npy"))},
                 }
-                (part / "bank.json").write_text(json.dumps(card, indent=2) + "\n")
+                (part / "bank.json").write_text(json.dumps({**card, "seal": _seal(card)}, indent=2) + "\n")
                 part.replace(target)
     except OSError as error:
         raise AlambicError(f"cannot write the bank {target}: {error.strerror}; try another folder") from error
@@ -164,6 +169,9 @@ class Bank:
         self.path = path
         try:
             self.card: dict[str, Any] = json.loads((path / "bank.json").read_text())
+            seal = self.card.pop("seal", None)  # a bank from before there were seals has none
+            if seal is not None and seal != _seal(self.card):
+                raise ValueError("bank.json has changed since it was written")
             if check_hash:
                 self._check_hashes()
             names = self.card["quantities"]
