@@ -39,6 +39,7 @@ def mean_by_class(feed: Feed, labels: Tensor, ids: Tensor, classes: int) -> Tens
     """
     sums = torch.zeros(classes, feed.spec.embedding or 0)
     counts = torch.zeros(classes)
+    labels, ids = labels.cpu(), ids.cpu()
     for rows in ids[labels[ids] >= 0].split(250):
         values, which = feed(rows, torch.zeros_like(rows)).need_embedding(), labels[rows]
         sums.index_add_(0, which.cpu(), values.float().cpu())
@@ -67,7 +68,8 @@ class Normalise(nn.Module):
 class LiveFeed:
     """Runs the frozen teacher on its own side of the view: its size, its normalisation, the student's geometry.
 
-    The teacher is put in evaluation mode and gets no gradient; nothing in it changes.
+    It runs where the source's images lie; ids and views are taken from there, or from the host. The teacher is put in
+    evaluation mode and gets no gradient; nothing in it changes.
     """
 
     def __init__(
@@ -81,9 +83,11 @@ class LiveFeed:
         pool_ids: Tensor | None = None,
         label: str = "teacher",
     ) -> None:
-        self.net = net.eval().requires_grad_(False)
-        self.source, self.views, self.size, self.normalise, self.pool_ids = source, views, size, normalise, pool_ids
-        rows = source.splits["train"][:2]
+        device = source.images.device
+        self.net = net.eval().requires_grad_(False).to(device)
+        self.source, self.views, self.size, self.normalise = source, views, size, normalise.to(device)
+        self.pool_ids = None if pool_ids is None else pool_ids.to(device)
+        rows = source.splits["train"][:2].to(device)
         example = self._images(rows, torch.zeros_like(rows))
         self.tapped = Tapped(self.net, example, want, label=label)
         self.spec = self.tapped.spec
@@ -95,4 +99,4 @@ class LiveFeed:
     def __call__(self, ids: Tensor, views: Tensor) -> Outputs:
         self.net.eval()
         with torch.no_grad():
-            return self.tapped(self._images(ids, views))
+            return self.tapped(self._images(ids.to(self.source.images.device), views.to(self.source.images.device)))

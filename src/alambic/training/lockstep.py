@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -17,11 +17,13 @@ from torch import Tensor
 
 from alambic.data import view_ids
 from alambic.errors import AlambicError
+from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.training import stop
 from alambic.training.feed import other_views
 from alambic.training.hooks import Inputs
 from alambic.training.loop import History, Run, Trainee, ask, batches, make_batch, show
+from alambic.training.recipe import get_random, set_random
 
 OnGroupEpoch = Callable[[int, dict[str, Any]], None]  # index of the run, its record
 
@@ -39,11 +41,11 @@ class _Member:
         self.index, self.trainee, self.grouped = index, Trainee(run), grouped
         self.error: Exception | None = None
         self.own_seconds = 0.0
-        self.random = torch.get_rng_state()
+        self.random = get_random(run.device)
 
     def alone(self, work: Callable[[], Any]) -> Any:
         """Runs ``work`` on this member's random stream and clock; an exception takes this member out."""
-        torch.set_rng_state(self.random)
+        set_random(self.random, self.trainee.run.device)
         started = time.perf_counter()
         try:
             return work()
@@ -53,7 +55,7 @@ class _Member:
             self.error = error
             return None
         finally:
-            self.random = torch.get_rng_state()
+            self.random = get_random(self.trainee.run.device)
             self.own_seconds += time.perf_counter() - started
 
 
@@ -115,7 +117,8 @@ def _train_epoch(active: list[_Member], epoch: int, on_epoch: OnGroupEpoch | Non
         shared = _Shared(run, ids, epoch)
         for member in active:
             if member.error is None and step >= member.trainee.first_step:
-                member.alone(partial(_step, member.trainee, shared, epoch, step))
+                give = partial(shared.give, member.trainee.run)
+                member.alone(partial(member.trainee.advance, ids, epoch, step, give))
         if stop.asked():
             for member in active:
                 if member.error is None:
@@ -130,19 +133,16 @@ def _train_epoch(active: list[_Member], epoch: int, on_epoch: OnGroupEpoch | Non
                 on_epoch(member.index, record)
 
 
-def _step(trainee: Trainee, shared: _Shared, epoch: int, step: int) -> None:
-    trainee.step(shared.give(trainee.run), epoch, step)
-
-
 class _Shared:
-    """One batch: each view rendered once, each feed asked once for it, whichever student comes first."""
+    """One batch: each view rendered once, each feed asked once for it, whichever student comes first.
+
+    Nothing is done for students whose steps are recorded: they never ask.
+    """
 
     def __init__(self, run: Run, ids: Tensor, epoch: int) -> None:
-        self.run, self.ids = run, ids
-        first = view_ids(epoch, ids, run.views)
-        self.batch = make_batch(run, ids, first)
-        self.views = [first]
-        self.images = [show(run, ids, first)]
+        self.run, self.ids, self.epoch = run, ids, epoch
+        self.views: list[Tensor] = []
+        self.images: list[Tensor] = []
         self.taught: dict[tuple[int, int], Outputs] = {}
 
     def give(self, run: Run) -> Inputs:
@@ -150,10 +150,15 @@ class _Shared:
         second = self._view(1, run) if run.objective.needs.views == 2 else None
         return Inputs(images, taught, self.batch, second)
 
+    @cached_property
+    def batch(self) -> Batch:
+        return make_batch(self.run, self.ids, self.views[0])
+
     def _view(self, index: int, run: Run) -> tuple[Tensor, Outputs]:
         if index == len(self.views):
-            self.views.append(other_views(self.views[0], self.run.views))
-            self.images.append(show(self.run, self.ids, self.views[1]))
+            first = view_ids(self.epoch, self.ids, self.run.views)
+            self.views.append(other_views(first, self.run.views) if index else first)
+            self.images.append(show(self.run, self.ids, self.views[index]))
         asked = (id(run.feed), index)
         if asked not in self.taught:
             self.taught[asked] = ask(run.feed, self.ids, self.views[index])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from alambic.data import Source, ViewSpec, mixing, render, render_clean, view_ids
-from alambic.errors import AlambicError
 from alambic.files import load_checkpoint, save_checkpoint
 from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.taps import Tapped
 from alambic.training import stop
 from alambic.training.feed import Feed, Normalise, other_views
+from alambic.training.graph import ProgressReadError, RecordedStep, why_not
 from alambic.training.hooks import Hooks, Inputs
 from alambic.training.layout import safe_channels_last
-from alambic.training.objective import Objective
-from alambic.training.recipe import Recipe, stream, stream_seed
+from alambic.training.objective import Objective, finite_means
+from alambic.training.recipe import Recipe, get_random, set_random, stream, stream_seed
 from alambic.training.task import evaluate_metric, predict
 
 
@@ -83,7 +83,7 @@ def train(run: Run, on_epoch: OnEpoch | None = None) -> History:
     for epoch in range(len(trainee.history), trainee.epochs):
         order = trainee.start_epoch(epoch)
         for step, ids in batches(run, order, trainee.first_step):
-            trainee.step(gather(run, ids, epoch), epoch, step)
+            trainee.advance(ids, epoch, step, partial(gather, run, ids, epoch))
             if stop.asked():
                 trainee.save(step + 1)
                 raise stop.Stopped
@@ -116,6 +116,8 @@ class Trainee:
         self.history: History = []
         self.sums: dict[str, Tensor] = {}
         self.first_step, self.started, self.earlier = 0, 0.0, 0.0
+        self.recorded: RecordedStep | None = None
+        self.eager_because = why_not(run)
         state = load_checkpoint(run.checkpoint, run.key) if run.checkpoint is not None else None
         self._middle = state if state is not None and "middle" in state else None
         if state is not None:
@@ -137,12 +139,37 @@ class Trainee:
             self._middle = None
         return run.ids[torch.randperm(len(run.ids), generator=stream(run.seed, "order", epoch))]
 
+    def advance(self, ids: Tensor, epoch: int, step: int, give: Callable[[], Inputs]) -> None:
+        """One step on a batch, as one CUDA graph where nothing forbids it; ``eager_because`` says what does.
+
+        Args:
+            give: the batch's inputs, for the step that is not recorded.
+        """
+        run = self.run
+        if not self.eager_because and self.recorded is None:
+            views, modules = view_ids(epoch, ids, run.views), (run.student, run.objective)
+            try:
+                self.recorded = RecordedStep(self._take, modules, self.optimizer, ids, views)
+            except ProgressReadError:
+                self.eager_because = "the method reads the share of training done"
+        if self.recorded is None:
+            self.step(give(), epoch, step)
+            return
+        with self.recorded.entered():
+            views = view_ids(epoch, ids, run.views)
+            self._add(self.recorded(ids, views, run.recipe.lr_at(epoch + step / self.steps)))
+
+    def _take(self, ids: Tensor, views: Tensor, progress: Any) -> dict[str, Tensor]:
+        return self.run.hooks.step(self.run, gather_views(self.run, ids, views), progress, self.optimizer)
+
     def step(self, given: Inputs, epoch: int, step: int) -> None:
         """One optimiser step; the sums of the loss parts stay on the device."""
         share = epoch + step / self.steps
         for group in self.optimizer.param_groups:
             group["lr"] = self.run.recipe.lr_at(share)
-        parts = self.run.hooks.step(self.run, given, share / self.run.recipe.epochs, self.optimizer)
+        self._add(self.run.hooks.step(self.run, given, share / self.run.recipe.epochs, self.optimizer))
+
+    def _add(self, parts: dict[str, Tensor]) -> None:
         for name, value in parts.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
 
@@ -153,8 +180,9 @@ class Trainee:
             spent: seconds of the epoch so far; None takes the clock since its start.
         """
         run, ended = self.run, time.perf_counter()
+        self._join()
         record: dict[str, Any] = {"epoch": epoch + 1, "lr": run.recipe.lr_at(epoch + 1)}
-        record["loss"] = _finite_means(self.sums, self.steps, epoch)
+        record["loss"] = finite_means(self.sums, self.steps, epoch)
         if (epoch + 1) % run.recipe.eval_every == 0 or epoch + 1 == self.epochs:
             record["tune"] = evaluate(run, run.tune_ids)
         spent = ended - self.started if spent is None else spent
@@ -168,6 +196,7 @@ class Trainee:
         run = self.run
         if run.checkpoint is None:
             return
+        self._join()
         state = {
             "key": run.key,
             "student": run.student.state_dict(),
@@ -178,8 +207,13 @@ class Trainee:
         }
         if next_step:
             spent = self.earlier + time.perf_counter() - self.started
-            state["middle"] = {"step": next_step, "sums": self.sums, "seconds": spent, "random": _random(run.device)}
+            state["middle"] = {"step": next_step, "sums": self.sums, "seconds": spent, "random": get_random(run.device)}
         save_checkpoint(run.checkpoint, state)
+
+    def _join(self) -> None:
+        """What a graph's stream still does comes before what follows here."""
+        if self.recorded is not None:
+            self.recorded.join()
 
     def _load(self, state: dict[str, Any]) -> None:
         self.run.student.load_state_dict(state["student"])
@@ -194,19 +228,16 @@ class Trainee:
         middle = state["middle"]
         self.first_step, self.earlier = middle["step"], middle["seconds"]
         self.sums = {name: value.to(self.run.device) for name, value in middle["sums"].items()}
-        torch.set_rng_state(middle["random"][0])
-        if len(middle["random"]) > 1:
-            torch.cuda.set_rng_state(middle["random"][1], self.run.device)
-
-
-def _random(device: torch.device) -> list[Tensor]:
-    """States of torch's global streams that a step may draw from."""
-    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+        set_random(middle["random"], self.run.device)
 
 
 def gather(run: Run, ids: Tensor, epoch: int) -> Inputs:
     """What a step works on: the student's view of the images, the teacher's outputs for the same view, labels."""
-    views = view_ids(epoch, ids, run.views)
+    return gather_views(run, ids, view_ids(epoch, ids, run.views))
+
+
+def gather_views(run: Run, ids: Tensor, views: Tensor) -> Inputs:
+    """``gather`` where the views are known, int64, B."""
     images = show(run, ids, views)
     second = None
     if run.objective.needs.views == 2:
@@ -243,7 +274,7 @@ def predict_logits(run: Run, ids: Tensor, block: int = 500) -> np.ndarray:
     found = []
     try:
         with torch.no_grad():
-            for rows in ids.split(block):
+            for rows in ids.to(run.device).split(block):
                 images = run.normalise(render_clean(run.source.images, rows, run.views, "student", run.size))
                 if run.channels_last:
                     images = images.contiguous(memory_format=torch.channels_last)
@@ -257,15 +288,3 @@ def evaluate(run: Run, ids: Tensor) -> float:
     """The task's metric on some images, in [0, 1]."""
     predicted, margin = predict(predict_logits(run, ids))
     return evaluate_metric(run.objective.task.metric, predicted, margin, run.source.labels[ids].cpu().numpy())
-
-
-def _finite_means(sums: dict[str, Tensor], steps: int, epoch: int) -> dict[str, float]:
-    """Means of the parts over an epoch: the one place where the loop waits for the device."""
-    means = {name: float(value) / steps for name, value in sums.items()}
-    broken = [name for name, value in means.items() if not np.isfinite(value)]
-    if broken:
-        raise AlambicError(
-            f"expected finite losses, got {', '.join(broken)} = NaN or infinity in epoch {epoch + 1}, because the "
-            "training diverged; try a lower learning rate, a smaller weight of the method, or recipe.clip = 1.0"
-        )
-    return means

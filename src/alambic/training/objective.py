@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -162,3 +163,15 @@ def _full_precision(outputs: Outputs) -> Outputs:
         stages=tuple(stage.float() for stage in outputs.stages),
         energy=tuple(energy.float() for energy in outputs.energy),
     )
+
+
+def finite_means(sums: dict[str, Tensor], steps: int, epoch: int) -> dict[str, float]:
+    """Means of the parts over an epoch: the one place where the loop waits for the device."""
+    means = {name: float(value) / steps for name, value in sums.items()}
+    broken = [name for name, value in means.items() if not np.isfinite(value)]
+    if broken:
+        raise AlambicError(
+            f"expected finite losses, got {', '.join(broken)} = NaN or infinity in epoch {epoch + 1}, because the "
+            "training diverged; try a lower learning rate, a smaller weight of the method, or recipe.clip = 1.0"
+        )
+    return means

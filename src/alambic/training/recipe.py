@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alambic.errors import AlambicError
 
@@ -95,3 +95,15 @@ def stream_seed(seed: int, name: str, index: int = 0) -> int:
 def stream(seed: int, name: str, index: int = 0) -> torch.Generator:
     """A CPU generator of the named stream."""
     return torch.Generator().manual_seed(stream_seed(seed, name, index))
+
+
+def set_random(states: list[Tensor], device: torch.device) -> None:
+    """Puts torch's global streams where ``get_random`` found them."""
+    torch.set_rng_state(states[0])
+    if len(states) > 1:
+        torch.cuda.set_rng_state(states[1], device)
+
+
+def get_random(device: torch.device) -> list[Tensor]:
+    """States of torch's global streams that a step may draw from."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]

@@ -55,7 +55,8 @@ def live_feed(teacher: Teacher, source: Source, views: ViewSpec, want: frozenset
 
 
 def teacher_spec(teacher: Teacher) -> OutputSpec:
-    example = torch.zeros(2, len(teacher.mean), *teacher.size)
+    weight = next(teacher.net.parameters(), None)
+    example = torch.zeros(2, len(teacher.mean), *teacher.size, device=weight.device if weight is not None else "cpu")
     return probe(teacher.net, example, f"teacher {teacher.name!r}")
 
 
@@ -89,6 +90,8 @@ def set_up(
 ) -> Run:
     """A ``Run`` ready for ``train``: shapes probed, the pair checked, projectors built from the ``method`` stream.
 
+    It trains where the source's images lie (see ``resident.move_source``).
+
     Args:
         class_means: the teacher's, where a caller has them already; computed from ``feed`` where a method needs them.
     """
@@ -110,19 +113,21 @@ def set_up(
     )
     objective.build(specs, stream(seed, "method"))
     tapped = Tapped(student, example, needs.student | {"logits"}, label=label)
+    device = source.images.device
     return Run(
-        student,
+        student.to(device),
         tapped,
-        objective,
+        objective.to(device),
         source,
-        ids,
+        ids.to(device),
         tune_ids,
         views,
         recipe,
-        normalise,
+        normalise.to(device),
         size,
         seed,
         feed,
+        device,
         checkpoint=checkpoint,
         key=key,
     )

@@ -6,6 +6,7 @@ Cross-entropy lives here and nowhere else. Label -1 is an unlabelled image: it a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -61,8 +62,14 @@ class Task:
             return known * F.binary_cross_entropy_with_logits(logits[:, 0].float(), target, reduction="none")
         targets = soft_targets(labels, self.classes, partner, lam)
         if self.class_weights:
-            targets = targets * targets.new_tensor(self.class_weights)
+            targets = targets * _on_device(self.class_weights, targets.device)
         return cross_entropy(logits.float(), targets)
+
+
+@lru_cache(maxsize=16)
+def _on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Copied to the device once: a copy in each step would make the host wait."""
+    return torch.tensor(values, device=device)
 
 
 def predict(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
