@@ -34,6 +34,9 @@ def add_commands(commands: Any) -> None:
             action.add_argument("--budget", type=float, help="minutes; says what to cut where it is not enough")
         else:
             action.add_argument("--out", type=Path, help="folder of ledger, banks and report; runs/NAME by default")
+        if name == "run":
+            action.add_argument("--executor", choices=("local", "ray"), default="local", help="local processes, or Ray")
+            action.add_argument("--address", help="of a Ray cluster; RAY_ADDRESS or this machine alone by default")
         action.set_defaults(run=run)
     banks = actions.add_parser("banks", help="build the study's banks only, over several processes where asked")
     banks.add_argument("file", type=Path)
@@ -154,6 +157,7 @@ def show_plan(options: argparse.Namespace) -> int:
 
 def run_study_file(options: argparse.Namespace) -> int:
     from alambic.cli_report import write_report_of
+    from alambic.study.local import run_cells
     from alambic.study.run import run_study
     from alambic.study.study_file import read_study
     from alambic.study.table import print_results
@@ -162,7 +166,14 @@ def run_study_file(options: argparse.Namespace) -> int:
     stop.listen()
     study = read_study(options.file)
     out = options.out or Path("runs") / study.name
-    summary = run_study(study, out)
+    execute = run_cells
+    if options.executor == "ray":
+        from alambic.study.ray_executor import on_ray
+
+        execute = on_ray(options.address)
+    elif options.address:
+        raise AlambicError(f"expected --executor ray with --address, got local and {options.address!r}")
+    summary = run_study(study, out, execute=execute)
     print_results(summary.ledger)
     print(f"{summary.done} cells done, {summary.kept} kept, {summary.skipped} skipped, {summary.failed} failed")
     print(f"report: {write_report_of(summary.ledger).resolve()}")

@@ -9,7 +9,7 @@ import contextlib
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -32,6 +32,10 @@ class Event:
     kind: str
     cell: Cell
     detail: Any = None
+
+
+# the study, its cells to train, the output folder, processes here -> what happens
+Executor = Callable[[Prepared, list[Cell], Path, int], Iterator[Event]]
 
 
 def choose_jobs(asked: int, threads: int) -> int:
@@ -140,15 +144,23 @@ def _bury(worker: _Worker, waiting: deque[Group], deaths: dict[str, int]) -> Ite
     worker.process.join()
     if stop.asked():
         return
-    left = tuple(worker.cells.values())
+    again, given_up = split_lost(tuple(worker.cells.values()), deaths)
+    waiting.extendleft(reversed(again))
+    for cell in given_up:
+        code = worker.process.exitcode
+        yield Event("failed", cell, f"its process died twice (exit code {code}; -9 is often a lack of memory)")
+
+
+def split_lost(left: Group, deaths: dict[str, int]) -> tuple[list[Group], Group]:
+    """What to try again of the cells that a process took with it: two halves; a cell that was alone once more.
+
+    Returns: groups in order, and who is given up: a cell that died twice alone. ``deaths`` counts by cell id.
+    """
     if len(left) > 1:
         half = len(left) // 2
-        waiting.extendleft((left[half:], left[:half]))
-        return
+        return [left[:half], left[half:]], ()
     for cell in left:
         deaths[cell.id] = deaths.get(cell.id, 0) + 1
         if deaths[cell.id] > 1:
-            code = worker.process.exitcode
-            yield Event("failed", cell, f"its process died twice (exit code {code}; -9 is often a lack of memory)")
-        else:
-            waiting.appendleft((cell,))
+            return [], left
+    return [left] if left else [], ()

@@ -14,7 +14,7 @@ from alambic.study.content import environment, train_ids
 from alambic.study.finalists import finish_finalists
 from alambic.study.follow import Say
 from alambic.study.ledger import Ledger, Row
-from alambic.study.local import Event, choose_jobs, run_cells
+from alambic.study.local import Event, Executor, choose_jobs, run_cells
 from alambic.study.prepare import Prepared, prepare
 from alambic.study.progress import Board
 from alambic.study.refit import refit_rows
@@ -37,12 +37,18 @@ class Summary:
 
 
 def run_study(
-    study: Study, out: Path, board: Board | None = None, say: Say = print, only_seed: int | None = None
+    study: Study,
+    out: Path,
+    board: Board | None = None,
+    say: Say = print,
+    only_seed: int | None = None,
+    execute: Executor = run_cells,
 ) -> Summary:
     """Runs what the ledger does not hold yet. A killed study goes on; a failed cell is tried again.
 
     Args:
         only_seed: leaves out cells of other seeds.
+        execute: trains the cells: on this machine's processes, or elsewhere (``ray_executor.on_ray``).
     """
     ledger = Ledger(out / "ledger.sqlite")
     try:
@@ -66,7 +72,7 @@ def run_study(
         started = time.monotonic()
         if left:
             with board or Board(left, study.recipe.epochs, jobs) as shown:
-                for event in run_cells(prepared, left, out, jobs):
+                for event in execute(prepared, left, out, jobs):
                     shown.show(event)
                     _write(ledger, event, summary)
                     if event.kind == "done":  # not before: its row is what a kill must not cost again
