@@ -82,6 +82,13 @@ def test_asd_asks_for_what_the_student_follows_and_counts_grow() -> None:
     assert int(method.kept.sum()) == 5
 
 
+def test_asd_never_asks_for_nothing() -> None:
+    torch.manual_seed(1)
+    method = build("asd", embeddings(6, 12), every=5, tau=0.999)
+    teach_asd(method, torch.randn(2000, 6), torch.randn(2000, 12), 20)
+    assert int(method.kept.sum()) == 1
+
+
 @pytest.mark.parametrize("source", ["pca", "random"])
 def test_controls_of_asd_keep_as_many_directions_of_their_own(source: str) -> None:
     torch.manual_seed(1)
