@@ -108,6 +108,7 @@ def write_study(options: argparse.Namespace) -> int:
     from alambic.study.plan import plan_study
     from alambic.study.study_file import read_study
 
+    _check_budget(options.budget)
     if options.file.exists():
         raise AlambicError(f"{options.file} is there already; choose another name or remove it")
     more = {"seeds": options.seeds, "purpose": options.purpose, "chip": options.chip, "chips": options.chips}
@@ -134,10 +135,16 @@ def write_study(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_budget(minutes: float | None) -> None:
+    if minutes is not None and not minutes > 0:
+        raise AlambicError(f"expected --budget in minutes above 0, got {minutes:g}")
+
+
 def show_plan(options: argparse.Namespace) -> int:
     from alambic.study.plan import ASSUMED_SPREAD, plan_study
     from alambic.study.study_file import read_study
 
+    _check_budget(options.budget)
     study = read_study(options.file)
     plan = plan_study(study)
     print(f"smallest effect it could see: {plan.smallest_effect:.2f} points (paired, {study.seeds} seeds, 80 % power,")
@@ -146,8 +153,8 @@ def show_plan(options: argparse.Namespace) -> int:
     for student, seconds in plan.seconds_per_cell.items():
         print(f"  {student}: {seconds:.0f} s of student steps a cell, measured here just now")
     print(
-        f"students: {plan.seconds / 3600:.2f} h; teachers' banks: {plan.teacher_seconds / 3600:.2f} h, "
-        f"{plan.bank_bytes / 1e6:.1f} MB"
+        f"students: {plan.seconds / 3600:.2f} h; teachers: {plan.teacher_seconds / 3600:.2f} h, "
+        f"banks: {plan.bank_bytes / 1e6:.1f} MB"
     )
     advice = plan.advice(options.budget * 60 if options.budget else None)
     if advice:
@@ -238,11 +245,14 @@ def restore_exported(options: argparse.Namespace) -> int:
 def distill_one(options: argparse.Namespace) -> int:
     from alambic.files import make_folder, write_atomic
     from alambic.study.compose import compose_study
+    from alambic.study.ledger import Ledger
     from alambic.study.run import run_study
-    from alambic.study.study_file import read_study
+    from alambic.study.study_file import MOST_SEEDS, read_study
     from alambic.training import stop
 
     stop.listen()
+    if not 0 <= options.seed < MOST_SEEDS:
+        raise AlambicError(f"expected --seed from 0 to {MOST_SEEDS - 1}, got {options.seed}")
     settings = dict(_parse_setting(text) for text in options.setting)
     make_folder(options.out)
     path = options.out / "study.toml"
@@ -252,7 +262,9 @@ def distill_one(options: argparse.Namespace) -> int:
     summary = run_study(study, options.out, only_seed=options.seed)
     cell = summary.last
     if cell is None:
-        raise AlambicError(f"nothing was trained: see `alambic study status {path} --out {options.out}`")
+        rows = Ledger(summary.ledger, read_only=True).rows()
+        reasons = {row.reason for row in rows if row.reason and row.content["arm"]["methods"] == options.methods}
+        raise AlambicError(f"nothing was trained: {'; '.join(sorted(reasons)) or 'the ledger says no reason'}")
     weights = options.out / "students" / f"{cell}.safetensors"
     onnx = export_student(study, weights, options.out)
     print(f"student: {weights}\nONNX: {onnx}")
@@ -278,6 +290,9 @@ def _parse_setting(text: str) -> tuple[str, Any]:
     if not separator:
         raise AlambicError(f"expected --setting NAME=VALUE, got {text!r}")
     try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
+        read = json.loads(value)
+    except (ValueError, RecursionError):
         return name, value
+    if not isinstance(read, str | int | float | bool) or read != read:
+        raise AlambicError(f"expected --setting {name} as a number, a text, true or false, got {value!r}")
+    return name, read

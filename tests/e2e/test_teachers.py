@@ -216,5 +216,5 @@ def test_input_of_a_teacher_that_cannot_be(wrong):
 )
 def test_cards_that_are_none(source, tmp_path, card):
     (tmp_path / "x.json").write_bytes(card)
-    with pytest.raises(AlambicError, match="expected a (JSON|teacher's) card"):
+    with pytest.raises(AlambicError, match=r"expected a (JSON|teacher's) card"):
         load(TeacherSpec("card", weights="x.safetensors"), source, tmp_path)

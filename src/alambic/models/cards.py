@@ -47,9 +47,8 @@ def read_card(weights: Path) -> dict[str, Any]:
     spec, classes = card.get("spec", {}), card.get("classes", 1)
     wrong = [] if isinstance(spec, dict) else ["spec"]
     wrong += [] if isinstance(classes, int) else ["classes"]
-    wrong += [name for name, fits in CARD_FIELDS.items() if name in spec and not fits(spec[name])] if not wrong else []
+    if not wrong:
+        wrong = [name for name, fits in CARD_FIELDS.items() if name in spec and not fits(spec[name])]
     if wrong:
-        raise AlambicError(
-            f"{path}: expected a teacher's card, got another {wrong[0]!r}; try training the teacher again"
-        )
+        raise AlambicError(f"{path}: expected a teacher's card, got a wrong {wrong[0]!r}; try training it again")
     return card

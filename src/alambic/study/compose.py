@@ -44,15 +44,15 @@ def compose_study(request: Request, folder: Path) -> str:
         f"name = {quote(request.name)}",
         f"purpose = {quote(request.purpose)}  # demo: tests once, no ranking; explore and claim: tune scores only",
         f"seeds = {request.seeds}",
-        f"students = {quote_list(request.students)}",
+        f"students = {quote_list([own_or_zoo(name, folder) for name in request.students])}",
         f"methods = {quote_list(request.methods)}" if not request.settings else "",
         f"chip = {quote(request.chip)}  # each row says whether it fits" if request.chip else "",
         f"chips = {quote(str(request.chips.resolve()))}" if request.chip and request.chips else "",
         "",
         "[data]",
         f"source = {quote(str(Path(request.data).resolve()) if Path(request.data).exists() else request.data)}",
-        f"train = {request.train}" if request.train else "",
-        f"size = {request.size}" if request.size else "",
+        f"train = {request.train}" if request.train is not None else "",
+        f"size = {request.size}" if request.size is not None else "",
         f"channels = {request.channels}" if request.channels else "",
         "",
         "[views]  # each image in this many augmented versions; the teacher runs once on each",
@@ -83,8 +83,7 @@ def _teacher_lines(teacher: str, epochs: int, folder: Path) -> list[str]:
     if teacher.endswith(".onnx"):
         return [f"[teachers.{name}]", f"net = {quote(relative(teacher, folder))}"]
     if ".py:" in teacher:
-        file, function = teacher.rsplit(":", 1)
-        return [f"[teachers.{name}]", f"net = {quote(f'{relative(file, folder)}:{function}')}"]
+        return [f"[teachers.{name}]", f"net = {quote(own_or_zoo(teacher, folder))}"]
     return [
         f"[teachers.{name}]  # trained on this data's train split, once",
         f"net = {quote(teacher)}",
@@ -97,6 +96,14 @@ def teacher_name(teacher: str) -> str:
     """A plain table name for a teacher: ``timm:vit_tiny`` gives ``vit_tiny``, ``nets/big.onnx`` gives ``big``."""
     stem = teacher.rsplit(":", 1)[-1] if ".py:" in teacher or ":" in teacher else Path(teacher).stem
     return "".join(c if c.isalnum() or c in "_-" else "_" for c in stem)
+
+
+def own_or_zoo(net: str, folder: Path) -> str:
+    """``file.py:function`` with the file as seen from the study file's folder; any other name as it is."""
+    if ".py:" not in net:
+        return net
+    file, function = net.rsplit(":", 1)
+    return f"{relative(file, folder)}:{function}"
 
 
 def relative(path: str, folder: Path) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alambic.data import Source
+from alambic.data import Source, render
 from alambic.errors import AlambicError
+from alambic.files import hash_file
 from alambic.functional.schedule import SCHEDULES
 from alambic.methods.base import create_method
 from alambic.models.cards import read_card
@@ -26,7 +27,7 @@ from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE
 from alambic.training.objective import Objective
 from alambic.training.recipe import stream_seed
-from alambic.training.setup import input_channels
+from alambic.training.setup import input_channels, probe
 from alambic.training.task import Task
 from alambic.treatments.registry import all_treatments, create_modifier
 
@@ -67,6 +68,28 @@ def make_student(study: Study, name: str, source: Source, seed: int) -> nn.Modul
         if is_own_code(name):
             return create_own(name, study.folder, in_channels=channels, num_classes=classes)
         return create_student(name, channels, source.size, classes)
+
+
+def ask_students(study: Study, source: Source) -> dict[str, OutputSpec]:
+    """The shapes of each student, before anything is trained. Raises AlambicError where one cannot be, or its views."""
+    task, ids = make_task(study, source), train_ids(study, source)
+    if not bool((source.labels[source.splits["tune"]] >= 0).any()):
+        raise AlambicError(
+            f"{study.path}: expected labelled images in the tune split, got none, because each training is scored on "
+            "them; try tune = 0.1 in [data], or more images"
+        )
+    for side in ("student", "teacher"):
+        render(source.images, ids[:2], torch.zeros_like(ids[:2]), study.views, side, pool_ids=ids)  # type: ignore[arg-type]
+    example = torch.zeros(2, input_channels(source, study.views), *source.size)
+    found = {}
+    for name in study.students:
+        found[name] = probe(make_student(study, name, source, 0), example, f"student {name!r}")
+        if found[name].classes != task.classes:
+            raise AlambicError(
+                f"student {name!r}: expected {task.classes} class scores an image, one a class of the data, got "
+                f"{found[name].classes}; try a last layer of num_classes, which your function is given"
+            )
+    return found
 
 
 def make_objective(arm: Arm, task: Task) -> Objective:
@@ -138,7 +161,22 @@ def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: Prepar
             "teacher_provenance": _provenance(entry.spec, teacher),
             "teacher_data": entry.spec.teacher_data,
         }
+        own = _own_input(teacher.spec)
+        if own:
+            content["teacher_input"] = own
     return content
+
+
+def _own_input(spec: TeacherSpec) -> dict[str, Any]:
+    """What a study file says of its teacher's input: its outputs depend on it, the hash of its weights not."""
+    plain = TeacherSpec(spec.net)
+    names = ("kwargs", "size", "mean", "std", "channels")
+    return {name: getattr(spec, name) for name in names if getattr(spec, name) != getattr(plain, name)}
+
+
+def code_version(net: str, folder: Path) -> str:
+    """Hash of the user's file behind ``file.py:function``: a changed network is another one. Imports do not count."""
+    return hash_file(folder / net.rsplit(":", 1)[0])[:12]
 
 
 def treatment_version(name: str) -> str:

@@ -10,16 +10,19 @@ import torch
 from alambic.data import Source, load_source
 from alambic.models.cards import read_card
 from alambic.models.teachers import TeacherSpec, create_net, merge_card, run_once
-from alambic.study.content import make_student, make_task, train_ids
+from alambic.study.cell import Arm
+from alambic.study.content import ask_students, make_objective, make_student, make_task, train_ids
 from alambic.study.local import choose_jobs
 from alambic.study.stats import detectable_effect
 from alambic.study.study_file import Study
-from alambic.training.bank import bank_bytes
+from alambic.training.bank import BANKABLE, bank_bytes
 from alambic.training.layout import safe_channels_last
 from alambic.training.setup import input_channels
+from alambic.training.task import Task
 
 ASSUMED_SPREAD = 0.5  # points between paired seeds of the same arm, while the study has no row of its own
 WARM_STEPS, TIMED_STEPS = 2, 4
+STEP_PASSES = 3  # a training step takes about as long as three passes forward
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,14 @@ class Plan:
 
 
 def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
-    """Measures a few steps of each student here and multiplies; an estimate, good to about a third."""
+    """Measures a few steps of each student and teacher here and multiplies; an estimate.
+
+    Counted: the students' steps with cross-entropy alone, the teachers' own training where they have no weights yet,
+    their banks, and each pass of a live one. Not counted: int8, and what a method adds to a step (``alambic methods``
+    tells).
+    """
     source = load_source(study.data)
+    ask_students(study, source)
     ids = train_ids(study, source)
     counts = dict.fromkeys(study.students, 0)
     for arm in study.arms:
@@ -59,13 +68,26 @@ def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
     each = {s: images / measure_speed(study, s, source) for s in study.students}
     jobs = choose_jobs(study.execution.jobs, study.execution.threads)
     total = sum(each[student] * count for student, count in counts.items()) / jobs
-    classes = make_task(study, source).classes
+    task = make_task(study, source)
+    views = 0 if study.execution.live_only else study.views.count
     forward = bank = 0.0
-    for name in study.teachers:
-        seconds, embedding = _measure_teacher(study, name, source, classes)
-        forward += seconds * len(ids) * study.views.count
-        bank += bank_bytes(len(ids), study.views.count, classes, embedding, 0)
+    for name, entry in study.teachers.items():
+        seconds, embedding = _measure_teacher(study, name, source, task.classes)
+        forward += seconds * len(ids) * views
+        if entry.spec.weights is None and not entry.spec.net.endswith(".onnx"):
+            epochs = entry.training.recipe.epochs
+            forward += STEP_PASSES * seconds * len(source.splits["train"]) * epochs
+        for arm in study.arms:
+            if _runs_live(study, arm, task) and (not arm.teachers or name in arm.teachers):
+                forward += seconds * images * study.seeds * len(study.students) / jobs
+        bank += bank_bytes(len(ids), views, task.classes, embedding, 0)
     return Plan(sum(counts.values()), total, each, forward, int(bank), detectable_effect(spread, study.seeds), jobs)
+
+
+def _runs_live(study: Study, arm: Arm, task: Task) -> bool:
+    """Whether an arm's teacher runs in each step, as ``resolve_sources`` will say."""
+    needs = make_objective(arm, task).needs.teacher
+    return bool(needs) and (study.execution.live_only or not study.views.count or not needs <= BANKABLE)
 
 
 def measure_speed(study: Study, student: str, source: Source) -> float:
@@ -74,7 +96,8 @@ def measure_speed(study: Study, student: str, source: Source) -> float:
     torch.set_num_threads(study.execution.threads)
     try:
         net = make_student(study, student, source, 0)
-        batch = torch.randn(study.recipe.batch, input_channels(source, study.views), *source.size)
+        count = min(study.recipe.batch, len(train_ids(study, source)))
+        batch = torch.randn(count, input_channels(source, study.views), *source.size)
         if study.recipe.channels_last and safe_channels_last(net):
             net = net.to(memory_format=torch.channels_last)
             batch = batch.contiguous(memory_format=torch.channels_last)

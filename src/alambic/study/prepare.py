@@ -21,9 +21,10 @@ from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
 from alambic.study.cell import Arm, Cell
 from alambic.study.content import (
     PreparedTeacher,
+    ask_students,
+    code_version,
     describe,
     make_objective,
-    make_student,
     make_task,
     sees_test,
     train_ids,
@@ -33,7 +34,7 @@ from alambic.study.study_file import Study
 from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
 from alambic.training.bank import BANKABLE, Bank, build_bank
 from alambic.training.recipe import stream
-from alambic.training.setup import check_views, input_channels, live_feed, probe, teacher_spec
+from alambic.training.setup import check_views, live_feed, teacher_spec
 from alambic.training.task import Task
 from alambic.training.teach import train_teacher
 
@@ -55,9 +56,14 @@ def prepare(study: Study, out: Path, say: Say) -> Prepared:
     Raises AlambicError for what makes the whole study impossible (data, a teacher of another split).
     """
     source = load_source(study.data)
+    shapes = ask_students(study, source)
     say(f"data: {source.name}, {len(train_ids(study, source)):,} training images, {source.num_classes} classes")
     if source.unreadable:
         say(f"warning: {len(source.unreadable)} unreadable images, first {source.unreadable[0]}")
+    taught = set(source.labels[train_ids(study, source)].tolist())
+    missing = [name for index, name in enumerate(source.class_names) if index not in taught]
+    if missing:
+        say(f"warning: no labelled training image of {missing[:5]}: no student can learn what has none")
     needed = {name for name in study.teachers if any(_taught_by(arm, name) for arm in study.arms)}
     live = {name: _get_teacher(study, name, source, out, say) for name in study.teachers if name in needed}
     teachers, banks = {}, {}
@@ -65,7 +71,7 @@ def prepare(study: Study, out: Path, say: Say) -> Prepared:
         teachers[name], card = _prepare_teacher(study, teacher, source, out, say)
         if card is not None:
             banks[teachers[name].bank_key] = card
-    cells, skipped = _make_cells(study, source, _Teachers(study, source, out, say, live, teachers, banks))
+    cells, skipped = _make_cells(study, source, shapes, _Teachers(study, source, out, say, live, teachers, banks))
     return Prepared(study, teachers, tuple(cells), tuple(skipped), banks)
 
 
@@ -104,15 +110,19 @@ def _taught_by(arm: Arm, teacher: str) -> bool:
 def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -> Teacher:
     entry = study.teachers[name]
     spec, folder = entry.spec, study.folder
+    text = repr((entry, source.split_hash))
     if is_own_code(spec.net):
         spec = dataclasses.replace(spec, net=locate(spec.net, folder))
+        text += code_version(entry.spec.net, folder)
     if spec.weights is None and not spec.net.endswith(".onnx"):  # the hub's weights get a head for the task too
-        text = repr((entry, source.split_hash))
+        before = {other: _get_teacher(study, other, source, out, say) for other in entry.needed}
+        text += "".join(teacher.hash for teacher in before.values())
+        task = make_task(study, source)
+        if task != Task(source.num_classes):
+            text += repr(task)
         path = out / "teachers" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
         if not path.exists():
             say(f"teacher {name}: training it ({entry.training.recipe.epochs} epochs), once for this data")
-            before = {other: _get_teacher(study, other, source, out, say) for other in entry.needed}
-            task = make_task(study, source)
             epochs = entry.training.recipe.epochs
             with follow(f"teacher {name}", "epochs", say) as advance:
                 train_teacher(
@@ -194,18 +204,15 @@ def _prepare_teacher(
     return made, card
 
 
-def _make_cells(study: Study, source: Source, teachers: _Teachers) -> tuple[list[Cell], list[tuple[Cell, str]]]:
+def _make_cells(
+    study: Study, source: Source, shapes: dict[str, OutputSpec], teachers: _Teachers
+) -> tuple[list[Cell], list[tuple[Cell, str]]]:
     cells: list[Cell] = []
     skipped: list[tuple[Cell, str]] = []
     for student in study.students:
-        shapes = probe(
-            make_student(study, student, source, 0),
-            torch.zeros(2, input_channels(source, study.views), *source.size),
-            f"student {student!r}",
-        )
         for arm in study.arms:
-            for name in [n for n in teachers.live if _taught_by(arm, n)] if arm.uses_teacher else [None]:
-                made, reason = _make_cell(study, source, teachers, student, shapes, arm, name)
+            for name in [n for n in teachers.live if _taught_by(arm, n)] or [None]:
+                made, reason = _make_cell(study, source, teachers, student, shapes[student], arm, name)
                 seeds = [dataclasses.replace(made, seed=seed) for seed in range(study.seeds)]
                 if reason is None:
                     cells += seeds
@@ -219,8 +226,12 @@ def _make_cell(
 ) -> tuple[Cell, str | None]:
     """The cell of seed 0, and why it cannot work."""
     task, reason = make_task(study, source), None
+    if name is None and arm.uses_teacher:
+        reason = f"arm {arm.name!r} expected a teacher, got none in the study; try [teachers.NAME], or --teachers NET"
     teacher = None
     more: dict[str, Any] = {"tested": sees_test(study, source, student, arm, name)}
+    if is_own_code(student):
+        more["student_code"] = code_version(student, study.folder)
     if name is not None:
         teacher = teachers.prepared[name]
         try:

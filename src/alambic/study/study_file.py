@@ -40,6 +40,10 @@ class Int8Spec:
     calibration: Literal["minmax", "percentile", "entropy"] = "minmax"
     per_channel: bool = True
 
+    def __post_init__(self) -> None:
+        if self.calibration_images < 1:
+            raise AlambicError(f"int8: expected calibration_images >= 1, got {self.calibration_images}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Finalists:
@@ -66,11 +70,15 @@ class Finalists:
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """Resources: parallel processes and threads of each (0 = chosen for the machine), and live teachers only."""
+    """Resources: parallel processes (0 = as many as the cores have room for), threads of each, live teachers only."""
 
     jobs: int = 0
     threads: int = 1
     live_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.jobs < 0 or self.threads < 1:
+            raise AlambicError(f"execution: expected jobs >= 0 and threads >= 1, got {self.jobs} and {self.threads}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +142,10 @@ TABLES = ("data", "views", "recipe", "task", "int8", "execution", "finalists", "
 
 
 def read_study(path: Path) -> Study:
-    """Reads and checks a study file; nothing is trained, and each name in it is known when this returns."""
+    """Reads and checks a study file, the names of its methods, modifiers and treatments included; nothing is loaded.
+
+    Data, students and teachers are asked when the study is planned or run.
+    """
     document = read_document(path)
     head_fields = [item.name for item in dataclasses.fields(_Head)]
     for key in document.tables:
@@ -209,6 +220,9 @@ def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry])
             create_treatment(name, **arm.treatment_settings.get(name, {}))
         except AlambicError as error:
             raise AlambicError(f"{document.at(('arms', 'treatments'))}: {error}") from error
+    if arm.weights and len(arm.weights) != len(methods):
+        where = document.at(("arms", "weights"))
+        raise AlambicError(f"{where}: expected one weight per method ({len(methods)}), got {len(arm.weights)}")
     _check_schedules(arm, methods, document)
     single = len(methods) == 1 and not any(isinstance(value, dict) for value in arm.settings.values())
     settings = {methods[0]: arm.settings} if single and arm.settings else arm.settings

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from alambic.study.cell import LABELS
 from alambic.study.ledger import Ledger
 
 
 def print_results(path: Path) -> None:
-    """Mean and spread over seeds per student, arm and teacher, of the test score where there is one, else of tune."""
+    """Mean and spread over seeds, of the test score where the cells have it, else of tune.
+
+    Only cells that differ by seed alone are pooled: those of an earlier version of the study file stand in lines of
+    their own.
+    """
     ledger = Ledger(path, read_only=True)
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in ledger.rows("done"):
         content = row.content
-        groups[content["student"], content["arm"]["name"], content["teacher"] or "-"].append(row.numbers)
+        same = {key: value for key, value in content.items() if key not in ("seed", *LABELS)}
+        kind = json.dumps({**same, "arm": {**content["arm"], "teachers": []}}, sort_keys=True)
+        groups[content["student"], content["arm"]["name"], content["teacher"] or "-", kind].append(row.numbers)
     if ledger.meta("purpose") == "demo":
         print("\nResults, not a ranking:")
-    score = "test" if any("test" in found[0] for found in groups.values()) else "tune"
-    print(f"{'student':16}{'arm':18}{'teacher':12}{'seeds':>6}{score:>10}{'spread':>8}{'int8':>8}{'seconds':>9}")
-    for (student, arm, teacher), found in sorted(groups.items()):
+    of = {key: "test" if all("test" in numbers for numbers in found) else "tune" for key, found in groups.items()}
+    title = next(iter(of.values())) if len(set(of.values())) == 1 else "score"
+    print(f"{'student':16}{'arm':18}{'teacher':12}{'seeds':>6}{title:>10}{'spread':>8}{'int8':>8}{'seconds':>9}")
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for key, found in sorted(groups.items()):
+        (student, arm, teacher, _), score = key, of[key]
+        seen[student, arm, teacher] += 1
+        version = seen[student, arm, teacher]
+        told = [f"version {version} in this ledger"] if version > 1 else []
+        told += [f"of {score}"] if title == "score" else []
         values = np.array([numbers[score] for numbers in found])
         int8 = [numbers[f"{score}_int8"] for numbers in found if f"{score}_int8" in numbers]
         spread = f"{100 * values.std(ddof=1):.2f}" if len(values) > 1 else "-"
@@ -30,5 +45,5 @@ def print_results(path: Path) -> None:
         seconds = np.mean([numbers["seconds"] for numbers in found])
         print(
             f"{student:16}{arm:18}{teacher:12}{len(values):>6}{100 * values.mean():>10.2f}{spread:>8}{small:>8}"
-            f"{seconds:>9.1f}"
+            f"{seconds:>9.1f}{'  ' if told else ''}{', '.join(told)}"
         )

@@ -1,0 +1,197 @@
+"""What a study asks before anything is trained, and what makes a cell another one: each was once silent."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from alambic.cli import main
+from alambic.data import load_source
+from alambic.errors import AlambicError
+from alambic.models.teachers import TeacherSpec, load_teacher, save_teacher
+from alambic.study import plan as plan_module
+from alambic.study import prepare as prepare_module
+from alambic.study.compose import Request, compose_study
+from alambic.study.ledger import Ledger, Row
+from alambic.study.prepare import prepare
+from alambic.study.study_file import read_study
+from alambic.study.table import print_results
+
+STUDY = """
+name = "asks"
+purpose = "demo"
+seeds = 1
+students = ["dscnn_8x2"]
+methods = ["none", "kd"]
+[data]
+source = "images.npz"
+[views]
+count = 1
+[recipe]
+epochs = 1
+batch = 16
+"""
+TEACHER = '[teachers.big]\nnet = "zoo:dscnn_8x2"\n[teachers.big.recipe]\nepochs = 1\nbatch = 16\n'
+NETS = """
+from torch import nn
+
+def make(in_channels, num_classes):
+    return nn.Sequential(nn.Conv2d(in_channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(4, num_classes))
+
+def wide(in_channels, num_classes):
+    return make(in_channels, num_classes + 2)
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (120, 12, 12), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", x=images, y=np.arange(120) % 3)
+    (tmp_path / "nets.py").write_text(NETS)
+
+    def write(*changes, more=""):
+        text = STUDY.replace("images.npz", str(tmp_path / "images.npz"))
+        for was, now in changes:
+            assert was in text
+            text = text.replace(was, now)
+        (tmp_path / "study.toml").write_text(text + more)
+        return read_study(tmp_path / "study.toml")
+
+    return write
+
+
+def run(study, say=lambda text: None):
+    return prepare(study, study.folder / "out", say)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("dscnn_8x2", "dscnn_8x", "did you mean"),
+        ("dscnn_8x2", "nets.py:wide", "expected 3 class scores an image.*got 5"),
+        ("dscnn_8x2", "nets.py:nothing", "no function 'nothing'"),
+        ("count = 1", 'count = 1\nshift = 20\npadding = "reflect"', "shift below"),
+        ("count = 1", "count = 1\n[views.teacher.sensor]\ndown = 5", "multiples of down"),
+        ("[views]", "tune = 0\n[views]", "labelled images in the tune split"),
+    ],
+)
+def test_students_and_views_are_asked_before_a_teacher_is_trained(place, monkeypatch, was, now, said):
+    monkeypatch.setattr(prepare_module, "train_teacher", lambda *a, **k: pytest.fail("an hour of training"))
+    study = place((was, now), more=TEACHER)
+    with pytest.raises(AlambicError, match=said):
+        run(study)
+    assert main(["study", "plan", str(study.path)]) == 2
+
+
+def test_a_method_without_any_teacher_is_skipped_with_the_reason(place):
+    prepared = run(place())
+    assert [cell.arm.name for cell in prepared.cells] == ["none"]
+    ((cell, reason),) = prepared.skipped
+    assert cell.arm.name == "kd"
+    assert "expected a teacher" in reason
+
+
+def test_a_class_that_no_training_image_has_is_told(place):
+    study = place(("[views]", "unlabelled = 1.0\n[views]"))
+    said = []
+    run(study, said.append)
+    assert any("no labelled training image of ['0', '1', '2']" in line for line in said)
+
+
+def test_another_text_in_the_students_file_is_another_cell(place):
+    study = place(("dscnn_8x2", "nets.py:make"), ('"none", "kd"', '"none"'))
+    (first,) = run(study).cells
+    assert (first.id,) == tuple(cell.id for cell in run(study).cells)
+    (study.folder / "nets.py").write_text(
+        NETS.replace("in_channels, 4", "in_channels, 8").replace("Linear(4", "Linear(8")
+    )
+    (second,) = run(study).cells
+    assert second.id != first.id
+    (zoo,) = run(place(('"none", "kd"', '"none"'))).cells
+    assert "student_code" not in zoo.full_content  # cells of the zoo keep the ids that they had
+
+
+def test_another_input_of_the_teacher_is_another_cell(place):
+    study = place()
+    source = load_source(study.data)
+    teacher = load_teacher("big", TeacherSpec("zoo:dscnn_8x2"), 3, 1, source.size, source.mean, source.std)
+    save_teacher(study.folder / "big.safetensors", teacher.net, {"spec": {"net": "zoo:dscnn_8x2"}})
+    given = '[teachers.big]\nnet = "card"\nweights = "big.safetensors"\n'
+    plain = run(place(more=given)).cells
+    moved = run(place(more=given + "mean = [0.1]\n")).cells
+    assert plain[0].id == moved[0].id  # none has no teacher
+    assert plain[1].id != moved[1].id
+    assert "teacher_input" not in plain[1].full_content
+    assert moved[1].full_content["teacher_input"] == {"mean": (0.1,)}
+
+
+def test_a_teacher_is_trained_again_when_its_own_teacher_changes(place):
+    child = TEACHER.replace("big", "small") + "[teachers.small.settings]\n"
+    child = child.replace('net = "zoo:dscnn_8x2"', 'net = "zoo:dscnn_8x2"\ndistil_from = "big"')
+    first = run(place(more=TEACHER + child)).teachers
+    second = run(place(more=TEACHER.replace("epochs = 1", "epochs = 2") + child)).teachers
+    assert first["big"].hash != second["big"].hash
+    assert first["small"].hash != second["small"].hash
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("[views]", "[execution]\nthreads = 0\n[views]", r"\(key execution\).*threads >= 1"),
+        ("[views]", "[execution]\njobs = -1\n[views]", r"\(key execution\).*jobs >= 0"),
+        ("[views]", "[int8]\ncalibration_images = 0\n[views]", r"\(key int8\).*calibration_images >= 1"),
+        ('["none", "kd"]', '[]\narms = [{method = "kd", weights = [1.0, 2.0]}]', "one weight per method"),
+    ],
+)
+def test_settings_that_cannot_be_name_their_key(place, was, now, said):
+    with pytest.raises(AlambicError, match=said):
+        place((was, now))
+
+
+def test_own_networks_are_named_from_the_study_files_folder(tmp_path, monkeypatch):
+    (tmp_path / "nets.py").write_text(NETS)
+    monkeypatch.chdir(tmp_path)
+    request = Request("x", ["nets.py:make", "dscnn_8x2"], "fashion-mnist", ["nets.py:make"], size=0, train=0)
+    text = compose_study(request, tmp_path / "deep" / "folder")
+    assert f'students = ["{tmp_path}/nets.py:make", "dscnn_8x2"]' in text
+    assert f'net = "{tmp_path}/nets.py:make"' in text
+    assert "size = 0\n" in text
+    assert "train = 0\n" in text
+    assert 'students = ["nets.py:make", "dscnn_8x2"]' in compose_study(request, tmp_path)
+
+
+def row(name, arm, seed, numbers, **more):
+    content = {"student": "s", "teacher": None, "seed": seed, "arm": {"name": arm, "methods": [arm]}, **more}
+    return Row(name, content, "done", "", {"seconds": 1.0, **numbers})
+
+
+def test_the_printed_table_pools_no_cells_that_differ_by_more_than_the_seed(tmp_path, capsys):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    for seed, score in enumerate((0.5, 0.6)):
+        ledger.record(row(f"a{seed}", "none", seed, {"tune": 0.9, "test": score}, recipe={"epochs": 5}))
+        ledger.record(row(f"b{seed}", "none", seed, {"tune": 0.9, "test": score + 0.2}, recipe={"epochs": 9}))
+    ledger.record(row("c", "at", 0, {"tune": 0.4}, recipe={"epochs": 5}))  # not among a claim's contrasts
+    ledger.close()
+    print_results(tmp_path / "ledger.sqlite")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    told = [(line.split()[4], line.partition("1.0  ")[2]) for line in lines[1:]]
+    assert told == [("40.00", "of tune"), ("55.00", "of test"), ("75.00", "version 2 in this ledger, of test")]
+
+
+def test_a_plan_counts_the_training_of_teachers_and_the_passes_of_live_ones(place, monkeypatch):
+    monkeypatch.setattr(plan_module, "_measure_teacher", lambda *a: (0.001, 8))
+    train, images = len(load_source(place().data).splits["train"]), 0.001  # seconds a pass
+    bank = images * train
+    assert plan_module.plan_study(place(more=TEACHER)).teacher_seconds == pytest.approx(bank + 3 * images * train)
+    longer = TEACHER.replace("epochs = 1", "epochs = 100")
+    assert plan_module.plan_study(place(more=longer)).teacher_seconds == pytest.approx(bank + 300 * images * train)
+    live = plan_module.plan_study(place(("[views]", "[execution]\njobs = 1\nlive_only = true\n[views]"), more=TEACHER))
+    assert live.teacher_seconds == pytest.approx(4 * images * train)
+
+
+def test_weights_of_an_arm_are_one_a_method(place):
+    study = place(('["none", "kd"]', '[]\narms = [{method = "kd", weights = [2.0]}]'))
+    assert dataclasses.asdict(study.arms[0])["weights"] == (2.0,)
