@@ -70,7 +70,7 @@ def examine_students(options: argparse.Namespace) -> int:
         raise AlambicError(f"expected --images of at least {FEWEST}, got {options.images}: fewer tell no calibration")
     study = read_study(options.file)
     out = options.out or Path("runs") / study.name
-    torch.set_num_threads(study.execution.threads)
+    torch.set_num_threads(max(1, study.execution.threads))
     torch.set_flush_denormal(True)
     print(examine(study, load_study_teachers(study, out, print), out, options.images, print))
     return 0

@@ -60,7 +60,7 @@ def rank_teachers(options: argparse.Namespace) -> int:
         )
     out = options.out or Path("runs") / study.name
     gains = read_gains(options.ledger) if options.ledger else None
-    torch.set_num_threads(study.execution.threads)
+    torch.set_num_threads(max(1, study.execution.threads))
     torch.set_flush_denormal(True)
     setting, teachers = _prepare(study, students, out, options)
     ranking = Ranking(setting, teachers, out / "suitability.json", lambda text: print(text, flush=True))

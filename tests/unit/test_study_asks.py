@@ -139,7 +139,7 @@ def test_a_teacher_is_trained_again_when_its_own_teacher_changes(place):
 @pytest.mark.parametrize(
     ("was", "now", "said"),
     [
-        ("[views]", "[execution]\nthreads = 0\n[views]", r"\(key execution\).*threads >= 1"),
+        ("[views]", "[execution]\nthreads = -1\n[views]", r"\(key execution\).*threads >= 0"),
         ("[views]", "[execution]\njobs = -1\n[views]", r"\(key execution\).*jobs >= 0"),
         ("[views]", "[int8]\ncalibration_images = 0\n[views]", r"\(key int8\).*calibration_images >= 1"),
         ('["none", "kd"]', '[]\narms = [{method = "kd", weights = [1.0, 2.0]}]', "one weight per method"),

@@ -93,7 +93,7 @@ def _runs_live(study: Study, arm: Arm, task: Task) -> bool:
 def measure_speed(study: Study, student: str, source: Source) -> float:
     """Training images a second of one process, cross-entropy only."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(study.execution.threads)
+    torch.set_num_threads(max(1, study.execution.threads))
     try:
         net = make_student(study, student, source, 0)
         count = min(study.recipe.batch, len(train_ids(study, source)))

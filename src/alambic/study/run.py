@@ -16,6 +16,7 @@ from alambic.study.follow import Say
 from alambic.study.ledger import Ledger, Row
 from alambic.study.local import Event, Executor, choose_jobs, run_cells
 from alambic.study.prepare import Prepared, prepare
+from alambic.study.processors import settle_threads
 from alambic.study.progress import Board
 from alambic.study.refit import refit_rows
 from alambic.study.study_file import Study
@@ -54,6 +55,7 @@ def run_study(
     try:
         for room in ("banks", "checkpoints", "students", "teachers"):
             remove_parts(out / room)
+        study = settle_threads(study, out, say)
         prepared = prepare(study, out, say)
         _describe(ledger, prepared)
         finished = {row.id for row in ledger.rows() if row.state in FINISHED}

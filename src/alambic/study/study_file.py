@@ -70,15 +70,19 @@ class Finalists:
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """Resources: parallel processes (0 = as many as the cores have room for), threads of each, live teachers only."""
+    """Resources: parallel processes (0 = as many as the cores have room for), threads of each, live teachers only.
+
+    With ``threads = 0`` the study measures which is quicker here, several processes of one thread or one of several
+    (``study.processors``), and keeps that choice.
+    """
 
     jobs: int = 0
     threads: int = 1
     live_only: bool = False
 
     def __post_init__(self) -> None:
-        if self.jobs < 0 or self.threads < 1:
-            raise AlambicError(f"execution: expected jobs >= 0 and threads >= 1, got {self.jobs} and {self.threads}")
+        if self.jobs < 0 or self.threads < 0:
+            raise AlambicError(f"execution: expected jobs >= 0 and threads >= 0, got {self.jobs} and {self.threads}")
 
 
 @dataclasses.dataclass(frozen=True)
