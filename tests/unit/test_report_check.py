@@ -13,6 +13,7 @@ from alambic.errors import AlambicError
 from alambic.report.check import check_report
 from alambic.report.page import write_report
 from alambic.report.wording import Lang
+from alambic.study.archive import write_archive
 from report_ledger import make_ledger
 
 
@@ -34,6 +35,15 @@ def test_an_untouched_report_agrees(page: Path, ledger: Path) -> None:
     assert checked.facts > 50
     assert checked.queries > 40
     assert checked.shown > checked.facts
+
+
+def test_an_exported_ledger_is_asked_as_the_ledger_is(ledger: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    folder = tmp_path / "ledger"
+    write_archive(ledger, folder)
+    checked = check_report(write_report(folder, tmp_path), folder)
+    assert not checked.differences
+    assert checked.queries > 40
 
 
 def change(page: Path, pattern: str, new: str, place: int = 0) -> None:

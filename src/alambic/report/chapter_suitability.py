@@ -79,10 +79,15 @@ def tell_title(judged: Judged) -> Words:
 
 
 def _say_bar(found: Suitability) -> Claim:
-    known = all_estimators()
-    fair = [j for j in found.verdicts if j.verdict.name not in known or known[j.verdict.name].kind == "estimator"]
-    met = tuple((tell_title(j), j.facts["regret"]) for j in fair if j.verdict.passes and "regret_accuracy" in j.facts)
+    fair = [j for j in found.verdicts if _is_contender(j) and j.verdict.passes and "regret_accuracy" in j.facts]
+    met = tuple((tell_title(judged), judged.facts["regret"]) for judged in fair)
     return Claim("bar_met", {"listing": met}, "gain") if met else Claim("bar_missed", {}, "tie")
+
+
+def _is_contender(judged: Judged) -> bool:
+    """Estimators and composites; accuracy, size and the pilot are what they are measured against."""
+    known = all_estimators()
+    return judged.verdict.name not in known or known[judged.verdict.name].kind == "estimator"
 
 
 def _say_controls(found: Suitability) -> list[Claim]:
@@ -150,13 +155,14 @@ def _draw_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Markup:
 
 def _tabulate_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Table:
     nasty = bool(found.judgement and found.judgement.nasty)
-    shown = ["spearman", "p", "partial", "regret", "regret_accuracy", "regret_pilot", "top3"]
+    shown = ["spearman", "p", "partial", "regret", "top3"]
     shown += ["nasty_last"] if nasty else []
     heads = [(texts["estimator"], "", False), *((texts[f"judge_{name}"], "", True) for name in shown)]
     table = Table((*heads, (texts["bar"], "", False)))
     for judged in found.verdicts:
-        met = judged.verdict.name != "accuracy" and judged.verdict.passes
+        met = judged.verdict.passes
         bar = Entry(texts["yes"] if met else texts["no"], class_="gain" if met else "tie")
+        bar = bar if _is_contender(judged) else Entry("–")
         row = [
             Entry(tell_title(judged).by_lang[lang]),
             *(fact_entry(judged.facts.get(name), lang, noun=False) for name in shown),

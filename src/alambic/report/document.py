@@ -50,7 +50,8 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
     device = describe_chip(findings, lang, legend)
     if device is not None:
         chip += [*([Figure(device.figure, device.caption)] if device.figure is not None else []), device.table]
-    chip += [tables.tabulate_costs(findings, lang, texts)]
+    costs = tables.tabulate_costs(findings, lang, texts)
+    chip += [costs] if len(costs.heads) > 1 else []
     chip += figure(draw_costs(findings, lang, texts, legend), "costs_caption")
     one = [Claim("one_data", {})] if findings.settings == 1 else []
     parts: dict[str, Sequence[Block]] = {

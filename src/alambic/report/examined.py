@@ -93,7 +93,7 @@ def _align(groups: list[Group], cells: dict[str, dict[str, Any]], facts: Facts) 
         tables = {"before": np.array(matrices["before"]), "alone": plain, "after": np.array(matrices["after"])}
         how = f"{NAME}, mean over stages of cells[{cell}].cka[{teacher}]; for the student alone, of its own cell"
         means = {
-            name: facts.add(f"cka {name}/{group.key}", float(table.mean()), "correlation", group.ids, "", how)
+            name: facts.add(f"cka {name}/{group.key}", float(table.mean()), "decimal", group.ids, "", how)
             for name, table in tables.items()
             if table is not None and table.size
         }

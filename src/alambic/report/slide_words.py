@@ -71,6 +71,10 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "{teacher} is the teacher with the highest gain, {gain} with {arm}",
         "fr": "{teacher} est l’enseignant au plus haut gain, {gain} avec {arm}",
     },
+    "slide_teachers_open": {
+        "en": "No teacher is shown to help; {teacher} comes nearest, {gain} with {arm}",
+        "fr": "Rien ne montre qu’un enseignant aide ; au plus près, {teacher}, {gain} avec {arm}",
+    },
     "slide_not_judged": {
         "en": "Which teacher suits was estimated, and not judged yet",
         "fr": "Quel enseignant convient : estimé, pas encore jugé",

@@ -18,9 +18,9 @@ NAME = "suitability.json"
 # of a verdict: number -> unit; regrets are points there, shares here
 NUMBERS: dict[str, Unit] = {
     "spearman": "correlation",
-    "null": "correlation",
-    "visible": "correlation",
-    "ceiling": "correlation",
+    "null": "decimal",
+    "visible": "decimal",
+    "ceiling": "decimal",
     "partial": "correlation",
     "regret": "effect",
     "regret_accuracy": "effect",
@@ -109,6 +109,6 @@ def _judged(verdict: Verdict, facts: Facts) -> Judged:
             continue
         bounds = (verdict.low, verdict.high) if name == "spearman" else None
         how = f"{NAME}, judgement.verdicts[{verdict.name}].{name}; alambic.suitability.judge"
-        scaled = value / 100 if unit == "effect" else value
+        scaled = value / 100 if unit == "effect" else abs(value) if unit == "decimal" else value
         found[name] = facts.add(f"judge/{verdict.name}/{name}", scaled, unit, (), "", how, bounds)
     return Judged(verdict, found)

@@ -219,11 +219,12 @@ def _teachers(findings: Findings, lang: Lang, texts: Texts, chapters: dict[str, 
     taught = [c for f in findings.students for c in f.contrasts if c.group.teacher is not None]
     made = []
     if taught:
-        best = max(taught, key=lambda c: (c.gain.value, c.group.key))
+        best = max(taught, key=lambda c: (c.verdict == "gain", c.gain.value, c.group.key))
         blanks: dict[str, Blank] = {"teacher": str(best.group.teacher), "gain": best.gain, "arm": best.group.arm}
         table = tables.tabulate_teachers(findings, lang, texts)
         told = _under(table, suited[:2], lang) if findings.suitability is None else ()
-        made.append(Slide(Claim("slide_teachers", blanks), told, table, suited))
+        key = "slide_teachers" if best.verdict == "gain" else "slide_teachers_open"
+        made.append(Slide(Claim(key, blanks), told, table, suited))
     lines, found = tuple(claim.text(lang) for claim in suited[:4]), findings.suitability
     if found is None and made:
         return made  # the notes of the teachers' slide say what would make it

@@ -200,8 +200,6 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "judge_p": {"en": "p", "fr": "p"},
     "judge_partial": {"en": "Cleared of accuracy and size", "fr": "Hors exactitude et taille"},
     "judge_regret": {"en": "Regret, points", "fr": "Regret, points"},
-    "judge_regret_accuracy": {"en": "by accuracy", "fr": "par exactitude"},
-    "judge_regret_pilot": {"en": "by a pilot", "fr": "par essai"},
     "judge_top3": {"en": "Best in its top 3", "fr": "Meilleur dans ses 3 premiers"},
     "judge_nasty_last": {"en": "Nasty last", "fr": "Nuisible dernier"},
     "bar": {"en": "Bar", "fr": "Barre"},
