@@ -80,8 +80,10 @@ def test_probe_leaves_modes_and_statistics_alone():
 
 def test_unknown_tap_names_the_nearest():
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 2))
-    with pytest.raises(AlambicError, match="no module 'layer'"):
+    with pytest.raises(AlambicError, match="no module 'layer' to tap; known names: 0, 1, 2"):
         Tapped(net, torch.randn(2, 1, 8, 8), ALL, stages=["layer"])
+    with pytest.raises(AlambicError, match="no module ''"):
+        Tapped(net, torch.randn(2, 1, 8, 8), ALL, stages=[""])
 
 
 def test_wrong_channels_are_refused_at_once():

@@ -46,7 +46,7 @@ class Tapped:
         self._timm = stages is None and hasattr(net, "forward_intermediates") and hasattr(net, "forward_head")
         self._anatomy: Anatomy | None = None
         if stages:
-            known = dict(net.named_modules())
+            known = {name for name, _ in net.named_modules() if name}  # the network itself has no name
             for name in stages:
                 if name not in known:
                     raise AlambicError(f"{label}: there is no module {name!r} to tap; {nearest(name, known)}")

@@ -79,7 +79,7 @@ def ask_students(study: Study, source: Source) -> dict[str, OutputSpec]:
             "them; try tune = 0.1 in [data], or more images"
         )
     for side in ("student", "teacher"):
-        render(source.images, ids[:2], torch.zeros_like(ids[:2]), study.views, side, pool_ids=ids)  # type: ignore[arg-type]
+        render(source.images, ids[:2], torch.zeros_like(ids[:2]), study.views, side, pool_ids=ids)
     example = torch.zeros(2, input_channels(source, study.views), *source.size)
     found = {}
     for name in study.students:

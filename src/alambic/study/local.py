@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,12 +70,22 @@ def _serve(pipe: Connection, prepared: Prepared, out: Path) -> None:
         pipe.send(("idle", "", None))
 
 
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 class _Worker:
     def __init__(self, prepared: Prepared, out: Path) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, prepared, out), daemon=True)
-        self.process.start()
+        # Ctrl-C reaches the whole group: the driver alone answers it, and asks each worker to save and stop
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
+        try:
+            self.process.start()
+        finally:
+            if handler is not None:
+                signal.signal(signal.SIGINT, handler)
         theirs.close()
         self.cells: dict[str, Cell] = {}
 

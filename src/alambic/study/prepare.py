@@ -211,7 +211,8 @@ def _make_cells(
     skipped: list[tuple[Cell, str]] = []
     for student in study.students:
         for arm in study.arms:
-            for name in [n for n in teachers.live if _taught_by(arm, n)] or [None]:
+            names: list[str | None] = [n for n in teachers.live if _taught_by(arm, n)]
+            for name in names or [None]:
                 made, reason = _make_cell(study, source, teachers, student, shapes[student], arm, name)
                 seeds = [dataclasses.replace(made, seed=seed) for seed in range(study.seeds)]
                 if reason is None:
