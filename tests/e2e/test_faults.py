@@ -102,18 +102,27 @@ def test_without_whole_files_a_kill_leaves_a_half_one(study, undisturbed, tmp_pa
     note("kill -9 of the whole study", guard="files written beside and renamed", without="a half checkpoint is found")
 
 
-def test_a_kill_between_the_last_step_and_the_ledger_costs_no_step(study, undisturbed, tmp_path):
-    one = study.with_name("one.toml")
+def steps_of_two_kills(study, out, *faults):
+    """Steps that a study makes over two kills in the midst of writing a row, and its end."""
+    one, steps = study.with_name("one.toml"), 0
     one.write_text(study.read_text().replace("jobs = 2", "jobs = 1"))
-    out, steps = tmp_path / "out", 0
     for moment in (1, 3):
-        assert finish(launch(one, out, tmp_path / str(moment), Fault("watch", (out, "row", moment)))) == -9
-        steps += counted(tmp_path / str(moment), "step")
-    assert finish(launch(one, out, tmp_path / "end", Fault("watch", (out,)))) == 0
-    again = steps + counted(tmp_path / "end", "step") - undisturbed.moments["step"]
+        trace = out.with_name(f"{out.name}-{moment}")
+        assert finish(launch(one, out, trace, *faults, Fault("watch", (out, "row", moment)))) == -9
+        steps += counted(trace, "step")
+    trace = out.with_name(f"{out.name}-end")
+    assert finish(launch(one, out, trace, Fault("watch", (out,)))) == 0
+    return steps + counted(trace, "step")
+
+
+def test_a_kill_between_the_last_step_and_the_ledger_costs_no_step(study, undisturbed, tmp_path):
+    again = steps_of_two_kills(study, tmp_path / "out") - undisturbed.moments["step"]
     note("kill -9 while a row is written", tries=2, lost=again, guard="a checkpoint goes when its row stands")
     assert again == 0
-    assert not [*(out / "checkpoints").glob("[!.]*")]
+    assert not [*(tmp_path / "out" / "checkpoints").glob("[!.]*")]
+    again = steps_of_two_kills(study, tmp_path / "bare", Fault("without_patience")) - undisturbed.moments["step"]
+    assert again > 0
+    note("kill -9 while a row is written", without=f"{again} steps are made again")
 
 
 def test_sigterm_ends_the_step_saves_and_goes_on(study, undisturbed, tmp_path):
