@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 Say = Callable[[str], None]
 Advance = Callable[[int, int], None]  # done, of how many
 LINE_EVERY = 10.0  # seconds between lines where there is no terminal
@@ -23,8 +20,11 @@ def tell_time(seconds: float) -> str:
 @contextmanager
 def follow(label: str, unit: str, say: Say) -> Iterator[Advance]:
     """Shows one long step with the time left: a bar at a terminal, else a line by ``say`` every ten seconds."""
-    console = Console(file=sys.stdout)
-    if console.is_terminal:
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(file=sys.stdout)
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit)
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
             task = bar.add_task(label, total=None)

@@ -5,21 +5,27 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from alambic.study.cell import Cell
 from alambic.study.follow import tell_time
 from alambic.study.local import Event
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
 
 class Board:
-    """Shows events. Use as a context manager."""
+    """Shows events, as lines where there is no terminal (which need no ``rich``). Use as a context manager."""
 
     def __init__(self, cells: list[Cell], epochs: int, jobs: int, console: Console | None = None) -> None:
-        self.console = console or Console(file=sys.stdout)
+        if console is None and sys.stdout.isatty():
+            from rich.console import Console
+
+            console = Console(file=sys.stdout)
+        self.console = console
         self.epochs, self.jobs = epochs, jobs
         self.total = len(cells) * epochs
         self.running: dict[str, tuple[Cell, int]] = {}
@@ -28,7 +34,9 @@ class Board:
         self._live: Live | None = None
 
     def __enter__(self) -> Board:
-        if self.console.is_terminal:
+        if self.console is not None and self.console.is_terminal:
+            from rich.live import Live
+
             self._live = Live(self._table(), console=self.console, refresh_per_second=4)
             self._live.start()
         return self
@@ -50,8 +58,10 @@ class Board:
             self.running.pop(cell.id, None)
             self.finished += 1
             self.failed += event.kind == "failed"
-            if self._live is None:
+            if self._live is None and self.console is not None:
                 self.console.print(self._line(event), markup=False, highlight=False)
+            elif self._live is None:
+                print(self._line(event), flush=True)
         if self._live is not None:
             self._live.update(self._table())
 
@@ -77,12 +87,13 @@ class Board:
         return "time left: measuring" if left is None else f"{tell_time(left)} left"
 
     def _table(self) -> Table:
+        from rich.markup import escape
+        from rich.table import Table
+
         table = Table(title=f"{self.finished} of {self.count} cells, {self.failed} failed, {self._left()}")
         for column in ("arm", "teacher", "student", "seed", "epoch"):
             table.add_column(column)
         for cell, epoch in self.running.values():
-            from rich.markup import escape
-
             texts = (cell.arm.name, cell.teacher or "-", cell.student, str(cell.seed), f"{epoch}/{self.epochs}")
             table.add_row(*(escape(text) for text in texts))
         return table
