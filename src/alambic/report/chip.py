@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from markupsafe import Markup
 
 from alambic.report.answers import name_student
+from alambic.report.blocks import Block, Figure, Section
 from alambic.report.facts import Fact, Facts, fall_query, mean_query
 from alambic.report.figures import Legend, tell
 from alambic.report.findings import Findings
 from alambic.report.gather import Group
+from alambic.report.plots import draw_against
 from alambic.report.rows import DotRow, draw_dots
 from alambic.report.tables import Entry, Table, fact_entry
+from alambic.report.widening import WORDS as WIDENING
+from alambic.report.widening import describe_widening
 from alambic.report.wording import Lang, name_group, show_ticks
 from alambic.study.stats import bootstrap_interval
 
@@ -21,10 +22,25 @@ WORDS: dict[str, dict[Lang, str]] = {
     "title": {"en": "On the chip", "fr": "Sur la puce"},
     "caption": {
         "en": "fp32 minus the device on the same images, in points; dots are seeds, the bar the 95% interval over "
-        "seeds. The device's own kernels first, then other arithmetics, simulated exactly. Right of zero: worse.",
+        "seeds. The device's own kernels first, then other arithmetics, simulated exactly; for finalists the whole "
+        "split, and int8 after quantisation-aware training (QAT). Right of zero: worse.",
         "fr": "fp32 moins la puce sur les mêmes images, en points ; les points sont les graines, la barre l’intervalle "
-        "à 95 % sur les graines. D’abord les noyaux de la puce, puis d’autres arithmétiques, simulées exactement. À "
-        "droite de zéro : moins bon.",
+        "à 95 % sur les graines. D’abord les noyaux de la puce, puis d’autres arithmétiques, simulées exactement ; "
+        "pour les finalistes tout le lot, et int8 après un entraînement qui arrondit (QAT). À droite de zéro : moins "
+        "bon.",
+    },
+    "ram_title": {"en": "Score against bytes of RAM", "fr": "Score en fonction des octets de RAM"},
+    "ram_caption": {
+        "en": "The score of each group against {what}. Bars are 95% intervals.",
+        "fr": "Le score de chaque groupe en fonction de {what}. Les barres sont des intervalles à 95 %.",
+    },
+    "ram_bytes_told": {
+        "en": "the RAM that the network takes on {chip}",
+        "fr": "la RAM que le réseau prend sur {chip}",
+    },
+    "arena_bytes_told": {
+        "en": "the arena of its activations, because no chip is named for all of them",
+        "fr": "l’arène de ses activations, car aucune puce n’est nommée pour tous",
     },
     "axis": {"en": "points lost", "fr": "points perdus"},
     "student": {"en": "Student", "fr": "Élève"},
@@ -38,26 +54,23 @@ WORDS: dict[str, dict[Lang, str]] = {
     "no": {"en": "no", "fr": "non"},
     "unknown": {"en": "unknown", "fr": "inconnu"},
     "kernels": {"en": "device kernels", "fr": "noyaux de la puce"},
+    "kernels_whole": {"en": "device kernels, whole split", "fr": "noyaux de la puce, tout le lot"},
+    "qat_int8": {"en": "int8 after QAT", "fr": "int8 après QAT"},
+    "qat_kernels": {"en": "device kernels after QAT", "fr": "noyaux de la puce après QAT"},
     "per_tensor": {"en": "per tensor", "fr": "par tenseur"},
     "power_of_two": {"en": "power-of-two scales", "fr": "échelles puissances de deux"},
     "4bit": {"en": "4-bit weights", "fr": "poids sur 4 bits"},
 }
-SCORED = ("kernels", "per_tensor", "power_of_two", "4bit")
+SCORED = ("kernels", "per_tensor", "power_of_two", "4bit", "kernels_whole", "qat_int8", "qat_kernels")
+WHOLE = ("kernels_whole", "qat_int8", "qat_kernels")  # of finalists: all images of the split, not 500
 BYTES = ("weight_bytes", "flash_bytes", "arena_bytes", "ram_bytes")
 
 
-@dataclass(frozen=True)
-class ChipSection:
-    """A figure of what int8 costs by arithmetic, and a table of scores, bytes and verdicts."""
+def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | None:
+    """What int8 costs by arithmetic, score against RAM, scores with bytes and verdicts, the width-for-bytes control.
 
-    title: str
-    caption: str
-    figure: Markup | None
-    table: Table
-
-
-def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> ChipSection | None:
-    """The section; None where no row was measured on a device."""
+    None where no row was measured on a device.
+    """
     split = findings.scored.split
     groups = [group for group in findings.groups if _known(group, f"{split}_kernels")]
     if not groups:
@@ -83,7 +96,29 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> ChipSection
             entries += [fact_entry(_mean(group, name, findings.facts), lang) for name in sizes]
             table.rows.append([*entries, Entry(_tell_fits(group, words))])
     figure = draw_dots(dots, words["title"], words["axis"], lambda ticks: show_ticks(ticks, "effect", lang))
-    return ChipSection(words["title"], words["caption"], figure, table)
+    blocks: list[Block] = [Figure(figure, words["caption"]), *_draw_ram(findings, lang, legend, words), table]
+    control = describe_widening(findings, lang, legend)
+    if control is not None:
+        drawn, told = control
+        blocks.append(WIDENING["title"][lang])
+        blocks += [Figure(drawn, WIDENING["caption"][lang])] if drawn is not None else []
+        blocks.append(told)
+    return Section("chip", words["title"], tuple(blocks))
+
+
+def _draw_ram(findings: Findings, lang: Lang, legend: Legend, words: dict[str, str]) -> list[Block]:
+    """Score against the chip's RAM, or against the arena where not every group was judged for one and the same chip."""
+    for name in ("ram_bytes", "arena_bytes"):
+        chips = {str(row.numbers.get("chip")) for group in findings.groups for row in group.rows}
+        if name == "ram_bytes" and len(chips) > 1:
+            continue
+        facts = {group.key: _mean(group, name, findings.facts) for group in findings.groups}
+        sizes = {key: fact.value for key, fact in facts.items() if fact is not None}
+        if len(sizes) == len(findings.groups):
+            drawn = draw_against(findings.groups, sizes, words["ram_title"], lang, legend)
+            told = words["ram_caption"].format(what=words[f"{name}_told"].format(chip="".join(chips)))
+            return [Figure(drawn, told)] if drawn is not None else []
+    return []
 
 
 def _known(group: Group, name: str) -> bool:
@@ -99,7 +134,7 @@ def _mean(group: Group, name: str, facts: Facts) -> Fact | None:
 
 
 def _fall(group: Group, split: str, name: str, facts: Facts) -> Fact | None:
-    real, device = f"{split}_fp32_same", f"{split}_{name}"
+    real, device = _real(split, name), f"{split}_{name}"
     if not _known(group, real) or not _known(group, device):
         return None
     seen = bootstrap_interval(np.array([row.numbers[real] - row.numbers[device] for row in group.rows]))
@@ -108,8 +143,13 @@ def _fall(group: Group, split: str, name: str, facts: Facts) -> Fact | None:
     return facts.add(f"fall {name}/{group.key}", seen.mean, "effect", group.ids, sql, how, (seen.low, seen.high))
 
 
+def _real(split: str, name: str) -> str:
+    """The fp32 score on the images that a device's score is of."""
+    return split if name in WHOLE else f"{split}_fp32_same"
+
+
 def _draw(group: Group, fall: Fact, split: str, name: str, title: str, lang: Lang, legend: Legend) -> DotRow:
-    seeds = tuple(row.numbers[f"{split}_fp32_same"] - row.numbers[f"{split}_{name}"] for row in group.rows)
+    seeds = tuple(row.numbers[_real(split, name)] - row.numbers[f"{split}_{name}"] for row in group.rows)
     label = f"{name_group(group, lang)}, {title}"
     return DotRow(label, fall.value, fall.low, fall.high, seeds, tell(fall, lang), legend.colour(group), fall.anchor)
 

@@ -49,7 +49,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
     chip += figure(draw_falls(findings, lang, texts, legend), "falls_caption")
     device = describe_chip(findings, lang, legend)
     if device is not None:
-        chip += [*([Figure(device.figure, device.caption)] if device.figure is not None else []), device.table]
+        chip += device.blocks
     costs = tables.tabulate_costs(findings, lang, texts)
     chip += [costs] if len(costs.heads) > 1 else []
     chip += figure(draw_costs(findings, lang, texts, legend), "costs_caption")

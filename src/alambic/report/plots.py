@@ -18,11 +18,16 @@ Curve = tuple[Array, Array, Array, Array]  # epochs; mean, lowest, highest tune 
 
 
 def draw_sizes(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> Markup | None:
-    """Score against bytes of int8 weights; groups of one student stand side by side."""
+    """Score against bytes of int8 weights."""
     groups = [group for group in findings.groups if "weight_bytes" in group.numbers]
+    sizes = {group.key: group.numbers["weight_bytes"].value for group in groups}
+    return draw_against(groups, sizes, texts["sizes"], lang, legend)
+
+
+def draw_against(groups: list[Group], sizes: dict[str, float], label: str, lang: Lang, legend: Legend) -> Markup | None:
+    """Score against bytes by group key; groups of one student and size stand side by side. None without groups."""
     if not groups:
         return None
-    sizes = {group.key: group.numbers["weight_bytes"].value for group in groups}
     clusters = sorted({(sizes[group.key], group.student) for group in groups})
     ends = [v for g in groups for v in (g.score.value, g.score.low, g.score.high) if v is not None]
     low, high = min(ends), max(ends)
@@ -48,7 +53,7 @@ def draw_sizes(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> 
         parts.append(text(middle, bottom + 34, clip(student, int(wide / CHARACTER)), "middle", "label"))
     parts.append(line(left, bottom, right, bottom, "zero"))
     drawn, tall = legend.draw(groups, shapes=True, y=bottom + 60)
-    return drawing(WIDTH, bottom + 50 + tall, texts["sizes"], *parts, drawn)
+    return drawing(WIDTH, bottom + 50 + tall, label, *parts, drawn)
 
 
 def _size_point(group: Group, x: float, y: Scale, lang: Lang, legend: Legend) -> Markup:
