@@ -98,7 +98,7 @@ class Step:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="students; all that are shipped by default")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--compile", action="store_true", help="compile each student first (a minute or more each)")
     given = parser.parse_args()
     use_one_thread()
