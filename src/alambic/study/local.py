@@ -56,7 +56,12 @@ def _serve(pipe: Connection, prepared: Prepared, out: Path) -> None:
         told = ("done", cell.id, result) if error is None else ("failed", cell.id, describe_failure(error))
         pipe.send(told)
 
-    while not stop.asked() and (group := pipe.recv()) is not None:
+    while not stop.asked():
+        if not pipe.poll(POLL):  # never waits for longer: a worker without work listens too
+            continue
+        group = pipe.recv()
+        if group is None:
+            return
         try:
             workshop.run_group(group, finish, lambda cell, epoch: pipe.send(("epoch", cell, epoch)))
         except stop.Stopped:
