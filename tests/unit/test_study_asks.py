@@ -1,6 +1,7 @@
 """What a study asks before anything is trained, and what makes a cell another one: each was once silent."""
 
 import dataclasses
+import sqlite3
 
 import numpy as np
 import pytest
@@ -179,6 +180,29 @@ def test_the_printed_table_pools_no_cells_that_differ_by_more_than_the_seed(tmp_
     assert len(lines) == 4
     told = [(line.split()[4], line.partition("1.0  ")[2]) for line in lines[1:]]
     assert told == [("40.00", "of tune"), ("55.00", "of test"), ("75.00", "version 2 in this ledger, of test")]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DROP TABLE cells",
+        "UPDATE cells SET content = 'no JSON'",
+        "UPDATE cells SET content = CAST(x'ff22' AS TEXT)",
+        "UPDATE cells SET numbers = '{'",
+    ],
+)
+def test_a_ledger_that_is_damaged_inside_says_so(tmp_path, harm, capsys):
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger(path)
+    ledger.record(row("a", "none", 0, {"tune": 0.9}))
+    ledger.close()
+    with sqlite3.connect(path) as db:
+        db.execute(harm)
+    db.close()
+    with pytest.raises(AlambicError, match=r"expected a ledger at .*damaged"):
+        Ledger(path, read_only=True).rows()
+    assert main(["report", str(path)]) == 2
+    assert "damaged" in capsys.readouterr().err
 
 
 def test_a_plan_counts_the_training_of_teachers_and_the_passes_of_live_ones(place, monkeypatch):

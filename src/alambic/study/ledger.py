@@ -133,8 +133,18 @@ class Ledger:
         except sqlite3.OperationalError as error:
             raise AlambicError(f"cannot write the ledger {self.path}: {error}; what it held is untouched") from error
 
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._db
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            raise AlambicError(
+                f"expected a ledger at {self.path}, got: {error}; another study may be running on it, or it is damaged"
+            ) from error
+
     def meta(self, key: str) -> str | None:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        with self._read() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def set_meta(self, key: str, value: str) -> None:
@@ -167,23 +177,27 @@ class Ledger:
         """Cells in the order of their ids; of one state only where given."""
         query = "SELECT id, content, state, reason, numbers FROM cells"
         where, values = (" WHERE state = ?", (state,)) if state else ("", ())
-        found = self._db.execute(f"{query}{where} ORDER BY id", values)
-        return [Row(i, json.loads(c), s, r, json.loads(n)) for i, c, s, r, n in found]
+        with self._read() as db:
+            found = db.execute(f"{query}{where} ORDER BY id", values)
+            return [Row(i, json.loads(c), s, r, json.loads(n)) for i, c, s, r, n in found]
 
     def curve(self, cell: str) -> list[dict[str, Any]]:
-        found = self._db.execute("SELECT record FROM curves WHERE cell = ? ORDER BY epoch", (cell,))
-        return [json.loads(row[0]) for row in found]
+        with self._read() as db:
+            found = db.execute("SELECT record FROM curves WHERE cell = ? ORDER BY epoch", (cell,))
+            return [json.loads(row[0]) for row in found]
 
     def predictions(self, cell: str, split: str, precision: str) -> Predictions | None:
         query = "SELECT predicted, margin FROM predictions WHERE cell = ? AND split = ? AND precision = ?"
-        row = self._db.execute(query, (cell, split, precision)).fetchone()
-        if row is None:
-            return None
-        predicted, margin = np.frombuffer(row[0], "<i2"), np.frombuffer(row[1], "<f2")
+        with self._read() as db:
+            row = db.execute(query, (cell, split, precision)).fetchone()
+            if row is None:
+                return None
+            predicted, margin = np.frombuffer(row[0], "<i2"), np.frombuffer(row[1], "<f2")
         return Predictions(predicted.astype(np.int64), margin.astype(np.float32))
 
     def banks(self) -> dict[str, dict[str, Any]]:
-        return {key: json.loads(card) for key, card in self._db.execute("SELECT key, card FROM banks ORDER BY key")}
+        with self._read() as db:
+            return {key: json.loads(card) for key, card in db.execute("SELECT key, card FROM banks ORDER BY key")}
 
 
 def _read_folder(folder: Path) -> sqlite3.Connection:
