@@ -59,7 +59,8 @@ def test_a_changed_or_truncated_bank_is_refused(undisturbed, tmp_path):
             fault = ("flipped bit in a bank", "truncated bank")[number % 2]
             path.write_bytes(wrong)
             tries[fault] += 1
-            for check in (True, False):  # False: with the guard away
+            # without the guard too, but for ids: a wrong one may ask for more memory than there is
+            for check in (True,) if path.stem == "ids" else (True, False):
                 with contextlib.suppress(AlambicError if check else Exception):
                     accepted[fault, check] += means(Bank(bank, check_hash=check)) != right
         path.write_bytes(content)
