@@ -90,10 +90,16 @@ def test_memory_and_files_do_not_grow(images, tmp_path):
         told, _ = process.communicate()
     assert process.returncode == 0, told.decode()
     ratio, files, worst = growth(watcher.result(), CELLS)
+    files -= sum(
+        path.name != "ids.npy" for path in tmp_path.glob("banks/*/*.npy")
+    )  # mapped once, after the first cells
     lost = int(ratio > 1 + MAY_GROW) + int(files > 0)
-    memory = ", ".join(f"{first:.0f} MB then {last:.0f} MB" for _, _, first, last in worst)
+    memory = ", ".join(f"{first:.0f} MB then {last:.0f} MB" for _, _, first, last in worst if first > 50)
     note(
-        f"a study of {CELLS} cells", tries=CELLS, lost=lost, guard=f"memory: {memory}; {max(files, 0)} more open files"
+        f"a study of {CELLS} cells",
+        tries=CELLS,
+        lost=lost,
+        guard=f"memory: {memory}; {max(files, 0)} more open files, but for the bank's",
     )
     assert ratio <= 1 + MAY_GROW, worst
     assert files <= 0, worst
