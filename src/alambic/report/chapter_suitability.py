@@ -155,7 +155,7 @@ def _draw_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Markup:
 
 def _tabulate_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Table:
     nasty = bool(found.judgement and found.judgement.nasty)
-    shown = ["spearman", "p", "partial", "regret", "top3"]
+    shown = ["spearman", "p", "p_holm", "partial", "regret", "top3"]
     shown += ["nasty_last"] if nasty else []
     heads = [(texts["estimator"], "", False), *((texts[f"judge_{name}"], "", True) for name in shown)]
     table = Table((*heads, (texts["bar"], "", False)))

@@ -28,6 +28,7 @@ NUMBERS: dict[str, Unit] = {
     "top3": "share",
     "nasty_last": "share",
     "p": "p",
+    "p_holm": "p",
     "teachers": "teachers",
     "blocks": "blocks",
 }
@@ -104,8 +105,8 @@ def measure_rows(rows: list[Row]) -> list[Gains]:
 def _judged(verdict: Verdict, facts: Facts) -> Judged:
     found = {}
     for name, unit in NUMBERS.items():
-        value = float(getattr(verdict, name))
-        if math.isnan(value):
+        value = getattr(verdict, name)
+        if value is None or math.isnan(value):
             continue
         bounds = (verdict.low, verdict.high) if name == "spearman" else None
         how = f"{NAME}, judgement.verdicts[{verdict.name}].{name}; alambic.suitability.judge"

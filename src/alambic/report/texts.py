@@ -198,6 +198,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "estimator": {"en": "Estimator", "fr": "Estimateur"},
     "judge_spearman": {"en": "Spearman", "fr": "Spearman"},
     "judge_p": {"en": "p", "fr": "p"},
+    "judge_p_holm": {"en": "p, Holm", "fr": "p, Holm"},
     "judge_partial": {"en": "Cleared of accuracy and size", "fr": "Hors exactitude et taille"},
     "judge_regret": {"en": "Regret, points", "fr": "Regret, points"},
     "judge_top3": {"en": "Best in its top 3", "fr": "Meilleur dans ses 3 premiers"},
