@@ -164,7 +164,7 @@ def show_plan(options: argparse.Namespace) -> int:
 
 def run_study_file(options: argparse.Namespace) -> int:
     from alambic.cli_report import write_report_of
-    from alambic.study.local import run_cells
+    from alambic.study.local import Executor, run_cells
     from alambic.study.run import run_study
     from alambic.study.study_file import read_study
     from alambic.study.table import print_results
@@ -173,7 +173,7 @@ def run_study_file(options: argparse.Namespace) -> int:
     stop.listen()
     study = read_study(options.file)
     out = options.out or Path("runs") / study.name
-    execute = run_cells
+    execute: Executor = run_cells
     if options.executor == "ray":
         from alambic.study.ray_executor import on_ray
 

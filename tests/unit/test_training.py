@@ -222,6 +222,32 @@ def test_distiller_leaves_a_clean_student():
     assert len(list(distiller.parameters())) > len(list(student.parameters()))
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"images": torch.randint(0, 255, (4, 1, 16, 16), dtype=torch.uint8)}, "floats in"),
+        ({"images": 255 * torch.rand(4, 1, 16, 16), "student_norm": ((0.5,), (0.5,))}, "values from"),
+        ({"student_norm": ((0.5,), (0.0,))}, "positive std"),
+        ({"labels": torch.zeros(3, dtype=torch.long)}, r"one label per image \(4\)"),
+        ({"same": True}, "copy.deepcopy"),
+    ],
+)
+def test_distiller_refuses_what_would_train_in_silence(given, message):
+    student = create_student("dscnn_8x2", 1, 16, 3)
+    teacher = student if given.pop("same", False) else create_student("resnet8_w8", 1, 16, 3)
+    images, labels = given.pop("images", torch.rand(4, 1, 16, 16)), given.pop("labels", torch.zeros(4).long())
+    with pytest.raises(AlambicError, match=message):
+        alambic.Distiller(student, teacher, "kd", example_input=images, **given)(images, labels)
+    assert all(p.requires_grad for p in student.parameters())
+
+
+@pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay", "warmup", "clip"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_recipe_refuses_numbers_that_are_none(name, value):
+    with pytest.raises(AlambicError, match=name):
+        Recipe(**{name: value})
+
+
 def test_mismatched_classes_are_refused_where_logits_are_compared():
     student, teacher = create_student("dscnn_8x2", 1, 16, 3), create_student("resnet8_w8", 1, 16, 5)
     images = torch.rand(4, 1, 16, 16)

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from alambic.data import Source, load_source
+from alambic.data import Source, ViewSpec, load_source
 from alambic.errors import AlambicError
 from alambic.models.teachers import load_teacher
 from alambic.study.cell import Arm
@@ -74,17 +74,18 @@ def pilot(study: Study, out: Path, say: Say) -> list[Promise]:
     shop = Workshop(prepared, out / "pilot")
     scores = {cell.teacher: shop.run(cell).numbers["tune"] for cell in prepared.cells}
     return [
-        _promise(teacher, source, 100 * (scores[name] - scores[None])) for name, teacher in prepared.teachers.items()
+        _promise(teacher, source, study.views, 100 * (scores[name] - scores[None]))
+        for name, teacher in prepared.teachers.items()
     ]
 
 
-def _promise(given: PreparedTeacher, source: Source, gain: float) -> Promise:
+def _promise(given: PreparedTeacher, source: Source, views: ViewSpec, gain: float) -> Promise:
     teacher = load_teacher(
         given.name, given.spec, source.num_classes, source.channels, source.size, source.mean, source.std, given.folder
     )
     ids = source.splits["tune"]
     ids = ids[source.labels[ids] >= 0]
-    logits, labels = tune_logits(teacher, source, ids), source.labels[ids]
+    logits, labels = tune_logits(teacher, source, ids, views), source.labels[ids]
     return Promise(
         given.name,
         given.family,

@@ -237,7 +237,7 @@ def _make_cell(
         teacher = teachers.prepared[name]
         try:
             taught_by = teachers.treat(arm, student, name)
-            arm = fit_modifiers(arm, teachers.live[name], source)
+            arm = fit_modifiers(arm, teachers.live[name], source, study.views)
         except AlambicError as error:
             reason = str(error)
         else:

@@ -48,13 +48,13 @@ def settle_threads(study: Study, out: Path, say: Say, measure: Measure | None = 
         say(f"{jobs} processes of {threads} threads: the quickest of {len(rates)} measured, kept in {FILE}")
     try:
         kept = json.loads(path.read_text())
-        found = {"threads": int(kept["threads"]), "jobs": study.execution.jobs or int(kept["jobs"])}
+        threads, jobs = int(kept["threads"]), study.execution.jobs or int(kept["jobs"])
     except (ValueError, KeyError, TypeError) as error:
         raise AlambicError(
             f"{path}: expected the jobs and threads that this study chose, got {error}, because the file changed; try "
             "writing threads into the study file: cells with other threads are other cells"
         ) from error
-    return dataclasses.replace(study, execution=dataclasses.replace(study.execution, **found))
+    return dataclasses.replace(study, execution=dataclasses.replace(study.execution, threads=threads, jobs=jobs))
 
 
 def choose(rates: dict[tuple[int, int], float]) -> tuple[int, int]:

@@ -59,8 +59,8 @@ def run_study(
         prepared = prepare(study, out, say)
         _describe(ledger, prepared)
         finished = {row.id for row in ledger.rows() if row.state in FINISHED}
-        for cell in finished:
-            checkpoint_of(out, cell).unlink(missing_ok=True)
+        for done in finished:
+            checkpoint_of(out, done).unlink(missing_ok=True)
         summary = Summary(ledger=ledger.path)
         for cell, reason in prepared.skipped:
             ledger.record(Row(cell.id, cell.full_content, "skipped", reason, {}))

@@ -85,7 +85,7 @@ def _card(made: Teacher, source: Source) -> dict[str, Any]:
     return {"name": made.name, "spec": stored, "tune": None}
 
 
-def fit_modifiers(arm: Arm, teacher: Teacher, source: Source) -> Arm:
+def fit_modifiers(arm: Arm, teacher: Teacher, source: Source, views: ViewSpec) -> Arm:
     """The arm with the settings that its modifiers find for a teacher on the tune split; given ones stay."""
     ids = source.splits["tune"]
     found: dict[str, dict[str, Any]] = {}
@@ -93,18 +93,18 @@ def fit_modifiers(arm: Arm, teacher: Teacher, source: Source) -> Arm:
         given = arm.modifier_settings.get(name, {})
         modifier = create_modifier(name, **given)
         if type(modifier).fit is not Modifier.fit:
-            found[name] = {**modifier.fit(tune_logits(teacher, source, ids), source.labels[ids]), **given}
+            found[name] = {**modifier.fit(tune_logits(teacher, source, ids, views), source.labels[ids]), **given}
     if not found:
         return arm
     return dataclasses.replace(arm, modifier_settings={**arm.modifier_settings, **found})
 
 
-def tune_logits(teacher: Teacher, source: Source, ids: torch.Tensor) -> torch.Tensor:
-    """fp32 logits of a teacher on clean images, len(ids) x classes."""
+def tune_logits(teacher: Teacher, source: Source, ids: torch.Tensor, views: ViewSpec) -> torch.Tensor:
+    """fp32 logits of a teacher on images as its side of the views gives them, nothing random: len(ids) x classes."""
     normalise = Normalise(teacher.mean, teacher.std)
     with torch.no_grad():
         blocks = [
-            teacher.net(normalise(render_clean(source.images, rows, ViewSpec(), "teacher", teacher.size))).float()
+            teacher.net(normalise(render_clean(source.images, rows, views, "teacher", teacher.size))).float()
             for rows in ids.split(250)
         ]
     return torch.cat(blocks)

@@ -66,6 +66,7 @@ class Distiller:
             raise AlambicError(
                 f"expected example_input of shape B x C x H x W, got {tuple(example_input.shape)}; try images[None]"
             )
+        _check_given(student, teacher, example_input, student_norm or teacher_norm)
         device = example_input.device
         self.student, self.teacher = student, teacher.eval().requires_grad_(False)
         self.teacher_size = teacher_size
@@ -103,6 +104,8 @@ class Distiller:
             labels: int64 B, -1 = unlabelled. ids: int64 B, of the images, for memory banks.
             progress: share of the training done, in [0, 1]; methods with a warm-up read it.
         """
+        if labels.shape[:1] != images.shape[:1]:
+            raise AlambicError(f"expected one label per image ({len(images)}), got labels of {tuple(labels.shape)}")
         self.teacher.eval()
         with torch.no_grad():
             taught = self._teacher(self._show(images))
@@ -119,6 +122,21 @@ class Distiller:
         if self.teacher_size is not None and tuple(images.shape[-2:]) != tuple(self.teacher_size):
             images = F.interpolate(images, self.teacher_size, mode="bilinear", antialias=True, align_corners=False)
         return images if self._teacher_norm is None else self._teacher_norm(images)
+
+
+def _check_given(student: nn.Module, teacher: nn.Module, images: Tensor, norm: Norm | None) -> None:
+    if student is teacher:
+        raise AlambicError(
+            "expected two networks, got one as student and teacher: its weights would be frozen; try copy.deepcopy"
+        )
+    if not images.is_floating_point():
+        raise AlambicError(f"expected images of floats in [0, 1], got {images.dtype}; try images.float() / 255")
+    low, high = float(images.min()), float(images.max())
+    if norm and not 0 <= low <= high <= 1:
+        raise AlambicError(
+            f"expected images in [0, 1] where a norm is given, got values from {low:g} to {high:g}; try images / 255, "
+            "or leave the norms out where your loader normalises already"
+        )
 
 
 def _with_stages(shapes: OutputSpec, tapped: OutputSpec) -> OutputSpec:

@@ -5,12 +5,14 @@ A feed answers ``feed(ids, views) -> Outputs``: the training loop does not know 
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from alambic.data import Source, ViewSpec, render
+from alambic.errors import AlambicError
 from alambic.models.feature import Outputs, OutputSpec
 from alambic.models.taps import Tapped
 
@@ -55,6 +57,11 @@ class Normalise(nn.Module):
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
+        if len(mean) != len(std) or not all(0 < value < math.inf for value in std):
+            raise AlambicError(
+                f"expected one positive std per channel's mean, got mean {mean} and std {std}; "
+                "try ((0.5,), (0.5,)) for grey images"
+            )
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
 

@@ -51,11 +51,14 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise AlambicError(f"recipe: expected {name} among {allowed}, got {getattr(self, name)!r}")
-        if self.epochs < 1 or self.batch < 2 or self.lr <= 0 or self.eval_every < 1 or self.warmup < 0:
+        if self.epochs < 1 or self.batch < 2 or not 0 < self.lr < math.inf or self.eval_every < 1:
             raise AlambicError(
-                "recipe: expected epochs >= 1, batch >= 2, lr > 0, eval_every >= 1, warmup >= 0, got "
-                f"{self.epochs}, {self.batch}, {self.lr}, {self.eval_every}, {self.warmup}"
+                "recipe: expected epochs >= 1, batch >= 2, lr > 0 and finite, eval_every >= 1, got "
+                f"{self.epochs}, {self.batch}, {self.lr}, {self.eval_every}"
             )
+        for name in ("momentum", "weight_decay", "warmup", "clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise AlambicError(f"recipe: expected {name} >= 0 and finite, got {getattr(self, name)}")
 
     def lr_at(self, epoch: float) -> float:
         """Learning rate at a fractional epoch in [0, epochs]."""

@@ -62,9 +62,7 @@ def read_teacher_file(path: Path) -> tuple[DataSpec, dict[str, TeacherEntry]]:
     data = build(DataSpec, document.tables.get("data", {}), document, ("data",))
     build(ViewSpec, document.tables.get("views", {}), document, ("views",))  # their errors belong to their own lines
     build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
-    entries = {
-        name: read_entry(name, table, document) for name, table in read_tables(document, "teachers").items()
-    }
+    entries = {name: read_entry(name, table, document) for name, table in read_tables(document, "teachers").items()}
     return data, put_in_order(entries, document)
 
 
