@@ -3,11 +3,11 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test check soak teachers study fashion-mnist clean
+.PHONY: quickstart test check soak teachers study benchmarks fashion-mnist clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[deploy,chip,dev]"
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[deploy,chip,report,dev]"
 	touch $@
 
 fashion-mnist: $(VENV)/.installed
@@ -33,6 +33,9 @@ test: fashion-mnist  ## everything
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests -n 2
+
+benchmarks: fashion-mnist  ## ratios of speed and memory, into benchmarks/RESULTS.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py
 
 soak: $(VENV)/.installed  ## 300 random small networks through the deployment chain: equal, or refused with a reason
 	$(BIN)/python scripts/soak_deploy.py --count 300 --out benchmarks/deploy_soak.json
