@@ -90,7 +90,7 @@ def test_finalists_lose_against_the_whole_split(ledger: Path) -> None:
     section = describe_chip(findings, "en", Legend(findings))
     assert section is not None
     table = read_table(section)
-    column = [head[0] for head in table.heads].index("int8 after QAT")
+    column = [head[0] for head in table.heads].index("QAT")
     told = {row[1].text.split(" ")[0]: row[column].text for row in table.rows}
     assert {name for name, text in told.items() if text != "–"} == {"none", "rsd"}
     facts = {fact.name: fact for fact in findings.facts.all}
@@ -166,7 +166,7 @@ def test_distillation_against_the_next_width(tmp_path: Path) -> None:
         fact = next(fact for fact in findings.facts.all if f"#{fact.anchor}" == row[6].link)
         assert db.execute(fact.sql).fetchone()[0] == pytest.approx(fact.value)
     wide = next(row for row in table.rows if row[0].text == "dscnn_28x3")
-    assert "the control is missing; dscnn_32x3 would be the next" in wide[3].text
+    assert wide[3].text == "none in this study: add dscnn_32x3"
     assert "Width for bytes" in render_report(find(path), "en")
     assert "La largeur au prix des octets" in render_report(find(path), "fr")
 

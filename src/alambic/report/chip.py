@@ -22,12 +22,13 @@ WORDS: dict[str, dict[Lang, str]] = {
     "title": {"en": "On the chip", "fr": "Sur la puce"},
     "caption": {
         "en": "fp32 minus the device on the same images, in points; dots are seeds, the bar the 95% interval over "
-        "seeds. The device's own kernels first, then other arithmetics, simulated exactly; for finalists the whole "
-        "split, and int8 after quantisation-aware training (QAT). Right of zero: worse.",
+        "seeds. The device's own kernels on 500 images first, then other arithmetics, simulated exactly; for finalists "
+        "these kernels on the whole split, and int8 after quantisation-aware training (QAT), by ONNX Runtime and by "
+        "the kernels. Right of zero: worse.",
         "fr": "fp32 moins la puce sur les mêmes images, en points ; les points sont les graines, la barre l’intervalle "
-        "à 95 % sur les graines. D’abord les noyaux de la puce, puis d’autres arithmétiques, simulées exactement ; "
-        "pour les finalistes tout le lot, et int8 après un entraînement qui arrondit (QAT). À droite de zéro : moins "
-        "bon.",
+        "à 95 % sur les graines. D’abord les noyaux de la puce sur 500 images, puis d’autres arithmétiques, simulées "
+        "exactement ; pour les finalistes ces noyaux sur tout le lot, et int8 après un entraînement qui arrondit "
+        "(QAT), par ONNX Runtime et par les noyaux. À droite de zéro : moins bon.",
     },
     "ram_title": {"en": "Score against bytes of RAM", "fr": "Score en fonction des octets de RAM"},
     "ram_caption": {
@@ -54,9 +55,9 @@ WORDS: dict[str, dict[Lang, str]] = {
     "no": {"en": "no", "fr": "non"},
     "unknown": {"en": "unknown", "fr": "inconnu"},
     "kernels": {"en": "device kernels", "fr": "noyaux de la puce"},
-    "kernels_whole": {"en": "device kernels, whole split", "fr": "noyaux de la puce, tout le lot"},
-    "qat_int8": {"en": "int8 after QAT", "fr": "int8 après QAT"},
-    "qat_kernels": {"en": "device kernels after QAT", "fr": "noyaux de la puce après QAT"},
+    "kernels_whole": {"en": "whole split", "fr": "tout le lot"},
+    "qat_int8": {"en": "QAT", "fr": "QAT"},
+    "qat_kernels": {"en": "QAT, kernels", "fr": "QAT, noyaux"},
     "per_tensor": {"en": "per tensor", "fr": "par tenseur"},
     "power_of_two": {"en": "power-of-two scales", "fr": "échelles puissances de deux"},
     "4bit": {"en": "4-bit weights", "fr": "poids sur 4 bits"},

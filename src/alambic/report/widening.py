@@ -43,11 +43,8 @@ WORDS: dict[str, dict[Lang, str]] = {
     "difference": {"en": "Distilled minus wider", "fr": "Distillé moins plus large"},
     "worth": {"en": "Bytes of equal score by width", "fr": "Octets de score égal par la largeur"},
     "beyond": {"en": "beyond the widths here", "fr": "au-delà des largeurs d’ici"},
-    "missing": {
-        "en": "no wider plain student of this family here: the control is missing{try_}",
-        "fr": "pas d’élève seul plus large de cette famille ici : le contrôle manque{try_}",
-    },
-    "try": {"en": "; {name} would be the next", "fr": " ; {name} serait le suivant"},
+    "missing": {"en": "none in this study", "fr": "aucune dans cette étude"},
+    "try": {"en": ": add {name}", "fr": " : ajouter {name}"},
 }
 
 
@@ -151,8 +148,7 @@ def _miss(found: StudentFindings, words: dict[str, str]) -> str:
     """Why there is no control, and the student that would be one."""
     names = _list_family(found.student)
     place = names.index(found.student) + 1 if found.student in names else len(names)
-    next_one = words["try"].format(name=names[place]) if place < len(names) else ""
-    return words["missing"].format(try_=next_one)
+    return words["missing"] + (words["try"].format(name=names[place]) if place < len(names) else "")
 
 
 def equal_bytes(score: float, bytes_: list[float], scores: list[float]) -> float | None:
