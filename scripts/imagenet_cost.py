@@ -8,6 +8,7 @@ out of date (exit code 1).
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ def examine(name: str, net: nn.Module, side: int, width: int = 0) -> Net:
     return Net(name, side, macs, elements, width)
 
 
+@functools.cache
 def teachers() -> list[Net]:
     """The teachers of the page, at 224 x 224."""
     with torch.device("meta"):
