@@ -37,8 +37,12 @@ test: fashion-mnist  ## everything
 benchmarks: fashion-mnist  ## ratios of speed and memory, into benchmarks/RESULTS.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run_all.py
 
-soak: $(VENV)/.installed  ## 300 random small networks through the deployment chain: equal, or refused with a reason
+soak: $(VENV)/.installed  ## 300 random networks through the deployment chain, 50 kills, 500 cells in one study
 	$(BIN)/python scripts/soak_deploy.py --count 300 --out benchmarks/deploy_soak.json
+	rm -f docs/faults.jsonl
+	ALAMBIC_FAULTS=docs/faults.jsonl ALAMBIC_KILLS=50 ALAMBIC_SOAK_CELLS=500 $(BIN)/pytest --timeout 7200 \
+		tests/e2e/test_faults.py tests/e2e/test_faults_files.py tests/e2e/test_soak.py
+	$(BIN)/python scripts/faults_table.py
 
 clean:
 	rm -rf $(VENV) runs
