@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from alambic.study.ledger import Ledger
@@ -46,6 +47,6 @@ def test_differences_and_stars_by_a_plain_count(script: ModuleType) -> None:
         mean = sum(changes) / len(changes)
         error = math.sqrt(sum((c - mean) ** 2 for c in changes) / (len(changes) - 1) / len(changes))
         assert script.tell(scores, arm) == f"{100 * mean:+.2f}" + (" ★" if abs(mean) > 2 * error else "")
-        assert rows[arm].numbers["tune"] == pytest.approx(sum(map(int, pair[0].predicted == labels)) / len(labels))
+        assert rows[arm].numbers["tune"] == pytest.approx(np.mean(pair[0].predicted == labels))
     assert script.tell(scores, "lelp x1") == "skipped"
     assert script.tell(scores, "no such arm") == "not run yet"
