@@ -101,7 +101,7 @@ def test_a_network_of_ones_own_from_study_to_chip(tmp_path: Path, capsys: pytest
     np.savez(tmp_path / "lights.npz", x=images, y=labels)
     (tmp_path / "own.py").write_text(OWN)
     study, out = tmp_path / "lights.toml", tmp_path / "run"
-    new = ["study", "new", str(study), "--student", "own.py:make", "--data", str(tmp_path / "lights.npz")]
+    new = ["study", "new", str(study), "--student", f"{tmp_path}/own.py:make", "--data", str(tmp_path / "lights.npz")]
     assert main([*new, "--methods", "none", "--epochs", "6", "--seeds", "1", "--chip", "acc-128"]) == 0
     assert "own.py:make on acc-128 (generic tiny accelerator): fits" in capsys.readouterr().out
     assert main(["study", "run", str(study), "--out", str(out)]) == 0
