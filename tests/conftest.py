@@ -1,4 +1,4 @@
-"""One thread and fixed seeds for every test, so that a failure repeats."""
+"""One thread, fixed seeds and plain floats for every test, so that a failure repeats."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def fixed_seeds() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+    torch.set_flush_denormal(False)  # a command that a test called in this process may have set it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
