@@ -137,6 +137,22 @@ def test_says_plainly_that_no_method_helps(tmp_path: Path) -> None:
     assert "kd from" in said["ties"].text("en")
 
 
+def test_a_single_training_that_int8_breaks_is_told_apart_from_its_arm(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "l.sqlite", seeds=3, images=400)
+    assert "int8_breaks" not in claims_of(find(path))
+    ledger = Ledger(path)
+    row = next(r for r in ledger.rows("done") if r.content["arm"]["name"] == "kd" and r.content["seed"] == 1)
+    ledger.record(Row(row.id, row.content, row.state, row.reason, {**row.numbers, "test": 0.8, "test_int8": 0.35}))
+    ledger.close()
+    claim = claims_of(find(path))["int8_breaks"]
+    assert f"kd from {row.content['teacher']}" in claim.text("en")
+    assert "45.00" in claim.text("en")
+    assert "45,00" in claim.text("fr")
+    (fact,) = (fact for fact in claim.facts if fact.name.startswith("broken/"))
+    assert fact.rows == (row.id,)
+    assert sqlite3.connect(path).execute(fact.sql).fetchone()[0] == pytest.approx(fact.value)
+
+
 def test_uses_tune_where_the_test_was_not_looked_at(tmp_path: Path) -> None:
     path = make_ledger(tmp_path / "l.sqlite", seeds=2, images=400, test=False, int8=False)
     findings = find(path)

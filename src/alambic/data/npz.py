@@ -80,7 +80,7 @@ def _load(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         ) from error
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise AlambicError(f"{path}: cut off or damaged ({error}); try to copy it again") from error
-    except (RuntimeError, NotImplementedError) as error:  # what zipfile says of a password or of another compression
+    except RuntimeError as error:  # zipfile's word on a password and, by NotImplementedError, on another compression
         raise AlambicError(
             f"{path}: expected an archive as np.savez writes it, got another kind of zip ({error}); try np.savez again"
         ) from error

@@ -81,7 +81,13 @@ class Tapped:
             embedding = net.forward_head(features, pre_logits=True)
             read_intermediates(net, example)
             return bool(torch.allclose(net.get_classifier()(embedding), net(example), atol=1e-4, rtol=1e-4))
-        except Exception:  # whatever it is: the other way says what is wrong with the network, if anything is
+        except (
+            TypeError,
+            AttributeError,
+            RuntimeError,
+            ValueError,
+            AssertionError,
+        ):  # hooks will tell why, if they must
             return False
 
     def __call__(self, images: Tensor) -> Outputs:

@@ -94,9 +94,12 @@ def _say_int8(found: StudentFindings, student: str) -> list[Claim]:
         return []
     falls.sort(key=lambda item: (item[0].value, item[1].key))
     (least, mildest), (most, worst) = falls[0], falls[-1]
+    broken = tuple((group, group.numbers["broken"]) for group in found.groups if "broken" in group.numbers)
+    breaks = [Claim("int8_breaks", {"student": student, "listing": broken}, "warning")] if broken else []
     if mildest is worst:
-        return [Claim("fall", {"student": student, "fall": least, "arm": mildest})]
-    return [Claim("falls", {"student": student, "worst": worst, "most": most, "mildest": mildest, "least": least})]
+        return [Claim("fall", {"student": student, "fall": least, "arm": mildest}), *breaks]
+    blanks: dict[str, Blank] = {"worst": worst, "most": most, "mildest": mildest, "least": least}
+    return [Claim("falls", {"student": student, **blanks}), *breaks]
 
 
 def _say_time(found: StudentFindings, student: str) -> list[Claim]:

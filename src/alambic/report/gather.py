@@ -20,6 +20,7 @@ SCORES = ("test_int8", "test", "tune_int8", "tune")
 SHARED = ("data", "views", "recipe", "task", "int8", "environment", "threads")
 # names given to things: they do not make another cell, as in alambic.study.cell
 LABELS = ("seed", "teacher", "purpose", "teacher_family", "teacher_provenance", "teacher_data", "teacher_score")
+BROKEN = 0.1  # of the images: int8 that costs one training more is told apart from the mean
 BOOTSTRAP = "95 % interval: alambic.study.stats.bootstrap_interval, 2000 draws over seeds and images"
 BOOTSTRAP_SEEDS = "95 % interval: alambic.study.stats.bootstrap_interval, 2000 draws over seeds (no predictions stored)"
 
@@ -191,6 +192,10 @@ def _number_facts(facts: Facts, key: str, rows: list[Row]) -> dict[str, Fact]:
                 "95 % interval: alambic.study.stats.bootstrap_interval over seeds",
                 (interval.low, interval.high),
             )
+            worst = rows[int(values.argmax())]
+            if values.max() > BROKEN:
+                query = fall_query(split, f"{split}_int8", [worst.id])
+                found["broken"] = facts.add(f"broken/{key}", float(values.max()), "effect", [worst.id], query)
             break
     return found
 

@@ -69,7 +69,8 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise AlambicError(
-            f"expected a Ray cluster at {address or 'RAY_ADDRESS'}, got: {error}; try `ray status`"
+            f"expected a Ray cluster at {address or os.environ.get('RAY_ADDRESS', 'this machine')}, got: {error}; "
+            "try `ray status`, or --executor local"
         ) from error
     signal.signal(signal.SIGTERM, listening)  # Ray takes it; a stop is asked for politely here
     try:

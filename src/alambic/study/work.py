@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from alambic.data import Source, load_source, render_clean
+from alambic.data import Source, load_source
 from alambic.errors import AlambicError
 from alambic.files import load_checkpoint, write_atomic
 from alambic.models.students import count_macs, count_parameters
@@ -29,7 +29,6 @@ from alambic.training.bank import Bank
 from alambic.training.feed import Feed
 from alambic.training.lockstep import is_out_of_memory, train_group
 from alambic.training.loop import Run, predict_logits
-from alambic.training.recipe import stream
 from alambic.training.setup import input_channels, live_feed, set_up
 from alambic.training.task import evaluate_metric, predict
 from alambic.treatments.base import attach_all, change_student, restore_student
@@ -159,7 +158,7 @@ class Workshop:
             try:
                 run = runs[cell.id]
                 run.student = restore_student(run.student, make_treatments(cell.arm))
-                result = self._measure(run, outcome.history, bool(cell.content["tested"]))
+                result = self._measure(cell, run, outcome.history)
                 if cell.arm.balance is not None:
                     result.numbers["weights"] = list(run.objective.weights)
                 self._save(cell, run)
@@ -204,7 +203,7 @@ class Workshop:
         }
         write_atomic(self.out / "students" / f"{cell.id}.safetensors", lambda part: save_file(state, part))
 
-    def _measure(self, run: Run, curve: list[dict[str, Any]], tested: bool) -> Result:
+    def _measure(self, cell: Cell, run: Run, curve: list[dict[str, Any]]) -> Result:
         study, source = self.study, self.source
         metric = run.objective.task.metric
         shape = (input_channels(source, study.views), *run.size)
@@ -214,7 +213,7 @@ class Workshop:
             "macs": count_macs(run.student, shape),
         }
         predictions = {}
-        for split in ("tune", "test") if tested else ("tune",):
+        for split in ("tune", "test") if cell.content["tested"] else ("tune",):
             ids = source.splits[split]
             found = Predictions(*predict(predict_logits(run, ids)))
             labels = source.labels[ids].numpy()
@@ -222,7 +221,7 @@ class Workshop:
             predictions[(split, "fp32")] = found
         if study.int8.enabled:
             try:
-                told, quantised = self._quantise(run, predictions)
+                told, quantised = self._quantise(cell, run, predictions)
             except AlambicError as error:  # the training is paid for: the row keeps it and says why int8 is missing
                 numbers["int8_error"] = str(error)
             else:
@@ -232,32 +231,20 @@ class Workshop:
         return Result(numbers, curve, predictions)
 
     def _quantise(
-        self, run: Run, fp32: dict[tuple[str, str], Predictions]
+        self, cell: Cell, run: Run, fp32: dict[tuple[str, str], Predictions]
     ) -> tuple[dict[str, Any], dict[tuple[str, str], Predictions]]:
-        from alambic.deploy.int8 import quantize_student
         from alambic.deploy.measure import predict_onnx
+        from alambic.study.artefact import quantise_cell, see_clean
         from alambic.study.device import measure_device
 
-        study, source, spec = self.study, self.source, self.study.int8
+        study, source = self.study, self.source
         started = time.perf_counter()
-        order = torch.randperm(len(run.ids), generator=stream(0, "calibration"))
-        chosen = run.ids[order[: spec.calibration_images]]
-
-        def clean(ids: torch.Tensor) -> torch.Tensor:
-            return run.normalise(render_clean(source.images, ids, study.views, "student", run.size))
-
         split = "test" if ("test", "fp32") in fp32 else "tune"
         with tempfile.TemporaryDirectory() as folder:
-            made = quantize_student(
-                run.student,
-                clean(chosen),
-                (int(clean(chosen[:1]).shape[1]), *run.size),
-                folder,
-                spec.per_channel,
-                spec.calibration,
-            )
+            made = quantise_cell(study, source, cell, run.student, Path(folder))
             ids = source.splits[split]
-            images, labels, metric = clean(ids).numpy(), source.labels[ids].numpy(), run.objective.task.metric
+            labels, metric = source.labels[ids].numpy(), run.objective.task.metric
+            images = see_clean(study, source, cell, ids).numpy()
             found = Predictions(*predict(predict_onnx(made.onnx_int8, images)))
             both = {"fp32": fp32[(split, "fp32")], "int8": found}
             wide = study.purpose != "demo"  # other arithmetics take seconds a cell

@@ -169,8 +169,7 @@ class Bank:
         self.path = path
         try:
             self.card: dict[str, Any] = json.loads((path / "bank.json").read_text())
-            seal = self.card.pop("seal", None)  # a bank from before there were seals has none
-            if seal is not None and seal != _seal(self.card):
+            if self.card.pop("seal", None) != _seal(self.card):
                 raise ValueError("bank.json has changed since it was written")
             if check_hash:
                 self._check_hashes()
