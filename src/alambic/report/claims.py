@@ -128,7 +128,8 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "layers’ errors that alambic deploy shows name it, and recipe.clip = 1.0 may keep it small.",
         "fr": "L’int8 brise certains entraînements de {student}, si bien que la moyenne de leurs bras dit peu : "
         "{listing} perdus dans la pire graine. Une cause est un canal très au-dessus des autres, qui fixe l’étendue "
-        "de sa couche : les erreurs par couche que montre alambic deploy le nomment, et recipe.clip = 1.0 peut le contenir.",
+        "de sa couche : les erreurs par couche que montre alambic deploy le nomment, et recipe.clip = 1.0 peut le "
+        "contenir.",
     },
     "slow": {
         "en": "By the clock, rough since cells share the machine, training {student} took from {least} ({quickest}) "
