@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from treatment_tools import RECIPE, VIEWS, make_scene, make_source, make_teacher, set_up_run
+from treatment_tools import RECIPE, VIEWS, make_scene, set_up_run, softmax
 
 from alambic.data import Photometry, Sensor, ViewSpec, from_arrays, key, render, render_clean
 from alambic.data.spec import DataSpec
@@ -35,21 +35,6 @@ from alambic.treatments.quant_noise import (
     mean_log_probability,
     teacher_is_right,
 )
-
-
-@pytest.fixture(scope="module")
-def source():
-    return make_source()
-
-
-@pytest.fixture(scope="module")
-def teacher(source):
-    return make_teacher(source)
-
-
-def softmax(z: np.ndarray) -> np.ndarray:
-    e = np.exp(z - z.max())
-    return e / e.sum()
 
 
 def test_draws_against_numpy() -> None:

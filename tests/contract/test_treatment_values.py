@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from treatment_tools import make_scene, make_source, make_teacher, set_up_run
+from treatment_tools import make_scene, set_up_run, softmax
 
 from alambic.errors import AlambicError
 from alambic.models.students import create_student
@@ -31,21 +31,6 @@ from alambic.treatments.mcmi import conditional_mutual_information
 from alambic.treatments.mutual import mutual_losses
 from alambic.treatments.shuffled_teacher import ShuffledFeed
 from alambic.treatments.wide_student import widen
-
-
-@pytest.fixture(scope="module")
-def source():
-    return make_source()
-
-
-@pytest.fixture(scope="module")
-def teacher(source):
-    return make_teacher(source)
-
-
-def softmax(z: np.ndarray) -> np.ndarray:
-    e = np.exp(z - z.max())
-    return e / e.sum()
 
 
 def kl(p: np.ndarray, q: np.ndarray) -> float:

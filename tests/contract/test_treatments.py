@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from treatment_tools import make_scene, make_source, make_teacher, run_through, set_up_run
+from treatment_tools import make_scene, run_through, set_up_run
 
 from alambic.errors import AlambicError
 from alambic.models.students import create_student
@@ -26,16 +26,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 NAMES = sorted(all_treatments())
 STEPPING = [name for name in NAMES if create_treatment(name).changes_steps]
-
-
-@pytest.fixture(scope="module")
-def source():
-    return make_source()
-
-
-@pytest.fixture(scope="module")
-def teacher(source):
-    return make_teacher(source)
 
 
 def create(name: str) -> Treatment:

@@ -97,3 +97,8 @@ def run_through(
     run = set_up_run(treatment, source, teacher, folder, **more)
     history = train(run)
     return made, restore_student(run.student, [treatment]), history
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    e = np.exp(z - z.max())
+    return e / e.sum()

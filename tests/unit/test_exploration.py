@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 
 from alambic.study.ledger import Ledger
+from script_tools import load_script
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "studies" / "cifar100-explore"
@@ -20,13 +19,7 @@ FOLDER = ROOT / "studies" / "cifar100-explore"
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_exploration", ROOT / "scripts" / "write_exploration.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["write_exploration"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("write_exploration")
 
 
 def test_the_page_is_what_the_ledger_says(script: ModuleType) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
+
+from script_tools import load_script
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_page_is_computed_and_its_counts_are_right() -> None:
-    spec = importlib.util.spec_from_file_location("imagenet_cost", ROOT / "scripts" / "imagenet_cost.py")
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    sys.modules["imagenet_cost"] = script
-    spec.loader.exec_module(script)
+    script = load_script("imagenet_cost")
     # timm's published GMACs (results/benchmark-infer-*.csv), within 5 %: some leave attention's products out
     published = {"resnet50": 4.11, "convnext_base": 15.38, "vit_base_patch16_224": 17.58, "mixer_b16_224": 12.62}
     for net in script.teachers():

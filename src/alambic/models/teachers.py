@@ -7,7 +7,7 @@ made, what it was trained on and by which recipe, and what it scores.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,6 +64,10 @@ class TeacherSpec:
                 f"{self.size}, channels {self.channels}, std {self.std}"
             )
 
+    def for_card(self) -> dict[str, Any]:
+        """What the card beside the weights keeps: all but where this study found them."""
+        return {key: value for key, value in asdict(self).items() if key not in ("weights", "pretrained")}
+
 
 @dataclass(frozen=True)
 class Teacher:
@@ -86,6 +90,11 @@ class Teacher:
     @property
     def parameters(self) -> int:
         return sum(p.numel() for p in self.net.parameters())
+
+    def settle(self, split_hash: str) -> TeacherSpec:
+        """Its spec with the size and normalisation that it works with, and the split that it saw."""
+        seen = {"size": self.size, "mean": self.mean, "std": self.std, "channels": len(self.mean)}
+        return replace(self.spec, **seen, split_hash=split_hash)  # type: ignore[arg-type]
 
 
 FAMILIES = ("convnext", "swin", "mixer", "resmlp", "deit", "vit", "resnet", "regnet", "mobilenet", "efficientnet")

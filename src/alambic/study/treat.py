@@ -73,16 +73,7 @@ def treat_teacher(study: Study, arm: Arm, student: str, source: Source, teacher:
 
 
 def _card(made: Teacher, source: Source) -> dict[str, Any]:
-    spec = dataclasses.replace(
-        made.spec,
-        size=made.size,
-        mean=made.mean,
-        std=made.std,
-        channels=len(made.mean),
-        split_hash=source.split_hash,
-    )
-    stored = {k: v for k, v in dataclasses.asdict(spec).items() if k not in ("weights", "pretrained")}
-    return {"name": made.name, "spec": stored, "tune": None}
+    return {"name": made.name, "spec": made.settle(source.split_hash).for_card(), "tune": None}
 
 
 def fit_modifiers(arm: Arm, teacher: Teacher, source: Source, views: ViewSpec) -> Arm:

@@ -99,7 +99,7 @@ def train_teacher(
     history = train(run, on_epoch)
     card = {
         "name": name,
-        "spec": {k: v for k, v in dataclasses.asdict(spec).items() if k not in ("weights", "pretrained")},
+        "spec": spec.for_card(),
         "recipe": dataclasses.asdict(training.recipe),
         "views": key(training.views, "student"),
         "method": training.method,

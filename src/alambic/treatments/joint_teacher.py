@@ -129,8 +129,12 @@ class JointTeacher(Treatment):
             provenance=" and ".join(sorted({member.spec.provenance for member in team})),
             split_hash=scene.source.split_hash if "external" not in kinds else "",
         )
-        stored = {key: value for key, value in asdict(spec).items() if key not in ("weights", "pretrained")}
-        return {"name": team[0].name, "spec": stored, "made_from": [member.hash for member in team], "tune": None}
+        return {
+            "name": team[0].name,
+            "spec": spec.for_card(),
+            "made_from": [member.hash for member in team],
+            "tune": None,
+        }
 
 
 def _load(path: str, scene: Scene) -> Teacher:

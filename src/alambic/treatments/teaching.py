@@ -86,17 +86,9 @@ def load_made(teacher: Teacher, scene: Scene, path: Path) -> Teacher:
 def _card(
     teacher: Teacher, scene: Scene, history: list[dict[str, Any]], recipe: Recipe, note: dict[str, Any]
 ) -> dict[str, Any]:
-    spec = dataclasses.replace(
-        teacher.spec,
-        size=teacher.size,
-        mean=teacher.mean,
-        std=teacher.std,
-        channels=len(teacher.mean),
-        split_hash=scene.source.split_hash,
-    )
     return {
         "name": teacher.name,
-        "spec": {k: v for k, v in dataclasses.asdict(spec).items() if k not in ("weights", "pretrained")},
+        "spec": teacher.settle(scene.source.split_hash).for_card(),
         "recipe": dataclasses.asdict(recipe),
         "treatment": note,
         "made_from": teacher.hash,
