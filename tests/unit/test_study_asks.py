@@ -216,6 +216,18 @@ def test_a_plan_counts_the_training_of_teachers_and_the_passes_of_live_ones(plac
     assert live.teacher_seconds == pytest.approx(4 * images * train)
 
 
+def test_a_plan_sees_less_on_fewer_images(place):
+    study = place()
+    source = load_source(study.data)
+    few = dataclasses.replace(
+        source, splits={**source.splits, "tune": source.splits["train"][:2], "test": source.splits["train"][:2]}
+    )
+    for purpose in ("demo", "explore"):
+        asked = dataclasses.replace(study, purpose=purpose)
+        assert plan_module.image_error(asked, few) == pytest.approx(100 * (0.006 / 2) ** 0.5)
+    assert plan_module.plan_study(study).smallest_effect > plan_module.detectable_effect(0.5, study.seeds)
+
+
 def test_weights_of_an_arm_are_one_a_method(place):
     study = place(('["none", "kd"]', '[]\narms = [{method = "kd", weights = [2.0]}]'))
     assert dataclasses.asdict(study.arms[0])["weights"] == (2.0,)

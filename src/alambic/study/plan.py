@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from alambic.training.setup import input_channels
 from alambic.training.task import Task
 
 ASSUMED_SPREAD = 0.5  # points between paired seeds of the same arm, while the study has no row of its own
+# per image, of a paired difference, what seeds share: the quickstart's report tells .22 points for 10,000 images alone
+ASSUMED_VARIANCE = 0.006
 WARM_STEPS, TIMED_STEPS = 2, 4
 STEP_PASSES = 3  # a training step takes about as long as three passes forward
 
@@ -81,7 +84,14 @@ def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
             if _runs_live(study, arm, task) and (not arm.teachers or name in arm.teachers):
                 forward += seconds * images * study.seeds * len(study.students) / jobs
         bank += bank_bytes(len(ids), views, task.classes, embedding, 0)
-    return Plan(sum(counts.values()), total, each, forward, int(bank), detectable_effect(spread, study.seeds), jobs)
+    effect = detectable_effect(spread, study.seeds, image_error(study, source))
+    return Plan(sum(counts.values()), total, each, forward, int(bank), effect, jobs)
+
+
+def image_error(study: Study, source: Source) -> float:
+    """Points of a mean difference that more seeds would not lessen: every seed is scored on the same images."""
+    scored = "test" if study.purpose != "explore" and len(source.splits["test"]) else "tune"
+    return 100 * math.sqrt(ASSUMED_VARIANCE / len(source.splits[scored]))
 
 
 def _runs_live(study: Study, arm: Arm, task: Task) -> bool:
