@@ -148,9 +148,7 @@ def show_plan(options: argparse.Namespace) -> int:
     study = read_study(options.file)
     plan = plan_study(study)
     print(f"smallest effect it could see: {plan.smallest_effect:.2f} points (paired, {study.seeds} seeds, 80 % power,")
-    print(
-        f"  assuming that paired differences spread by {ASSUMED_SPREAD} points over seeds, and over images as elsewhere)"
-    )
+    print(f"  assuming that paired differences spread by {ASSUMED_SPREAD} points over seeds, as usual over images)")
     print(f"cells: {plan.cells}, on {plan.jobs} processes")
     for student, seconds in plan.seconds_per_cell.items():
         print(f"  {student}: {seconds:.0f} s of student steps a cell, measured here just now")

@@ -22,7 +22,7 @@ from alambic.training.setup import input_channels
 from alambic.training.task import Task
 
 ASSUMED_SPREAD = 0.5  # points between paired seeds of the same arm, while the study has no row of its own
-# per image, of a paired difference, what seeds share: the quickstart's report tells .22 points for 10,000 images alone
+# of a paired difference on one image, what seeds share: .22 points for 10,000 images in the quickstart's report
 ASSUMED_VARIANCE = 0.006
 WARM_STEPS, TIMED_STEPS = 2, 4
 STEP_PASSES = 3  # a training step takes about as long as three passes forward
