@@ -51,14 +51,14 @@ def load_stored(spec: DataSpec, load: Callable[[DataSpec], Source]) -> Source:
         make_folder(folder)
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=folder))
         try:
-            _write(part, load(replace(spec, store=str(part))))
+            write_store(part, load(replace(spec, store=str(part))))
             if not (target / _CARD).exists():  # else another process was faster
                 part.replace(target)
         except OSError as error:
             raise AlambicError(f"cannot write the store {target}: {error.strerror}; try another folder") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    return _open(target)
+    return open_store(target)
 
 
 def make_canvas(folder: Path, shape: tuple[int, ...]) -> Tensor:
@@ -99,7 +99,8 @@ def _dates(root: Path) -> list[tuple[str, int, int]]:
     return [(path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns) for path, stat in told]
 
 
-def _write(part: Path, source: Source) -> None:
+def write_store(part: Path, source: Source) -> None:
+    """Lays a source into a folder, for ``open_store``. Raises OSError for a full disk."""
     if not (part / _IMAGES).exists():  # a source that holds arrays, not pictures
         source.images.numpy().tofile(part / _IMAGES)
     os.truncate(part / _IMAGES, source.images.numel())
@@ -123,7 +124,8 @@ def _write(part: Path, source: Source) -> None:
         os.fsync(file.fileno())
 
 
-def _open(target: Path) -> Source:
+def open_store(target: Path) -> Source:
+    """The source in a folder, its images mapped. Raises AlambicError where the folder is not whole."""
     try:
         card: dict[str, Any] = json.loads((target / _CARD).read_text())
         shape = tuple(card["shape"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,18 @@ from alambic.errors import AlambicError
 Floats = npt.NDArray[np.float32]
 
 
-def predict_onnx(path: Path | str, images: npt.NDArray[Any], batch: int = 500, threads: int = 1) -> Floats:
+class Images(Protocol):
+    """Images N x C x H x W that are looked at in blocks: an array, or what makes a block when it is asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, places: Any, /) -> Any: ...
+
+
+def predict_onnx(path: Path | str, images: Images, batch: int = 500, threads: int = 1) -> Floats:
     """Logits N x classes of normalised images N x C x H x W by ONNX Runtime on the CPU.
 
     A file whose batch is fixed is run at that size. int8 files run as they are written (float operators between
@@ -30,7 +41,7 @@ def predict_onnx(path: Path | str, images: npt.NDArray[Any], batch: int = 500, t
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     given = session.get_inputs()[0]
     fixed = given.shape[0] if isinstance(given.shape[0], int) else None
-    if images.ndim != 4 or list(images.shape[1:]) != list(given.shape[1:]):
+    if len(images.shape) != 4 or list(images.shape[1:]) != list(given.shape[1:]):
         raise AlambicError(f"{path}: expected images N x {' x '.join(map(str, given.shape[1:]))}, got {images.shape}")
     step = fixed or batch
     if len(images) % (fixed or 1):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +32,23 @@ def see_clean(study: Study, source: Source, cell: Cell, ids: Tensor) -> Tensor:
     """Images as the student sees them without augmentation, normalised: len(ids) x C x H x W."""
     normalise = student_normalise(source, treat_study(study, cell.arm).views)
     return normalise(render_clean(source.images, ids, study.views, "student", source.size))
+
+
+class CleanImages:
+    """What ``see_clean`` gives of a split, in fp32 only while a block is looked at: N x C x H x W for ``predict_onnx``.
+
+    ``images[places]`` takes a slice or int64 places and gives a numpy array.
+    """
+
+    def __init__(self, study: Study, source: Source, cell: Cell, ids: Tensor) -> None:
+        self._see, self.ids = partial(see_clean, study, source, cell), ids
+        self.shape = (len(ids), *self._see(ids[:1]).shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, places: slice | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        return np.asarray(self._see(self.ids[places]).numpy())
 
 
 def choose_calibration(study: Study, source: Source) -> Tensor:

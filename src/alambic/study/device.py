@@ -18,6 +18,7 @@ from alambic.deploy.chips import Chip
 from alambic.deploy.fit import judge_fit, measure_need
 from alambic.deploy.graph import Int8Graph, read_graph
 from alambic.deploy.int8 import Int8Result
+from alambic.deploy.measure import Images
 from alambic.deploy.packages import has
 from alambic.deploy.private import simulate
 from alambic.deploy.targets.host import predict_litert
@@ -44,7 +45,7 @@ def choose_positions(count: int) -> npt.NDArray[np.int64]:
 
 def measure_device(
     made: Int8Result,
-    images: npt.NDArray[np.float32],
+    images: Images,
     labels: npt.NDArray[np.int64],
     others: Mapping[str, Predictions],
     split: str,

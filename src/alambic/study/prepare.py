@@ -48,14 +48,18 @@ class Prepared:
     cells: tuple[Cell, ...]
     skipped: tuple[tuple[Cell, str], ...]
     banks: dict[str, dict[str, Any]]
+    images: Path | None = None  # the folder of ``images.share_images``, where a driver made one
 
 
-def prepare(study: Study, out: Path, say: Say) -> Prepared:
-    """Loads the data, trains missing teachers, builds banks, resolves sources and makes the cells.
+def prepare(study: Study, out: Path, say: Say, source: Source | None = None) -> Prepared:
+    """Trains missing teachers, builds banks, resolves sources and makes the cells.
+
+    Args:
+        source: the study's data, where a caller has them already; loaded else.
 
     Raises AlambicError for what makes the whole study impossible (data, a teacher of another split).
     """
-    source = load_source(study.data)
+    source = source or load_source(study.data)
     shapes = ask_students(study, source)
     say(f"data: {source.name}, {len(train_ids(study, source)):,} training images, {source.num_classes} classes")
     if source.unreadable:

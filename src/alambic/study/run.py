@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from alambic.data import Source
 from alambic.errors import AlambicError
 from alambic.files import remove_parts
 from alambic.study.cell import Cell
 from alambic.study.content import environment, train_ids
 from alambic.study.finalists import finish_finalists
 from alambic.study.follow import Say
+from alambic.study.images import share_images
 from alambic.study.ledger import Ledger, Row
 from alambic.study.local import Event, Executor, choose_jobs, run_cells
 from alambic.study.prepare import Prepared, prepare
@@ -56,42 +59,54 @@ def run_study(
         for room in ("banks", "checkpoints", "students", "teachers"):
             remove_parts(out / room)
         study = settle_threads(study, out, say)
-        prepared = prepare(study, out, say)
-        _describe(ledger, prepared)
-        finished = {row.id for row in ledger.rows() if row.state in FINISHED}
-        for done in finished:
-            checkpoint_of(out, done).unlink(missing_ok=True)
-        summary = Summary(ledger=ledger.path)
-        for cell, reason in prepared.skipped:
-            ledger.record(Row(cell.id, cell.full_content, "skipped", reason, {}))
-            summary.skipped += 1
-        cells = [cell for cell in prepared.cells if only_seed in (None, cell.seed)]
-        left = [cell for cell in cells if cell.id not in finished]
-        summary.kept = len(cells) - len(left)
-        summary.last = next((cell.id for cell in cells if cell.id in finished), None)
-        jobs = choose_jobs(study.execution.jobs, study.execution.threads)
-        say(f"{len(left)} cells to train, {summary.kept} kept, {summary.skipped} skipped; {jobs} processes")
-        started = time.monotonic()
-        if left:
-            with board or Board(left, study.recipe.epochs, jobs) as shown:
-                for event in execute(prepared, left, out, jobs):
-                    shown.show(event)
-                    _write(ledger, event, summary)
-                    if event.kind == "done":  # not before: its row is what a kill must not cost again
-                        checkpoint_of(out, event.cell.id).unlink(missing_ok=True)
-        refit_rows(study, cells, ledger, out, say)
-        finish_finalists(prepared, ledger, out, say)
-        ledger.set_meta("finished", time.strftime("%Y-%m-%d %H:%M:%S"))
-        spent = float(ledger.meta("seconds") or 0) + time.monotonic() - started
-        ledger.set_meta("seconds", f"{spent:.1f}")
-        return summary
+        with share_images(study.data, out) as (source, images):
+            prepared = dataclasses.replace(prepare(study, out, say, source), images=images)
+            _describe(ledger, prepared, source)
+            return _run_prepared(prepared, ledger, out, board, say, only_seed, execute)
     finally:
         ledger.close()
 
 
-def _describe(ledger: Ledger, prepared: Prepared) -> None:
-    from alambic.data import load_source
+def _run_prepared(
+    prepared: Prepared,
+    ledger: Ledger,
+    out: Path,
+    board: Board | None,
+    say: Say,
+    only_seed: int | None,
+    execute: Executor,
+) -> Summary:
+    study = prepared.study
+    finished = {row.id for row in ledger.rows() if row.state in FINISHED}
+    for done in finished:
+        checkpoint_of(out, done).unlink(missing_ok=True)
+    summary = Summary(ledger=ledger.path)
+    for cell, reason in prepared.skipped:
+        ledger.record(Row(cell.id, cell.full_content, "skipped", reason, {}))
+        summary.skipped += 1
+    cells = [cell for cell in prepared.cells if only_seed in (None, cell.seed)]
+    left = [cell for cell in cells if cell.id not in finished]
+    summary.kept = len(cells) - len(left)
+    summary.last = next((cell.id for cell in cells if cell.id in finished), None)
+    jobs = choose_jobs(study.execution.jobs, study.execution.threads)
+    say(f"{len(left)} cells to train, {summary.kept} kept, {summary.skipped} skipped; {jobs} processes")
+    started = time.monotonic()
+    if left:
+        with board or Board(left, study.recipe.epochs, jobs) as shown:
+            for event in execute(prepared, left, out, jobs):
+                shown.show(event)
+                _write(ledger, event, summary)
+                if event.kind == "done":  # not before: its row is what a kill must not cost again
+                    checkpoint_of(out, event.cell.id).unlink(missing_ok=True)
+    refit_rows(study, cells, ledger, out, say)
+    finish_finalists(prepared, ledger, out, say)
+    ledger.set_meta("finished", time.strftime("%Y-%m-%d %H:%M:%S"))
+    spent = float(ledger.meta("seconds") or 0) + time.monotonic() - started
+    ledger.set_meta("seconds", f"{spent:.1f}")
+    return summary
 
+
+def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
     study = prepared.study
     told = ledger.meta("study_name")
     if told is not None and told != study.name:
@@ -105,7 +120,6 @@ def _describe(ledger: Ledger, prepared: Prepared) -> None:
             )
         ledger.set_meta("confirm_hash", study.confirmation.hash)
         ledger.set_meta("confirm", json.dumps([vars(contrast) for contrast in study.confirmation.contrasts]))
-    source = load_source(study.data)
     for split in ("tune", "test"):
         ledger.set_meta(f"labels_{split}", json.dumps(source.labels[source.splits[split]].tolist()))
     ledger.set_meta("class_names", json.dumps(list(source.class_names)))

@@ -21,6 +21,7 @@ from alambic.models.students import count_macs, count_parameters
 from alambic.models.teachers import Teacher, load_teacher
 from alambic.study.cell import Cell, is_live, taught_by
 from alambic.study.content import make_objective, make_student, make_task, train_ids
+from alambic.study.images import open_images
 from alambic.study.ledger import Predictions
 from alambic.study.prepare import Prepared
 from alambic.study.treat import make_scene, make_treatments, treat_study
@@ -65,7 +66,7 @@ class Workshop:
 
     @cached_property
     def source(self) -> Source:
-        return load_source(self.study.data)
+        return open_images(self.prepared.images) if self.prepared.images else load_source(self.study.data)
 
     def feeds(self, cells: Sequence[Cell]) -> dict[str, Feed]:
         """Cell id to where its teacher's outputs come from, as the study resolved it; one live pass for all."""
@@ -234,7 +235,7 @@ class Workshop:
         self, cell: Cell, run: Run, fp32: dict[tuple[str, str], Predictions]
     ) -> tuple[dict[str, Any], dict[tuple[str, str], Predictions]]:
         from alambic.deploy.measure import predict_onnx
-        from alambic.study.artefact import quantise_cell, see_clean
+        from alambic.study.artefact import CleanImages, quantise_cell
         from alambic.study.device import measure_device
 
         study, source = self.study, self.source
@@ -244,7 +245,7 @@ class Workshop:
             made = quantise_cell(study, source, cell, run.student, Path(folder))
             ids = source.splits[split]
             labels, metric = source.labels[ids].numpy(), run.objective.task.metric
-            images = see_clean(study, source, cell, ids).numpy()
+            images = CleanImages(study, source, cell, ids)
             found = Predictions(*predict(predict_onnx(made.onnx_int8, images)))
             both = {"fp32": fp32[(split, "fp32")], "int8": found}
             wide = study.purpose != "demo"  # other arithmetics take seconds a cell
