@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from alambic import cli_deploy, cli_methods, cli_report, cli_study, cli_suitability
+from alambic import cli_deploy, cli_doctor, cli_methods, cli_report, cli_study, cli_suitability
 from alambic.errors import AlambicError, show_plainly
 from alambic.training.stop import Stopped
 
@@ -54,8 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     cli_study.add_commands(commands)
     cli_report.add_commands(commands)
     cli_deploy.add_commands(commands)
-    doctor = commands.add_parser("doctor", help="what is installed here, and what is missing for what")
-    doctor.set_defaults(run=show_doctor)
+    cli_doctor.add_commands(commands)
     return parser
 
 
@@ -103,35 +102,6 @@ def check_teachers(options: argparse.Namespace) -> int:
         scores = f"{100 * p.accuracy:>8.2f}{100 * p.calibration_error:>8.2f}{p.temperature:>7.2f}{p.gain:>+9.2f}"
         print(f"{p.teacher:14}{p.family:10}{scores}  {p.provenance}")
     print("pilot: points that kd gained over cross-entropy in 3 % of the steps, one seed: a hint, not a result")
-    return 0
-
-
-def show_doctor(options: argparse.Namespace) -> int:
-    from importlib.metadata import PackageNotFoundError, version
-
-    wanted = {
-        "torch": "everything",
-        "torchvision": "everything",
-        "timm": "teachers by name",
-        "onnx": 'int8 and export: pip install "alambic[deploy]"',
-        "onnxruntime": 'int8, ONNX teachers: pip install "alambic[deploy]"',
-    }
-    for package, use in wanted.items():
-        try:
-            print(f"{package:14}{version(package)}")
-        except PackageNotFoundError:
-            print(f"{package:14}missing; needed for {use}")
-    import torch
-
-    from alambic.data import DataSpec, load_source
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none, the CPU trains"
-    print(f"{'GPU':14}{device}\n{'CPU threads':14}{torch.get_num_threads()}")
-    try:
-        source = load_source(DataSpec("fashion-mnist"))
-        print(f"{'Fashion-MNIST':14}{len(source.images):,} images")
-    except AlambicError as error:
-        print(f"{'Fashion-MNIST':14}{error}")
     return 0
 
 
