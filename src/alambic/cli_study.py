@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from alambic.cli_distill import distill_one
 from alambic.errors import AlambicError
 
 
@@ -26,6 +26,7 @@ def add_commands(commands: Any) -> None:
     for name, text, run in (
         ("plan", "cells, hours, bank bytes, the smallest effect that it could see; trains nothing", show_plan),
         ("run", "run what is not done yet, then write the report", run_study_file),
+        ("tune", "equal trials of each arm on the tune split; writes the best as tuned.toml", tune_study_file),
         ("status", "what the ledger holds", show_status),
     ):
         action = actions.add_parser(name, help=text)
@@ -81,7 +82,7 @@ def _add_request(parser: Any, many: bool) -> None:
     parser.add_argument("--channels", type=int, choices=(1, 3))
 
 
-def _request(options: argparse.Namespace, name: str, **more: Any) -> Any:
+def make_request(options: argparse.Namespace, name: str, **more: Any) -> Any:
     from alambic.study.compose import Request
 
     return Request(
@@ -112,7 +113,7 @@ def write_study(options: argparse.Namespace) -> int:
     if options.file.exists():
         raise AlambicError(f"{options.file} is there already; choose another name or remove it")
     more = {"seeds": options.seeds, "purpose": options.purpose, "chip": options.chip, "chips": options.chips}
-    request = _request(options, options.file.stem, **more)
+    request = make_request(options, options.file.stem, **more)
 
     def save(text: str) -> None:
         write_atomic(options.file, lambda part: part.write_text(text))
@@ -187,6 +188,23 @@ def run_study_file(options: argparse.Namespace) -> int:
     return 1 if summary.failed else 0
 
 
+def tune_study_file(options: argparse.Namespace) -> int:
+    from alambic.study.study_file import read_study
+    from alambic.study.tuning import tune_study
+    from alambic.training import stop
+
+    stop.listen()
+    study = read_study(options.file)
+    out = options.out or Path("runs") / f"{study.name}-tuning"
+    tuned = tune_study(study, out)
+    print(f"{'arm':24}{'best':>8}{'as written':>12}  of {study.tuning.trials} trials each, on the tune split")
+    for name, found in tuned.items():
+        told = "as written" if not found.trial.number else f"trial {found.trial.number}"
+        print(f"{name:24}{100 * found.score:>8.2f}{100 * found.written:>12.2f}  {told}")
+    print(f'tuned arms: {out / "tuned.toml"}; a study takes them with arms_from = "tuned.toml"')
+    return 0
+
+
 def build_study_banks(options: argparse.Namespace) -> int:
     import contextlib
     import os
@@ -240,59 +258,3 @@ def restore_exported(options: argparse.Namespace) -> int:
     ledger = options.out / "ledger.sqlite"
     print(f"{restore_ledger(options.folder, ledger)} cells in {ledger}")
     return 0
-
-
-def distill_one(options: argparse.Namespace) -> int:
-    from alambic.files import make_folder, write_atomic
-    from alambic.study.compose import compose_study
-    from alambic.study.ledger import Ledger
-    from alambic.study.run import run_study
-    from alambic.study.study_file import MOST_SEEDS, read_study
-    from alambic.training import stop
-
-    stop.listen()
-    if not 0 <= options.seed < MOST_SEEDS:
-        raise AlambicError(f"expected --seed from 0 to {MOST_SEEDS - 1}, got {options.seed}")
-    settings = dict(_parse_setting(text) for text in options.setting)
-    make_folder(options.out)
-    path = options.out / "study.toml"
-    text = compose_study(_request(options, "distill", seeds=options.seed + 1, settings=settings), options.out)
-    write_atomic(path, lambda part: part.write_text(text))
-    study = read_study(path)
-    summary = run_study(study, options.out, only_seed=options.seed)
-    cell = summary.last
-    if cell is None:
-        rows = Ledger(summary.ledger, read_only=True).rows()
-        reasons = {row.reason for row in rows if row.reason and row.content["arm"]["methods"] == options.methods}
-        raise AlambicError(f"nothing was trained: {'; '.join(sorted(reasons)) or 'the ledger says no reason'}")
-    weights = options.out / "students" / f"{cell}.safetensors"
-    onnx = export_student(study, weights, options.out)
-    print(f"student: {weights}\nONNX: {onnx}")
-    return 0
-
-
-def export_student(study: Any, weights: Path, out: Path) -> Path:
-    """The trained student as fp32 ONNX."""
-    from alambic.data import load_source
-    from alambic.deploy.export import export_onnx
-    from alambic.models.teachers import load_weights
-    from alambic.study.content import make_student
-    from alambic.training.setup import input_channels
-
-    source = load_source(study.data)
-    net = make_student(study, study.students[0], source, 0)
-    load_weights(net, weights, "student")
-    return export_onnx(net.eval(), (input_channels(source, study.views), *source.size), out / "student.onnx").path
-
-
-def _parse_setting(text: str) -> tuple[str, Any]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise AlambicError(f"expected --setting NAME=VALUE, got {text!r}")
-    try:
-        read = json.loads(value)
-    except (ValueError, RecursionError):
-        return name, value
-    if not isinstance(read, str | int | float | bool) or read != read:
-        raise AlambicError(f"expected --setting {name} as a number, a text, true or false, got {value!r}")
-    return name, read

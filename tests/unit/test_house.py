@@ -21,7 +21,7 @@ FLOORS = [
     {"treatments", "suitability"},
     {"study"},
     {"report", "catalogue"},
-    {"cli", "cli_study", "cli_methods", "cli_deploy", "cli_suitability", "cli_report", "cli_doctor"},
+    {"cli", "cli_study", "cli_methods", "cli_deploy", "cli_suitability", "cli_report", "cli_doctor", "cli_distill"},
 ]
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(ROOT.rglob("*.py"))

@@ -127,5 +127,18 @@ def test_members_resume_at_different_epochs(source, teacher, tmp_path):
 
 def test_runs_that_share_no_batches_are_refused(source, teacher):
     a, b = (make(source, teacher, feed_of(source, teacher), "kd") for _ in range(2))
-    with pytest.raises(AlambicError, match="other seed, recipe"):
-        train_group([a, dataclasses.replace(b, seed=2, recipe=Recipe(epochs=2))])
+    with pytest.raises(AlambicError, match="other seed, epochs"):
+        train_group([a, dataclasses.replace(b, seed=2, recipe=dataclasses.replace(a.recipe, epochs=2))])
+
+
+def test_another_learning_rate_shares_the_batches_and_leaves_the_numbers_alone(source, teacher):
+    def runs():
+        a, b = (make(source, teacher, feed_of(source, teacher), "kd") for _ in range(2))
+        return a, dataclasses.replace(b, recipe=dataclasses.replace(b.recipe, lr=b.recipe.lr / 4, weight_decay=0.0))
+
+    alone, together = runs(), runs()
+    for run in alone:
+        train(run)
+    train_group(together)
+    assert not same(*(run.student for run in together))
+    assert all(same(a.student, b.student) for a, b in zip(alone, together, strict=True))

@@ -13,13 +13,23 @@ from alambic.errors import AlambicError
 from alambic.report.facts import Fact, Facts, fall_query, mean_query
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import bootstrap_interval, resample_scores, weigh_scores
+from alambic.suitability.gains import shared_recipe
 
 Array = np.ndarray[Any, Any]
 # what is deployed comes first; a split before a precision, because tune scores were there to choose by
 SCORES = ("test_int8", "test", "tune_int8", "tune")
 SHARED = ("data", "views", "recipe", "task", "int8", "environment", "threads")
 # names given to things: they do not make another cell, as in alambic.study.cell
-LABELS = ("seed", "teacher", "purpose", "teacher_family", "teacher_provenance", "teacher_data", "teacher_score")
+LABELS = (
+    "seed",
+    "teacher",
+    "purpose",
+    "teacher_family",
+    "teacher_provenance",
+    "teacher_data",
+    "teacher_score",
+    "shared_recipe",
+)
 BROKEN = 0.1  # of the images: int8 that costs one training more is told apart from the mean
 BOOTSTRAP = "95 % interval: alambic.study.stats.bootstrap_interval, 2000 draws over seeds and images"
 BOOTSTRAP_SEEDS = "95 % interval: alambic.study.stats.bootstrap_interval, 2000 draws over seeds (no predictions stored)"
@@ -223,7 +233,7 @@ def _hash(value: Any) -> str:
 
 def _setting(row: Row) -> str:
     """Cells with the same one may be compared: all that a method does not change."""
-    return _hash({key: row.content.get(key) for key in SHARED})
+    return _hash({key: row.content.get(key) for key in SHARED} | {"recipe": shared_recipe(row.content)})
 
 
 def _name(row: Row) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from alambic.methods.base import all_methods
+from alambic.training.lockstep import SHARED_RECIPE
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Arm:
         treatments: names, with ``treatment_settings``.
         schedules: name in ``SCHEDULES`` per method, its factor over the progress; empty for constant ones.
         balance: each method's gradient at the start as a multiple of cross-entropy's; None keeps the weights.
+        recipe: of its own, such as a tuned learning rate; all else is the study's.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Arm:
     treatment_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     balance: float | None = None
     schedules: tuple[str, ...] = ()
+    recipe: dict[str, Any] = field(default_factory=dict)
 
     @property
     def uses_teacher(self) -> bool:
@@ -87,12 +90,13 @@ def is_live(cell: Cell) -> bool:
 
 
 def group_cells(cells: list[Cell], most: int) -> list[tuple[Cell, ...]]:
-    """Cells that should share a live teacher's passes: equal seed, views and recipe, at most ``most``; others alone."""
+    """Cells that should share a live teacher's passes: equal seed, views, batches; at most ``most``."""
     groups: dict[tuple[Any, ...], list[Cell]] = {}
     alone = []
     for cell in cells:
         if is_live(cell):
-            same = json.dumps([cell.content["views"], cell.content["recipe"]], sort_keys=True)
+            batches = [cell.content["recipe"][key] for key in SHARED_RECIPE]
+            same = json.dumps([cell.content["views"], batches], sort_keys=True)
             groups.setdefault((taught_by(cell), cell.seed, same), []).append(cell)
         else:
             alone.append((cell,))
@@ -110,8 +114,18 @@ LATER = (
     "treatment_settings",
     "balance",
     "schedules",
+    "recipe",
 )  # left out where empty, so that older cells keep their ids
-LABELS = ("teacher", "purpose", "teacher_family", "teacher_provenance", "teacher_data", "teacher_score", "taught_by")
+LABELS = (
+    "teacher",
+    "purpose",
+    "teacher_family",
+    "teacher_provenance",
+    "teacher_data",
+    "teacher_score",
+    "taught_by",
+    "shared_recipe",  # the study's, where the arm has its own: what the arm may be compared under
+)
 
 
 def method_version(name: str) -> str:

@@ -248,6 +248,8 @@ def _make_cell(
             teacher = teachers.prepared[taught_by]
             more |= {"taught_by": taught_by} if taught_by != name else {}
     seen = treat_study(study, arm)
+    if arm.recipe:
+        more["shared_recipe"] = dataclasses.asdict(treat_study(study, dataclasses.replace(arm, recipe={})).recipe)
     content = {**describe(seen, source, task, arm, teacher), **more}
     if reason is None:
         reason = _impossible(seen, arm, task, shapes, teacher, len(train_ids(study, source)))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from alambic.config import Document, build, check_plain, read_document, read_tables
 from alambic.data import DataSpec, ViewSpec
 from alambic.deploy.chips import Chip, find_chip
 from alambic.errors import AlambicError, nearest
-from alambic.functional.schedule import SCHEDULES
-from alambic.methods.base import all_methods, create_method
+from alambic.methods.base import create_method
+from alambic.study.arms_file import arms_of, read_arm, read_arms
 from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
 from alambic.training.recipe import Recipe
 from alambic.training.task import Metric
 from alambic.training.teacher_file import TeacherEntry, put_in_order, read_entry
-from alambic.treatments.registry import create_modifier, create_treatment
+from alambic.treatments.registry import create_modifier
 
 Purpose = Literal["demo", "explore", "claim"]
 
@@ -69,6 +69,42 @@ class Finalists:
 
 
 @dataclasses.dataclass(frozen=True)
+class Tuning:
+    """What ``alambic study tune`` tries, alike for every arm.
+
+    Attributes:
+        trials: settings of each arm, the arm as written among them. rungs: share of the recipe's epochs of each round.
+        keep: trials of each arm that go on to the next rung. seed: of the draws.
+        lr, weight_decay: (low, high) as multiples of the recipe's; empty leaves it alone. balance: (low, high) of the
+            pull at the start as a multiple of cross-entropy's, for arms with a method.
+        settings: method -> hyper-parameter -> (low, high). All ranges are drawn on a log scale.
+    """
+
+    trials: int = 8
+    rungs: tuple[float, ...] = (0.25, 1.0)
+    keep: int = 2
+    seed: int = 0
+    lr: tuple[float, ...] = (0.3, 3.0)
+    weight_decay: tuple[float, ...] = ()
+    balance: tuple[float, ...] = ()
+    settings: dict[str, dict[str, tuple[float, ...]]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.trials < 2 or not 1 <= self.keep <= self.trials:
+            raise AlambicError(f"expected trials >= 2 and keep from 1 to trials, got {self.trials} and {self.keep}")
+        if not self.rungs or any(not 0 < share <= 1 for share in self.rungs) or list(self.rungs) != sorted(self.rungs):
+            raise AlambicError(f"expected rungs as rising shares of the epochs, each in (0, 1], got {self.rungs}")
+        own = {f"settings.{m}.{n}": span for m, table in self.settings.items() for n, span in table.items()}
+        spans = {"lr": self.lr, "weight_decay": self.weight_decay, "balance": self.balance}
+        spans = {**{key: value for key, value in spans.items() if value}, **own}
+        if not spans:
+            raise AlambicError("expected a range to try, got none; try lr = [0.3, 3.0]")
+        for name, span in spans.items():
+            if len(span) != 2 or not 0 < span[0] < span[1] < float("inf"):
+                raise AlambicError(f"expected {name} as [low, high] with 0 < low < high, got {list(span)}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Execution:
     """Resources: parallel processes (0 = as many as the cores have room for), threads of each, live teachers only.
 
@@ -106,6 +142,7 @@ class Study:
     confirmation: Confirmation | None = None  # of a claim
     chip: Chip | None = None  # that each row is judged for; measured after training, so no cell depends on it
     finalists: Finalists = Finalists()
+    tuning: Tuning = dataclasses.field(default_factory=Tuning)
 
     @property
     def folder(self) -> Path:
@@ -122,27 +159,12 @@ class _Head:
     chips: str = ""  # a file with chips of your own
     seeds: int = 4
     methods: tuple[str, ...] = ()
+    arms_from: str = ""  # a file with more [[arms]], such as `alambic study tune` writes
     balances: tuple[float, ...] = ()  # each method once for each of these multiples of cross-entropy's gradient
 
 
-@dataclasses.dataclass(frozen=True)
-class _ArmTable:
-    method: str | tuple[str, ...]
-    name: str = ""
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    weights: tuple[float, ...] = ()
-    schedules: tuple[str, ...] = ()
-    modifiers: tuple[str, ...] = ()
-    modifier_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    ce_weight: float | None = None
-    teachers: tuple[str, ...] = ()
-    treatments: tuple[str, ...] = ()
-    treatment_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    balance: float | None = None
-
-
 MOST_SEEDS = 1000
-TABLES = ("data", "views", "recipe", "task", "int8", "execution", "finalists", "teachers", "arms")
+TABLES = ("data", "views", "recipe", "task", "int8", "execution", "finalists", "tuning", "teachers", "arms")
 
 
 def read_study(path: Path) -> Study:
@@ -160,11 +182,15 @@ def read_study(path: Path) -> Study:
     recipe = build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
     tables = read_tables(document, "teachers")
     teachers = put_in_order({name: read_entry(name, tables[name], document) for name in tables}, document)
-    arms = [arm for method in head.methods for arm in _arms_of(method, head.balances)]
+    arms = [arm for method in head.methods for arm in arms_of(method, head.balances)]
     given = document.tables.get("arms", [])
     if not isinstance(given, list):
         raise AlambicError(f"{document.at(('arms',))}: expected [[arms]] tables, got {given!r}")
-    arms += [_read_arm(table, document, teachers) for table in given]
+    arms += [read_arm(table, document, teachers) for table in given]
+    if head.arms_from:
+        arms += read_arms(document.path.parent / head.arms_from, teachers)
+    for arm in arms:
+        build(Recipe, {**document.tables.get("recipe", {}), **arm.recipe}, document, ("arms", "recipe"))
     _check(head, arms, document)
     return Study(
         head.name,
@@ -184,6 +210,7 @@ def read_study(path: Path) -> Study:
         _read_claim(head, arms, teachers, Path(path).parent),
         _read_chip(head, document),
         build(Finalists, document.tables.get("finalists", {}), document, ("finalists",)),
+        build(Tuning, document.tables.get("tuning", {}), document, ("tuning",)),
     )
 
 
@@ -194,79 +221,10 @@ def _read_chip(head: _Head, document: Document) -> Chip | None:
         raise AlambicError(f"{document.at(('chip',))}: {error}") from error
 
 
-def _arms_of(method: str, balances: tuple[float, ...]) -> list[Arm]:
-    """A method once as its authors weigh it, or once for each balance against a cross-entropy of weight 1.
-
-    Cross-entropy stays out where the authors leave it out (funmatch).
-    """
-    known = all_methods().get(method)
-    if not balances or known is None or known.family == "baseline":
-        return [Arm(method, (method,))]
-    weight = 1.0 if known.ce_weight else 0.0
-    return [Arm(f"{method} x{balance:g}", (method,), ce_weight=weight, balance=balance) for balance in balances]
-
-
 def _read_claim(head: _Head, arms: list[Arm], teachers: dict[str, TeacherEntry], folder: Path) -> Confirmation | None:
     if head.purpose != "claim":
         return None
     return read_confirmation(folder, head.students, {arm.name for arm in arms}, set(teachers))
-
-
-def _read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry]) -> Arm:
-    arm = build(_ArmTable, table, document, ("arms",))
-    methods = (arm.method,) if isinstance(arm.method, str) else arm.method
-    for name in arm.teachers:
-        if name not in teachers:
-            raise AlambicError(f"{document.at(('arms', 'teachers'))}: no teacher {name!r}; {nearest(name, teachers)}")
-    _check_settings(arm.treatment_settings, arm.treatments, document, "treatment_settings")
-    for name in arm.treatments:
-        try:
-            create_treatment(name, **arm.treatment_settings.get(name, {}))
-        except AlambicError as error:
-            raise AlambicError(f"{document.at(('arms', 'treatments'))}: {error}") from error
-    if arm.weights and len(arm.weights) != len(methods):
-        where = document.at(("arms", "weights"))
-        raise AlambicError(f"{where}: expected one weight per method ({len(methods)}), got {len(arm.weights)}")
-    _check_schedules(arm, methods, document)
-    single = len(methods) == 1 and not any(isinstance(value, dict) for value in arm.settings.values())
-    settings = {methods[0]: arm.settings} if single and arm.settings else arm.settings
-    _check_settings(settings, methods, document, "settings")
-    _check_settings(arm.modifier_settings, arm.modifiers, document, "modifier_settings")
-    name = arm.name or "+".join((*methods, *arm.modifiers, *arm.treatments))
-    if not name.isprintable():
-        raise AlambicError(f"{document.at(('arms', 'name'))}: expected a printable name, got {name!r}")
-    return Arm(
-        name,
-        methods,
-        settings,
-        arm.weights,
-        arm.modifiers,
-        arm.modifier_settings,
-        arm.ce_weight,
-        arm.teachers,
-        arm.treatments,
-        arm.treatment_settings,
-        arm.balance,
-        arm.schedules,
-    )
-
-
-def _check_schedules(arm: _ArmTable, methods: tuple[str, ...], document: Document) -> None:
-    where = document.at(("arms", "schedules"))
-    for name in arm.schedules:
-        if name not in SCHEDULES:
-            raise AlambicError(f"{where}: no schedule {name!r}; {nearest(name, SCHEDULES)}")
-    if arm.schedules and len(arm.schedules) != len(methods):
-        raise AlambicError(f"{where}: expected one schedule per method ({len(methods)}), got {len(arm.schedules)}")
-
-
-def _check_settings(given: dict[str, Any], names: tuple[str, ...], document: Document, key: str) -> None:
-    for name, table in given.items():
-        if name not in names or not isinstance(table, dict):
-            raise AlambicError(
-                f"{document.at(('arms', key))}: expected a table of settings for each of {', '.join(names) or 'none'}, "
-                f"got {name} = {table!r}"
-            )
 
 
 def _check(head: _Head, arms: list[Arm], document: Document) -> None:

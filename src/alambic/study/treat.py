@@ -28,11 +28,12 @@ def make_treatments(arm: Arm) -> list[Treatment]:
 
 
 def treat_study(study: Study, arm: Arm) -> Study:
-    """The study as this arm sees it: its recipe and its views after the treatments."""
+    """The study as this arm sees it: its own recipe, and recipe and views after the treatments."""
     treatments = make_treatments(arm)
-    if not treatments:
+    if not treatments and not arm.recipe:
         return study
-    recipe, views = change_recipe(study.recipe, treatments), change_views(study.views, treatments)
+    recipe = change_recipe(dataclasses.replace(study.recipe, **arm.recipe), treatments)
+    views = change_views(study.views, treatments)
     return dataclasses.replace(study, recipe=recipe, views=views)
 
 

@@ -57,6 +57,11 @@ def is_alone(content: dict[str, Any]) -> bool:
     return list(arm["methods"]) == ["none"] and not arm.get("modifiers") and not arm.get("treatments")
 
 
+def shared_recipe(content: dict[str, Any]) -> Any:
+    """The recipe under which a cell may be compared: its study's, also where the arm has a tuned one of its own."""
+    return content.get("shared_recipe", content.get("recipe"))
+
+
 def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
     """Gains of every arm with teachers over the student alone, in points, paired by seed.
 
@@ -71,7 +76,8 @@ def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
         if number not in row.numbers:
             continue
         content = row.content
-        setting = json.dumps({key: content.get(key) for key in SETTING}, sort_keys=True)
+        shared = {key: content.get(key) for key in SETTING} | {"recipe": shared_recipe(content)}
+        setting = json.dumps(shared, sort_keys=True)
         place = (content["student"], setting)
         data = content["data"]
         told[place] = (f"{data['source']} {data['train_images']:,}", data["split_hash"])

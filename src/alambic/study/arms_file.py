@@ -1,0 +1,111 @@
+"""The arms of a study file: ``[[arms]]`` tables, plain method names, and files of arms that tuning wrote."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from alambic.config import Document, build, read_document
+from alambic.errors import AlambicError, nearest
+from alambic.functional.schedule import SCHEDULES
+from alambic.methods.base import all_methods
+from alambic.study.cell import Arm
+from alambic.training.teacher_file import TeacherEntry
+from alambic.treatments.registry import create_treatment
+
+
+@dataclasses.dataclass(frozen=True)
+class _ArmTable:
+    method: str | tuple[str, ...]
+    name: str = ""
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    weights: tuple[float, ...] = ()
+    schedules: tuple[str, ...] = ()
+    recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
+    modifiers: tuple[str, ...] = ()
+    modifier_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    ce_weight: float | None = None
+    teachers: tuple[str, ...] = ()
+    treatments: tuple[str, ...] = ()
+    treatment_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    balance: float | None = None
+
+
+def arms_of(method: str, balances: tuple[float, ...]) -> list[Arm]:
+    """A method once as its authors weigh it, or once for each balance against a cross-entropy of weight 1.
+
+    Cross-entropy stays out where the authors leave it out (funmatch).
+    """
+    known = all_methods().get(method)
+    if not balances or known is None or known.family == "baseline":
+        return [Arm(method, (method,))]
+    weight = 1.0 if known.ce_weight else 0.0
+    return [Arm(f"{method} x{balance:g}", (method,), ce_weight=weight, balance=balance) for balance in balances]
+
+
+def read_arms(path: Path, teachers: dict[str, TeacherEntry]) -> list[Arm]:
+    """The ``[[arms]]`` of a file that holds nothing else. Raises AlambicError for what is not an arm."""
+    document = read_document(path)
+    given = document.tables.get("arms")
+    if not isinstance(given, list) or set(document.tables) != {"arms"}:
+        raise AlambicError(f"{path}: expected [[arms]] tables alone, got {', '.join(document.tables) or 'nothing'}")
+    return [read_arm(table, document, teachers) for table in given]
+
+
+def read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry]) -> Arm:
+    arm = build(_ArmTable, table, document, ("arms",))
+    methods = (arm.method,) if isinstance(arm.method, str) else arm.method
+    for name in arm.teachers:
+        if name not in teachers:
+            raise AlambicError(f"{document.at(('arms', 'teachers'))}: no teacher {name!r}; {nearest(name, teachers)}")
+    _check_settings(arm.treatment_settings, arm.treatments, document, "treatment_settings")
+    for name in arm.treatments:
+        try:
+            create_treatment(name, **arm.treatment_settings.get(name, {}))
+        except AlambicError as error:
+            raise AlambicError(f"{document.at(('arms', 'treatments'))}: {error}") from error
+    if arm.weights and len(arm.weights) != len(methods):
+        where = document.at(("arms", "weights"))
+        raise AlambicError(f"{where}: expected one weight per method ({len(methods)}), got {len(arm.weights)}")
+    _check_schedules(arm, methods, document)
+    single = len(methods) == 1 and not any(isinstance(value, dict) for value in arm.settings.values())
+    settings = {methods[0]: arm.settings} if single and arm.settings else arm.settings
+    _check_settings(settings, methods, document, "settings")
+    _check_settings(arm.modifier_settings, arm.modifiers, document, "modifier_settings")
+    name = arm.name or "+".join((*methods, *arm.modifiers, *arm.treatments))
+    if not name.isprintable():
+        raise AlambicError(f"{document.at(('arms', 'name'))}: expected a printable name, got {name!r}")
+    return Arm(
+        name,
+        methods,
+        settings,
+        arm.weights,
+        arm.modifiers,
+        arm.modifier_settings,
+        arm.ce_weight,
+        arm.teachers,
+        arm.treatments,
+        arm.treatment_settings,
+        arm.balance,
+        arm.schedules,
+        arm.recipe,
+    )
+
+
+def _check_schedules(arm: _ArmTable, methods: tuple[str, ...], document: Document) -> None:
+    where = document.at(("arms", "schedules"))
+    for name in arm.schedules:
+        if name not in SCHEDULES:
+            raise AlambicError(f"{where}: no schedule {name!r}; {nearest(name, SCHEDULES)}")
+    if arm.schedules and len(arm.schedules) != len(methods):
+        raise AlambicError(f"{where}: expected one schedule per method ({len(methods)}), got {len(arm.schedules)}")
+
+
+def _check_settings(given: dict[str, Any], names: tuple[str, ...], document: Document, key: str) -> None:
+    for name, table in given.items():
+        if name not in names or not isinstance(table, dict):
+            raise AlambicError(
+                f"{document.at(('arms', key))}: expected a table of settings for each of {', '.join(names) or 'none'}, "
+                f"got {name} = {table!r}"
+            )

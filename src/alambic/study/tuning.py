@@ -1,0 +1,196 @@
+"""Equal tuning for every arm: the same number of trials, the same ranges, scored on the tune split alone.
+
+Trial 0 is the arm as it is written. The others are drawn from the ranges of the file's ``[tuning]`` table, each range
+cut into as many equal parts (on a log scale) as there are trials, one draw a part: two arms get the same draws of what
+both have. Successive halving: each rung trains what is left for a longer share of the epochs and keeps the best of each
+arm, so that no arm gets more trainings than another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alambic.errors import AlambicError
+from alambic.files import write_atomic
+from alambic.methods.base import all_methods
+from alambic.study.cell import Arm
+from alambic.study.follow import Say
+from alambic.study.ledger import Ledger, Row
+from alambic.study.local import Executor, run_cells
+from alambic.study.run import run_study
+from alambic.study.study_file import Study
+from alambic.training.recipe import stream_seed
+
+Range = tuple[float, ...]  # low, high
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One setting of one arm.
+
+    Attributes:
+        arm: to train. of: name of the arm that it is a trial of. number: 0 for the arm as it is written.
+    """
+
+    arm: Arm
+    of: str
+    number: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned:
+    """The outcome for one arm: its best trial and the mean tune score of that, over students and teachers."""
+
+    trial: Trial
+    score: float
+    written: float  # score of trial 0 on the last rung that it reached
+    trials: int
+
+
+def draw_trials(arm: Arm, study: Study) -> list[Trial]:
+    """``study.tuning.trials`` settings of an arm, the first as it is written."""
+    tuning = study.tuning
+    draws = {
+        name: _draw(name, span, tuning.trials - 1, tuning.seed)
+        for name, span in (("lr", tuning.lr), ("weight_decay", tuning.weight_decay), ("balance", tuning.balance))
+        if span
+    }
+    own = {
+        (method, name): _draw(f"{method}.{name}", span, tuning.trials - 1, tuning.seed)
+        for method in arm.methods
+        for name, span in tuning.settings.get(method, {}).items()
+    }
+    trials = [Trial(arm, arm.name, 0)]
+    for index in range(tuning.trials - 1):
+        recipe: dict[str, Any] = {
+            name: float(f"{getattr(study.recipe, name) * draws[name][index]:.3g}")
+            for name in ("lr", "weight_decay")
+            if name in draws
+        }
+        settings = {method: dict(found) for method, found in arm.settings.items()}
+        for (method, name), values in own.items():
+            settings.setdefault(method, {})[name] = values[index]
+        changed = dataclasses.replace(
+            arm, name=f"{arm.name}, trial {index + 1}", recipe={**arm.recipe, **recipe}, settings=settings
+        )
+        if "balance" in draws and any(all_methods()[name].family != "baseline" for name in arm.methods):
+            # against a cross-entropy of weight 1, but where the authors leave it out
+            weight = 1.0 if any(all_methods()[name].ce_weight for name in arm.methods) else 0.0
+            changed = dataclasses.replace(changed, balance=draws["balance"][index], weights=(), ce_weight=weight)
+        trials.append(Trial(changed, arm.name, index + 1))
+    return trials
+
+
+def _draw(name: str, span: Range, count: int, seed: int) -> list[float]:
+    """``count`` values, one from each equal part of a range on a log scale, in a random order; three digits."""
+    rng = np.random.default_rng(stream_seed(seed, f"tuning/{name}"))
+    places = (rng.permutation(count) + rng.random(count)) / max(count, 1)
+    low, high = map(math.log, span)
+    return [float(f"{math.exp(low + place * (high - low)):.3g}") for place in places]
+
+
+def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = run_cells) -> dict[str, Tuned]:
+    """Tunes every arm of a study and writes ``out/tuned.toml``; goes on where it was stopped.
+
+    The ledger in ``out`` holds each trial of each rung, on the tune split alone: the test split is not computed.
+    Raises AlambicError where no training of an arm came through.
+    """
+    tuning = study.tuning
+    explore = dataclasses.replace(study, purpose="explore", confirmation=None, seeds=1)
+    left = {arm.name: draw_trials(arm, study) for arm in study.arms}
+    written: dict[str, float] = {}
+    scores: dict[str, float] = {}
+    for index, share in enumerate(tuning.rungs):
+        recipe = dataclasses.replace(study.recipe, epochs=max(1, round(share * study.recipe.epochs)))
+        arms = tuple(trial.arm for trials in left.values() for trial in trials)
+        say(f"rung {index + 1} of {len(tuning.rungs)}: {len(arms)} trials, {recipe.epochs} epochs each")
+        rung = dataclasses.replace(explore, recipe=recipe, arms=arms)
+        summary = run_study(rung, out, say=say, execute=execute)
+        scores = score_arms(summary.ledger, recipe.epochs)
+        missing = [name for name, trials in left.items() if not any(trial.arm.name in scores for trial in trials)]
+        if missing:
+            raise AlambicError(
+                f"expected at least one finished training of each arm, got none of {', '.join(missing)}, because they "
+                f"failed or were skipped; `alambic study status {study.path} --out {out}` says why"
+            )
+        written |= {
+            t.of: scores[t.arm.name]
+            for trials in left.values()
+            for t in trials
+            if t.arm.name in scores and not t.number
+        }
+        last = index + 1 == len(tuning.rungs)
+        left = {name: _best(trials, scores, 1 if last else tuning.keep) for name, trials in left.items()}
+    tuned = {
+        name: Tuned(trials[0], scores[trials[0].arm.name], written[name], tuning.trials)
+        for name, trials in left.items()
+    }
+    write_atomic(out / "tuned.toml", lambda part: part.write_text(tell_arms(tuned, study)))
+    return tuned
+
+
+def score_arms(path: Path, epochs: int) -> dict[str, float]:
+    """Arm -> mean tune score over students, teachers and seeds, of its finished cells of that many epochs.
+
+    A training that lacks its score (a failed or a skipped one) takes its arm out where another arm has that pair.
+    """
+    ledger = Ledger(path, read_only=True)
+    found: dict[str, dict[tuple[str, str | None], float]] = defaultdict(dict)
+    for row in ledger.rows("done"):
+        if _epochs(row) == epochs:
+            found[row.content["arm"]["name"]][row.content["student"], row.content["teacher"]] = row.numbers["tune"]
+    most = max((len(pairs) for pairs in found.values()), default=0)
+    students = {student for pairs in found.values() for student, _ in pairs}
+    whole = {
+        name: pairs
+        for name, pairs in found.items()
+        if len(pairs) == (len(students) if all(teacher is None for _, teacher in pairs) else most)
+    }
+    return {name: float(np.mean(list(pairs.values()))) for name, pairs in whole.items()}
+
+
+def _epochs(row: Row) -> int:
+    return int(row.content.get("shared_recipe", row.content["recipe"])["epochs"])
+
+
+def _best(trials: Sequence[Trial], scores: dict[str, float], keep: int) -> list[Trial]:
+    """The best ``keep``, best first; of equals the one that was drawn first, so that nothing is chosen by chance."""
+    ran = [trial for trial in trials if trial.arm.name in scores]
+    return sorted(ran, key=lambda trial: (-scores[trial.arm.name], trial.number))[:keep]
+
+
+def tell_arms(tuned: dict[str, Tuned], study: Study) -> str:
+    """A file of ``[[arms]]`` for ``arms_from``, each under its own name with its best settings."""
+    pairs = f"{', '.join(study.students)} from {', '.join(study.teachers) or 'no teacher'}"
+    lines = [
+        f"# Written by `alambic study tune {study.path.name}`: of {study.tuning.trials} trials of each arm the best on",
+        f"# the tune split ({pairs}). Not edited by hand.",
+    ]
+    for name, found in tuned.items():
+        arm = found.trial.arm
+        plain = dataclasses.asdict(dataclasses.replace(arm, name=name))
+        table = {
+            "method": plain.pop("methods"),
+            **{key: value for key, value in plain.items() if value not in (None, (), {})},
+        }
+        kind = "as written" if not found.trial.number else f"trial {found.trial.number}"
+        lines += ["", f"# {kind}: {100 * found.score:.2f}; as written: {100 * found.written:.2f}", "[[arms]]"]
+        lines += [f"{key} = {to_toml(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def to_toml(value: Any) -> str:
+    """A value as TOML writes it on one line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {to_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(to_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)  # its strings, numbers and truth values are TOML's too
