@@ -185,6 +185,14 @@ def test_a_file_of_arms_holds_arms_alone(folder):
         write(folder, "", "more-study.toml", more='arms_from = "more.toml"')
 
 
+def test_a_study_takes_the_arms_that_it_names(folder):
+    (folder / "arms.toml").write_text(ARMS)
+    study = write(folder, "", "taken.toml", more='arms_from = "arms.toml"\narms_taken = ["kd"]')
+    assert [arm.name for arm in study.arms] == ["kd"]
+    with pytest.raises(AlambicError, match=r"no arm 'kdd' to take; .*kd"):
+        write(folder, "", "taken.toml", more='arms_from = "arms.toml"\narms_taken = ["kdd"]')
+
+
 def test_values_survive_toml():
     import tomllib
 

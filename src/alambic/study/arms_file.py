@@ -44,13 +44,20 @@ def arms_of(method: str, balances: tuple[float, ...]) -> list[Arm]:
     return [Arm(f"{method} x{balance:g}", (method,), ce_weight=weight, balance=balance) for balance in balances]
 
 
-def read_arms(path: Path, teachers: dict[str, TeacherEntry]) -> list[Arm]:
-    """The ``[[arms]]`` of a file that holds nothing else. Raises AlambicError for what is not an arm."""
+def read_arms(path: Path, teachers: dict[str, TeacherEntry], taken: tuple[str, ...] = ()) -> list[Arm]:
+    """The ``[[arms]]`` of a file that holds nothing else; those named in ``taken``, where it names any.
+
+    Raises AlambicError for what is not an arm and for a name that is not there.
+    """
     document = read_document(path)
     given = document.tables.get("arms")
     if not isinstance(given, list) or set(document.tables) != {"arms"}:
         raise AlambicError(f"{path}: expected [[arms]] tables alone, got {', '.join(document.tables) or 'nothing'}")
-    return [read_arm(table, document, teachers) for table in given]
+    arms = {arm.name: arm for arm in (read_arm(table, document, teachers) for table in given)}
+    for name in taken:
+        if name not in arms:
+            raise AlambicError(f"{path}: there is no arm {name!r} to take; {nearest(name, arms)}")
+    return [arms[name] for name in taken] if taken else list(arms.values())
 
 
 def read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry]) -> Arm:

@@ -160,6 +160,7 @@ class _Head:
     seeds: int = 4
     methods: tuple[str, ...] = ()
     arms_from: str = ""  # a file with more [[arms]], such as `alambic study tune` writes
+    arms_taken: tuple[str, ...] = ()  # the names that are taken from it; empty for all
     balances: tuple[float, ...] = ()  # each method once for each of these multiples of cross-entropy's gradient
 
 
@@ -188,7 +189,7 @@ def read_study(path: Path) -> Study:
         raise AlambicError(f"{document.at(('arms',))}: expected [[arms]] tables, got {given!r}")
     arms += [read_arm(table, document, teachers) for table in given]
     if head.arms_from:
-        arms += read_arms(document.path.parent / head.arms_from, teachers)
+        arms += read_arms(document.path.parent / head.arms_from, teachers, head.arms_taken)
     for arm in arms:
         build(Recipe, {**document.tables.get("recipe", {}), **arm.recipe}, document, ("arms", "recipe"))
     _check(head, arms, document)
