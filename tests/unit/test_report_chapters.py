@@ -159,6 +159,20 @@ def test_declared_contrasts_stand_apart_with_a_correction_of_their_own(ledger: P
     assert "take_confirmed" in titles
 
 
+def test_a_gain_below_the_declared_effect_is_too_small_to_matter(ledger: Path) -> None:
+    declare(ledger, "rsd")
+    for points, key, confidence in (("0.01", "declared_gain", "confirmed"), ("50", "declared_small", "lead")):
+        held = Ledger(ledger)
+        held.set_meta("smallest_effect", points)
+        held.close()
+        findings = find(ledger)
+        assert findings.declared is not None
+        assert findings.declared.smallest is not None
+        assert findings.declared.smallest.value == pytest.approx(float(points) / 100)
+        assert keys(chapters(ledger)["declared"])[1:3] == ["declared_smallest", key]
+        assert decide(findings)[0].confidence == confidence
+
+
 def test_a_gain_that_was_not_declared_is_not_confirmed(ledger: Path) -> None:
     declare(ledger, "kd")
     made = decide(find(ledger))[0]

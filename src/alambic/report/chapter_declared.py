@@ -18,10 +18,13 @@ def describe_declared(declared: Declared | None, lang: Lang) -> list[Block]:
         return [Claim("nothing_declared", {})]
     texts = read_texts(lang)
     blocks: list[Block] = [Claim("declared_before", {"hash": declared.hash[:12]})]
+    if declared.smallest is not None:
+        blocks.append(Claim("declared_smallest", {"effect": declared.smallest}))
     for contrast in declared.contrasts:
         told: dict[str, Blank] = {"arm": contrast.group, "student": contrast.group.student, "gain": contrast.gain}
         told |= {"other": contrast.other, "p": contrast.p_holm if contrast.p_holm is not None else "–"}
-        blocks.append(Claim(KEYS.get(contrast.verdict, "declared_open"), told, contrast.verdict))
+        key = "declared_small" if declared.is_small(contrast) else KEYS.get(contrast.verdict, "declared_open")
+        blocks.append(Claim(key, told, contrast.verdict))
     if declared.missing:
         blocks.append(Claim("declared_missing", {"listing": declared.missing}, "warning"))
     if declared.contrasts:

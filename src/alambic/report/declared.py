@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alambic.report.contrasts import Contrast, compare_groups, make_contrast, share_seeds
-from alambic.report.facts import Facts
+from alambic.report.facts import Fact, Facts
 from alambic.report.gather import Group, Scored
 from alambic.study.stats import adjust_holm
 
@@ -17,11 +17,18 @@ class Declared:
 
     Attributes:
         contrasts: those that the ledger holds, Holm over them alone. missing: the others, in words. hash: of the file.
+        smallest: the declared effect (a share) below which a difference would not matter.
     """
 
     contrasts: tuple[Contrast, ...]
     missing: tuple[str, ...]
     hash: str
+    smallest: Fact | None = None
+
+    def is_small(self, contrast: Contrast) -> bool:
+        """Whether a difference is known to be too small to matter: its whole interval is."""
+        seen = contrast.paired.interval
+        return self.smallest is not None and -self.smallest.value < seen.low and seen.high < self.smallest.value
 
 
 def judge_declared(
@@ -31,11 +38,13 @@ def judge_declared(
     floors: dict[str, float],
     scored: Scored,
     facts: Facts,
+    smallest: float | None = None,
 ) -> Declared:
     """Each declared contrast against what it was declared against.
 
     Args:
         wanted: arm, student, teacher ("" for none), against. floors: student -> what the design could see.
+        smallest: points below which a difference would not matter; None where the ledger does not say.
     """
     pairs, missing = [], []
     for one in wanted:
@@ -53,7 +62,9 @@ def judge_declared(
         )
         for (first, second, paired), adjusted in zip(pairs, holm, strict=True)
     )
-    return Declared(contrasts, tuple(missing), file_hash)
+    sql = "SELECT value / 100.0 FROM meta WHERE key = 'smallest_effect'"
+    effect = facts.add("smallest effect", smallest / 100, "effect", (), sql) if smallest is not None else None
+    return Declared(contrasts, tuple(missing), file_hash, effect)
 
 
 def _find(groups: list[Group], student: str, arm: str, teacher: str) -> Group | None:
@@ -63,7 +74,7 @@ def _find(groups: list[Group], student: str, arm: str, teacher: str) -> Group | 
 
 
 def is_confirmed(declared: Declared | None, contrast: Contrast) -> bool:
-    """Whether a gain over the student alone was declared and found."""
-    found = declared.contrasts if declared is not None else ()
+    """Whether a gain over the student alone was declared, found, and not too small to matter."""
+    found = [c for c in declared.contrasts if not declared.is_small(c)] if declared is not None else []
     same = [c for c in found if c.group.key == contrast.group.key and c.other.key == contrast.other.key]
     return any(c.verdict == "gain" for c in same)

@@ -136,7 +136,9 @@ def _declared(ledger: Ledger, students: list[StudentFindings], scored: Scored, f
         return None
     floors = {f.student: f.sight.effect.value for f in students if f.sight is not None and f.sight.effect is not None}
     groups = [group for found in students for group in found.groups]
-    return judge_declared(json.loads(text), ledger.meta("confirm_hash") or "", groups, floors, scored, facts)
+    told = ledger.meta("smallest_effect")
+    smallest = float(told) if told is not None else None
+    return judge_declared(json.loads(text), ledger.meta("confirm_hash") or "", groups, floors, scored, facts, smallest)
 
 
 def _image_fact(facts: Facts, scored: Scored) -> Fact | None:

@@ -213,6 +213,16 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}.",
         "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}.",
     },
+    "declared_smallest": {
+        "en": "A difference under {effect} was declared too small to matter.",
+        "fr": "Une différence de moins de {effect} a été déclarée trop petite pour compter.",
+    },
+    "declared_small": {
+        "en": "Too small to matter for {student}: {arm} against {other}: {gain}, p {p}; the whole interval lies under "
+        "the declared effect.",
+        "fr": "Trop petit pour compter, {student} : {arm} face à {other} : {gain}, p {p} ; tout l’intervalle est sous "
+        "l’effet déclaré.",
+    },
     "declared_missing": {
         "en": "Declared, but not in the ledger yet: {listing}.",
         "fr": "Déclarés, mais pas encore dans le registre : {listing}.",

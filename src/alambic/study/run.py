@@ -119,6 +119,7 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
                 "is confirmed is declared before; restore the file, or start a new ledger with --out"
             )
         ledger.set_meta("confirm_hash", study.confirmation.hash)
+        ledger.set_meta("smallest_effect", str(study.confirmation.smallest_effect))
         ledger.set_meta("confirm", json.dumps([vars(contrast) for contrast in study.confirmation.contrasts]))
     for split in ("tune", "test"):
         ledger.set_meta(f"labels_{split}", json.dumps(source.labels[source.splits[split]].tolist()))
