@@ -13,7 +13,7 @@ from alambic.data.decode import check_room
 from alambic.data.hashing import hash_keys, mix_int
 from alambic.data.pixels import fit_images
 from alambic.data.raw import RawImages
-from alambic.data.source import SPLITS, Source, make_source
+from alambic.data.source import SPLITS, Source, choose_rows, hash_source, make_source
 from alambic.data.spec import DataSpec
 from alambic.data.store import keep_rows
 from alambic.errors import AlambicError, nearest
@@ -31,7 +31,8 @@ def assemble(name: str, raw: RawImages, spec: DataSpec) -> Source:
     if len(raw.images) == 0:
         raise AlambicError(f"source {name!r}: expected images, got none; try another path")
     division = _divide(name, raw, spec)
-    labels, names, kept = _map_classes(name, raw, spec)
+    origin = _hash_origin(raw, division) if _is_changed(raw, spec) else ""
+    labels, names, kept, merged = _map_classes(name, raw, spec)
     if len(names) < 2:
         raise AlambicError(
             f"source {name!r}: expected images of at least two classes, got {list(names)}, so there is nothing to tell "
@@ -49,7 +50,31 @@ def assemble(name: str, raw: RawImages, spec: DataSpec) -> Source:
         check_room(len(images) * (spec.channels or images.shape[1]) * spec.size**2, f"source {name!r}")
     images = fit_images(images, spec.size, spec.channels).contiguous()
     rows = {split: (division == index).nonzero().flatten() for index, split in enumerate(SPLITS)}
-    return make_source(name, images, labels, rows, names, raw.unreadable, raw.licence)
+    if spec.labelled is not None:
+        _hide_rest(name, labels, rows["train"], spec.labelled, spec.split_seed)
+    return make_source(name, images, labels, rows, names, raw.unreadable, raw.licence, origin, merged)
+
+
+def _is_changed(raw: RawImages, spec: DataSpec) -> bool:
+    """Whether the source will differ from the set on the disk."""
+    shape = tuple(raw.images.shape[1:])
+    canvas = (spec.channels or shape[0], spec.size or shape[1], spec.size or shape[2])
+    return spec.classes is not None or spec.labelled is not None or spec.unlabelled > 0 or canvas != shape
+
+
+def _hash_origin(raw: RawImages, division: Tensor) -> str:
+    rows = {split: (division == index).nonzero().flatten() for index, split in enumerate(SPLITS)}
+    return hash_source(raw.images, raw.labels, rows, tuple(raw.class_names))[1]
+
+
+def _hide_rest(name: str, labels: Tensor, train: Tensor, labelled: int, seed: int) -> None:
+    """Sets the labels of all training images but ``labelled`` of them to -1; in place."""
+    if labelled > len(train):
+        raise AlambicError(
+            f"source {name!r}: labelled = {labelled} asks for more than the {len(train)} training images; try fewer"
+        )
+    told = choose_rows(train, labelled, seed)
+    labels[train[~torch.isin(train, told)]] = -1
 
 
 def _order(keys: Tensor, seed: int) -> Tensor:
@@ -130,9 +155,12 @@ def _take(name: str, division: Tensor, units: Tensor, wanted: int, split: int, s
     division[(division == TRAIN) & torch.isin(units, chosen)] = split
 
 
-def _map_classes(name: str, raw: RawImages, spec: DataSpec) -> tuple[Tensor, tuple[str, ...], Tensor]:
-    """New labels, new class names, and which images stay."""
+def _map_classes(
+    name: str, raw: RawImages, spec: DataSpec
+) -> tuple[Tensor, tuple[str, ...], Tensor, tuple[tuple[int, ...], ...]]:
+    """New labels, new class names, which images stay, and the old classes of each new one."""
     everything = torch.ones(len(raw.images), dtype=torch.bool)
+    merged: tuple[tuple[int, ...], ...] = ()
     if spec.classes is None:
         labels, names = raw.labels.clone(), raw.class_names
     else:
@@ -159,6 +187,8 @@ def _map_classes(name: str, raw: RawImages, spec: DataSpec) -> tuple[Tensor, tup
             raise AlambicError(f"source {name!r}: expected at most one '*' in the class map, got {len(rest)}")
         if rest:
             table[table == -2] = rest[0]
+        old_of = table[:-1]
+        merged = tuple(tuple((old_of == new).nonzero().flatten().tolist()) for new in range(len(names)))
         table[-1] = -1  # label -1 reads the last entry: unlabelled stays unlabelled
         labels = table[raw.labels]
         everything = labels != -2
@@ -170,4 +200,4 @@ def _map_classes(name: str, raw: RawImages, spec: DataSpec) -> tuple[Tensor, tup
             f"source {name!r}: expected images in each class, but {empty[:5]} have none{lost}; "
             "try a class map that leaves them out"
         )
-    return labels, names, everything
+    return labels, names, everything, merged

@@ -31,6 +31,9 @@ class Source:
         mean, std: per channel, on the [0, 1] scale, over the train split.
         unreadable: (file, reason) of each image that could not be decoded; counted, never silently dropped.
         licence: what the source states, "" if nothing.
+        origin: the split hash before class map, hidden labels and canvas. A teacher that was trained on the set as it
+            lies on the disk has this one: it saw these very training images and no other.
+        merged: for each class the classes of the set on the disk that it is made of; empty without a class map.
     """
 
     name: str
@@ -44,6 +47,12 @@ class Source:
     split_hash: str
     unreadable: tuple[tuple[str, str], ...] = field(default=())
     licence: str = ""
+    origin: str = ""
+    merged: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.origin:
+            object.__setattr__(self, "origin", self.split_hash)
 
     @property
     def channels(self) -> int:
@@ -71,8 +80,13 @@ class Source:
                 f"expected between 1 and {len(rows)} images of split {split!r} of {self.name!r}, got {count}; "
                 "try a smaller number, or leave it out to take them all"
             )
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-        return rows[order[:count]].sort().values
+        return choose_rows(rows, count, seed)
+
+
+def choose_rows(rows: Tensor, count: int, seed: int) -> Tensor:
+    """``count`` of the rows by ``seed``, sorted; smaller choices lie inside larger ones."""
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    return rows[order[:count]].sort().values
 
 
 def make_source(
@@ -83,6 +97,8 @@ def make_source(
     class_names: tuple[str, ...],
     unreadable: tuple[tuple[str, str], ...] = (),
     licence: str = "",
+    origin: str = "",
+    merged: tuple[tuple[int, ...], ...] = (),
 ) -> Source:
     """Checks the parts of a source, computes its statistics and hashes, and freezes it."""
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
@@ -112,6 +128,28 @@ def make_source(
     if len(splits["train"]) == 0:
         raise AlambicError(f"source {name!r}: the train split is empty")
     mean, std = _channel_statistics(images, splits["train"])
+    content, division = hash_source(images, labels, splits, class_names)
+    return Source(
+        name,
+        images,
+        labels,
+        dict(splits),
+        class_names,
+        mean,
+        std,
+        content,
+        division,
+        unreadable,
+        licence,
+        origin,
+        merged,
+    )
+
+
+def hash_source(
+    images: Tensor, labels: Tensor, splits: dict[str, Tensor], class_names: tuple[str, ...]
+) -> tuple[str, str]:
+    """Hex digests of the content (images, labels, names) and of its division into splits."""
     content = hashlib.sha256()
     content.update(str((tuple(images.shape), class_names)).encode())
     content.update(images.contiguous().numpy().reshape(-1).data)  # no copy: they may be larger than memory
@@ -121,19 +159,7 @@ def make_source(
         division.update(split.encode())
         division.update(splits[split].contiguous().numpy().tobytes())
     division.update(content.digest())
-    return Source(
-        name,
-        images,
-        labels,
-        dict(splits),
-        class_names,
-        mean,
-        std,
-        content.hexdigest(),
-        division.hexdigest(),
-        unreadable,
-        licence,
-    )
+    return content.hexdigest(), division.hexdigest()
 
 
 def _channel_statistics(images: Tensor, rows: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

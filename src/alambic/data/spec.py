@@ -27,6 +27,8 @@ class DataSpec:
         split_seed: chooses which images go where, and which labels are hidden.
         train: number of training images that a study uses; not part of loading, see ``Source.subset``.
         unlabelled: share of the training labels set to -1.
+        labelled: number of training images that keep their label, the others' is set to -1. They are the very images
+            of ``train = labelled``: with and without the unlabelled rest is one comparison.
         store: folder for the decoded images of a set that does not fit in memory; needs size and channels. See
             ``data.store``: the same ids, views and banks as in memory.
     """
@@ -43,6 +45,7 @@ class DataSpec:
     split_seed: int = 0
     train: int | None = None
     unlabelled: float = 0.0
+    labelled: int | None = None
     store: str | None = None
 
     def __post_init__(self) -> None:
@@ -59,5 +62,10 @@ class DataSpec:
             raise AlambicError(f"data test: expected a fraction between 0 and 1, got {self.test!r}")
         if not 0 <= self.unlabelled <= 1:
             raise AlambicError(f"data unlabelled: expected a share between 0 and 1, got {self.unlabelled!r}")
+        if self.labelled is not None and (self.labelled < 1 or self.unlabelled):
+            raise AlambicError(
+                "data labelled: expected a number of images of at least 1, and no unlabelled beside it because both "
+                f"say which labels are hidden, got labelled = {self.labelled} and unlabelled = {self.unlabelled}"
+            )
         if self.classes is not None and len(self.classes) < 1:
             raise AlambicError("data classes: expected at least one new class, got an empty map; leave it out instead")

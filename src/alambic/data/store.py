@@ -29,7 +29,7 @@ from alambic.data.spec import DataSpec
 from alambic.errors import AlambicError
 from alambic.files import make_folder
 
-VERSION = 1
+VERSION = 2
 _IMAGES, _CARD = "images.u8", "card.json"
 _BLOCK = 4096  # rows moved at once
 
@@ -118,6 +118,8 @@ def write_store(part: Path, source: Source) -> None:
         "split_hash": source.split_hash,
         "unreadable": [list(item) for item in source.unreadable],
         "licence": source.licence,
+        "origin": source.origin,
+        "merged": source.merged,
     }
     (part / _CARD).write_text(json.dumps(card, indent=2) + "\n")
     with (part / _IMAGES).open("rb") as file:
@@ -145,6 +147,8 @@ def open_store(target: Path) -> Source:
             card["split_hash"],
             tuple((name, reason) for name, reason in card["unreadable"]),
             card["licence"],
+            card["origin"],
+            tuple(tuple(old) for old in card["merged"]),
         )
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise AlambicError(
