@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from alambic.errors import AlambicError, nearest
 from alambic.models.discover import Anatomy, dissect, feature_of
 from alambic.models.feature import Feature, Head, Outputs, OutputSpec, stage_energy, stage_indices
+from alambic.models.grouped import GroupedClasses, merge_scores
 
 
 class Tapped:
@@ -41,6 +43,9 @@ class Tapped:
         stages: Sequence[str] | None = None,
         label: str = "network",
     ) -> None:
+        self.groups = net.groups if isinstance(net, GroupedClasses) else ()
+        if isinstance(net, GroupedClasses):
+            net = net.net  # embedding and stages are the network's own, its scores alone are merged
         self.net, self.label, self.want = net, label, frozenset(want)
         self._names = tuple(stages) if stages else None
         self._timm = stages is None and hasattr(net, "forward_intermediates") and hasattr(net, "forward_head")
@@ -92,6 +97,13 @@ class Tapped:
 
     def __call__(self, images: Tensor) -> Outputs:
         """One forward pass; B x C x H x W -> the wanted quantities."""
+        outputs = self._read(images)
+        if not self.groups:
+            return outputs
+        # no head: merged scores are not linear in the embedding
+        return replace(outputs, logits=merge_scores(outputs.need_logits(), self.groups), head=None)
+
+    def _read(self, images: Tensor) -> Outputs:
         if self.want <= {"logits"}:
             return Outputs(logits=self.net(images))
         return self._call_timm(images) if self._timm else self._call_hooks(images)

@@ -41,6 +41,8 @@ class TeacherSpec:
         teacher_data: ``same`` images as the student's, a ``superset`` of them, or ``external`` ones.
         provenance: ``labels``, or ``distilled from X``.
         split_hash: of the split that it was trained on; "" for external knowledge.
+        groups: its classes that make each class of the task, see ``grouped``; empty where they are the task's own. A
+            study whose class map merges the classes that a teacher was trained on fills it in.
     """
 
     net: str
@@ -55,6 +57,7 @@ class TeacherSpec:
     teacher_data: TeacherData = "same"
     provenance: str = "labels"
     split_hash: str = ""
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         sides = (*(self.size or ()), *(() if self.channels is None else (self.channels,)))
@@ -66,7 +69,7 @@ class TeacherSpec:
 
     def for_card(self) -> dict[str, Any]:
         """What the card beside the weights keeps: all but where this study found them."""
-        return {key: value for key, value in asdict(self).items() if key not in ("weights", "pretrained")}
+        return {key: value for key, value in asdict(self).items() if key not in ("weights", "pretrained", "groups")}
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,12 @@ def load_teacher(
     net.eval().requires_grad_(False)
     scores = run_once(net, torch.zeros(2, channels, *size), f"teacher {name!r}")
     classes_given = int(scores.shape[1]) if isinstance(scores, Tensor) and scores.ndim == 2 else None
-    return Teacher(name, net, spec, size, mean, std, classes_given, digest, card)
+    teacher = Teacher(name, net, replace(spec, groups=()), size, mean, std, classes_given, digest, card)
+    if not spec.groups:
+        return teacher
+    from alambic.models.grouped import group_classes  # it needs a Teacher
+
+    return group_classes(teacher, spec.groups)
 
 
 def fit_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

@@ -170,7 +170,7 @@ def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: Prepar
 def _own_input(spec: TeacherSpec) -> dict[str, Any]:
     """What a study file says of its teacher's input: its outputs depend on it, the hash of its weights not."""
     plain = TeacherSpec(spec.net)
-    names = ("kwargs", "size", "mean", "std", "channels")
+    names = ("kwargs", "size", "mean", "std", "channels", "groups")
     return {name: getattr(spec, name) for name in names if getattr(spec, name) != getattr(plain, name)}
 
 

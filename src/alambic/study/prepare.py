@@ -30,6 +30,7 @@ from alambic.study.content import (
     train_ids,
 )
 from alambic.study.follow import Say, follow
+from alambic.study.merge import merge_teacher
 from alambic.study.study_file import Study
 from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
 from alambic.training.bank import BANKABLE, Bank, build_bank
@@ -146,13 +147,14 @@ def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -
         name, spec, source.num_classes, source.channels, source.size, source.mean, source.std, folder
     )
     check_provenance(teacher, source)
+    teacher = merge_teacher(teacher, study, source)
     return dataclasses.replace(teacher, card={**teacher.card, "folder": str(folder)})
 
 
 def check_provenance(teacher: Teacher, source: Source) -> None:
     """Refuses a teacher that may have seen test images, or whose weights are not those of its card."""
     seen = teacher.spec.split_hash
-    if seen and seen != source.split_hash and teacher.spec.teacher_data != "external":
+    if seen not in ("", source.split_hash, source.origin) and teacher.spec.teacher_data != "external":
         raise AlambicError(
             f"teacher {teacher.name!r}: expected training on this study's train split ({source.split_hash[:12]}), got "
             f"another split ({seen[:12]}), because it may have seen the test images; try training it on this data, or "
@@ -203,6 +205,7 @@ def _prepare_teacher(
     stored = study.teachers[teacher.name].spec
     if teacher.spec.weights is not None and stored.weights != teacher.spec.weights:
         stored = TeacherSpec("card", weights=teacher.spec.weights)
+    stored = dataclasses.replace(stored, groups=teacher.spec.groups)
     score = teacher.card.get("tune")
     made = PreparedTeacher(teacher.name, stored, folder, shapes, teacher.hash, path, name, score, teacher.family)
     return made, card
@@ -268,6 +271,11 @@ def _impossible(
         objective.build(Specs(shapes, given, task.classes, images, images, means), stream(0, "method"))
     except AlambicError as error:
         return str(error)
+    if teacher is not None and teacher.spec.groups and "head" in objective.needs.teacher:
+        return (
+            f"arm {arm.name!r} expected a teacher with a classifier, but {teacher.name!r} has its classes merged by "
+            "the class map, and merged scores are not linear in its embedding; try a method on embeddings (rsd)"
+        )
     kept = [method.name for method in objective.methods if not method.deployable]
     if kept:
         return f"{kept[0]} keeps its projector and the teacher's classifier at inference: not deployable at this size"

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from alambic.errors import AlambicError
 from alambic.methods.base import create_method
 from alambic.models.teachers import Teacher, TeacherSpec, create_net, load_teacher, save_teacher
 from alambic.training.feed import Normalise
@@ -31,7 +32,13 @@ def fresh_net(teacher: Teacher, scene: Scene) -> nn.Module:
 
 
 def copy_net(teacher: Teacher) -> nn.Module:
-    """The teacher's network with its weights, ready to train."""
+    """The teacher's network with its weights, ready to train. Raises AlambicError where its classes are merged."""
+    if teacher.spec.groups:
+        raise AlambicError(
+            f"teacher {teacher.name!r}: expected a network trained on the task's own classes, got one whose classes a "
+            "class map merges, because a trained copy would have to be saved without the map; try training it on "
+            "this data, or a treatment of the student or the step"
+        )
     return copy.deepcopy(teacher.net).requires_grad_(True)
 
 
