@@ -96,7 +96,7 @@ def group_cells(cells: list[Cell], most: int) -> list[tuple[Cell, ...]]:
     for cell in cells:
         if is_live(cell):
             batches = [cell.content["recipe"][key] for key in SHARED_RECIPE]
-            same = json.dumps([cell.content["views"], batches], sort_keys=True)
+            same = json.dumps([cell.content["views"], cell.content["data"], batches], sort_keys=True)
             groups.setdefault((taught_by(cell), cell.seed, same), []).append(cell)
         else:
             alone.append((cell,))

@@ -17,7 +17,7 @@ from alambic.study.content import make_student, make_task, train_ids
 from alambic.study.study_file import Study
 from alambic.training.feed import Normalise
 from alambic.training.teach import TeacherTraining
-from alambic.treatments.base import Scene, Treatment, change_recipe, change_teacher, change_views
+from alambic.treatments.base import Scene, Treatment, change_data, change_recipe, change_teacher, change_views
 from alambic.treatments.registry import create_modifier, create_treatment
 from alambic.treatments.teaching import load_made
 
@@ -28,13 +28,15 @@ def make_treatments(arm: Arm) -> list[Treatment]:
 
 
 def treat_study(study: Study, arm: Arm) -> Study:
-    """The study as this arm sees it: its own recipe, and recipe and views after the treatments."""
+    """The study as this arm sees it: its own recipe, and recipe, views and images after the treatments."""
     treatments = make_treatments(arm)
     if not treatments and not arm.recipe:
         return study
     recipe = change_recipe(dataclasses.replace(study.recipe, **arm.recipe), treatments)
-    views = change_views(study.views, treatments)
-    return dataclasses.replace(study, recipe=recipe, views=views)
+    views, data = change_views(study.views, treatments), change_data(study.data, treatments)
+    if study.data.train and data.train and data.train != study.data.train:  # fewer images, as many steps
+        recipe = dataclasses.replace(recipe, epochs=max(1, round(recipe.epochs * study.data.train / data.train)))
+    return dataclasses.replace(study, recipe=recipe, views=views, data=data)
 
 
 def make_scene(study: Study, source: Source, student: str, teacher: str | None, out: Path, seed: int = 0) -> Scene:

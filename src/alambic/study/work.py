@@ -111,8 +111,8 @@ class Workshop:
         task, mine = make_task(self.study, source), [cell for cell in cells if taught_by(cell) == teacher]
         for cell in mine:
             want |= make_objective(cell.arm, task).needs.teacher & {"head"}
-        views = treat_study(self.study, mine[0].arm).views
-        return live_feed(self._teachers[teacher], source, views, frozenset(want), train_ids(self.study, source))
+        seen = treat_study(self.study, mine[0].arm)
+        return live_feed(self._teachers[teacher], source, seen.views, frozenset(want), train_ids(seen, source))
 
     def run(self, cell: Cell, on_epoch: OnEpoch | None = None) -> Result:
         """Trains and measures one cell. Raises what broke it."""
@@ -176,7 +176,7 @@ class Workshop:
             change_student(make_student(study, cell.student, source, cell.seed), treatments, scene),
             make_objective(cell.arm, make_task(study, source)),
             source,
-            self.ids,
+            train_ids(study, source),
             source.splits["tune"],
             study.views,
             study.recipe,
@@ -192,10 +192,6 @@ class Workshop:
             run.objective.weights = balance(run, cell.arm.balance)
         load_checkpoint(checkpoint_of(self.out, cell.id), cell.id)  # a damaged one costs this cell, not its group
         return run
-
-    @cached_property
-    def ids(self) -> torch.Tensor:
-        return train_ids(self.study, self.source)
 
     def _save(self, cell: Cell, run: Run) -> None:
         state = {

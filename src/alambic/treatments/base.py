@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from alambic.data import Source, ViewSpec
+from alambic.data import DataSpec, Source, ViewSpec
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
 from alambic.methods.settings import apply_settings, declared_settings
@@ -92,6 +92,10 @@ class Treatment(Hooks):
         """The teacher to learn from instead: a new one with a new hash."""
         return teacher
 
+    def data(self, data: DataSpec) -> DataSpec:
+        """The images instead: a smaller ``train`` and nothing else, since source, banks and scores are shared."""
+        return data
+
     def recipe(self, recipe: Recipe) -> Recipe:
         """The student's recipe instead."""
         return recipe
@@ -116,6 +120,13 @@ class Treatment(Hooks):
 
 
 STEP_PARTS = ("epochs", "make_optimizer", "start_epoch", "step")
+
+
+def change_data(data: DataSpec, treatments: Sequence[Treatment]) -> DataSpec:
+    """The images after all treatments, in order."""
+    for treatment in treatments:
+        data = treatment.data(data)
+    return data
 
 
 def change_recipe(recipe: Recipe, treatments: Sequence[Treatment]) -> Recipe:
