@@ -6,12 +6,13 @@ from markupsafe import Markup
 
 from alambic.report.answers import name_student
 from alambic.report.blocks import Block, Figure
-from alambic.report.claims import Blank, Claim
+from alambic.report.claims import METRIC_NAMES, Blank, Claim
 from alambic.report.examined import Alignment
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Array, Group
 from alambic.report.rows import WIDTH
+from alambic.report.sensors import read_condition
 from alambic.report.svg import drawing, tag, text
 from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.texts import Texts, read_texts
@@ -28,6 +29,7 @@ def describe_trust(findings: Findings, lang: Lang) -> list[Block]:
         blocks += say_trust(found, findings)
     table = _tabulate(findings, lang, texts)
     blocks += [table] if table.rows else []
+    blocks += describe_conditions(findings, lang)
     examined = findings.examination
     if examined is None:
         return [*blocks, Claim("not_examined", {})]
@@ -77,6 +79,31 @@ def _tabulate(findings: Findings, lang: Lang, texts: Texts) -> Table:
         row = [Entry(name_student(found, findings)), Entry(name_group(group, lang))]
         table.rows.append([*row, *(fact_entry(numbers.get(name), lang, noun=False) for name in kept)])
     return table
+
+
+def describe_conditions(findings: Findings, lang: Lang) -> list[Block]:
+    """Scores behind other sensors and by other metrics, where the study asked for them: those of test before tune."""
+    texts = read_texts(lang)
+    names = sorted({name for numbers in findings.conditions.values() for name in numbers})
+    names = [name for name in names if name.startswith("test")] or names
+    if not names:
+        return []
+    heads = [(texts["student"], "", False), (texts["arm"], "", False)]
+    table = Table((*heads, *((name_condition(name, lang), name, True) for name in names)))
+    for found in findings.students:
+        for group in found.groups:
+            numbers = findings.conditions.get(group.key, {})
+            row = [Entry(name_student(found, findings)), Entry(name_group(group, lang))]
+            table.rows.append([*row, *(fact_entry(numbers.get(name), lang, noun=False) for name in names)])
+    return [Claim("conditions", {}), table]
+
+
+def name_condition(name: str, lang: Lang) -> str:
+    """A number's name in words: the sensor and the metric that differ, and the precision."""
+    sensor, metric = read_condition(name) or ("", "")
+    texts = read_texts(lang)
+    parts = [f"{texts['behind']} {sensor}" if sensor else "", METRIC_NAMES[metric][lang] if metric else ""]
+    return ", ".join(part for part in (*parts, "int8" if name.endswith("_int8") else "") if part)
 
 
 def describe_alignment(findings: Findings, lang: Lang) -> list[Block]:

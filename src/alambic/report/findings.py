@@ -15,6 +15,7 @@ from alambic.report.declared import Declared, judge_declared
 from alambic.report.examined import Examination, measure_two_classes, read_examination
 from alambic.report.facts import Fact, Facts, count_query, ratio_query, sum_query
 from alambic.report.gather import Group, Scored, choose_score, group_rows
+from alambic.report.sensors import measure_conditions
 from alambic.report.suited import Suitability, read_suitability
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import Paired, adjust_holm
@@ -50,6 +51,7 @@ class Findings:
     Attributes:
         declared: of a claim study. suitability, examination: of the files beside the ledger, None without them.
         two_classes: group's key -> calibration from the ledger's own margins, where there are two classes.
+        conditions: group's key -> number -> what it scores behind other sensors and by other metrics.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Findings:
     suitability: Suitability | None = None
     examination: Examination | None = None
     two_classes: dict[str, dict[str, Fact]] = field(default_factory=dict)
+    conditions: dict[str, dict[str, Fact]] = field(default_factory=dict)
 
     @property
     def settings(self) -> int:
@@ -125,6 +128,7 @@ def find(path: Path) -> Findings:
             read_suitability(path.parent, done, facts),
             read_examination(path.parent, groups, facts),
             measure_two_classes(ledger, groups, scored, facts),
+            measure_conditions(groups, facts),
         )
     finally:
         ledger.close()

@@ -125,6 +125,12 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Aucun suitability.json ne se trouve à côté du registre. alambic teachers rank l’écrit avant toute "
         "distillation ; alambic teachers judge le compare ensuite aux gains mesurés, à partir de quatre enseignants.",
     },
+    "conditions": {
+        "en": "The same students behind sensors that they were not trained behind, and by further metrics. Nothing "
+        "was chosen by these numbers.",
+        "fr": "Les mêmes élèves derrière des capteurs autres que celui de leur apprentissage, et selon d’autres "
+        "mesures. Rien n’a été choisi d’après ces nombres.",
+    },
     "classes_clear": {
         "en": "With {arm}, the arm of {student} with the highest mean, the interval of {clear} of {count} leaves out "
         "zero; "

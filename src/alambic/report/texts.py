@@ -178,6 +178,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "on_tune": {"en": "images of the tune split", "fr": "images du lot de réglage"},
     "trust_agreement_int8": {"en": "int8 as fp32", "fr": "int8 comme fp32"},
     "trust_agreement": {"en": "As its teacher", "fr": "Comme l’enseignant"},
+    "behind": {"en": "behind", "fr": "derrière"},
     "trust_ece": {"en": "Calibration error", "fr": "Erreur de calibration"},
     "trust_ece_int8": {"en": "Calibration error, int8", "fr": "Erreur de calibration, int8"},
     "trust_nll": {"en": "NLL, nats", "fr": "NLL, nats"},

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alambic.data import Source, render
+from alambic.data import Source, render, render_clean
 from alambic.errors import AlambicError
 from alambic.files import hash_file
 from alambic.functional.schedule import SCHEDULES
@@ -23,6 +23,7 @@ from alambic.models.own_code import create_own, is_own_code
 from alambic.models.students import create_student
 from alambic.models.teachers import TeacherSpec, merge_card
 from alambic.study.cell import Arm, method_version
+from alambic.study.sensors import behind
 from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE
 from alambic.training.objective import Objective
@@ -80,6 +81,8 @@ def ask_students(study: Study, source: Source) -> dict[str, OutputSpec]:
         )
     for side in ("student", "teacher"):
         render(source.images, ids[:2], torch.zeros_like(ids[:2]), study.views, side, pool_ids=ids)
+    for sensor in study.test_sensors.values():
+        render_clean(source.images, ids[:2], behind(study.views, sensor), "student")
     example = torch.zeros(2, input_channels(source, study.views), *source.size)
     found = {}
     for name in study.students:
@@ -149,6 +152,8 @@ def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: Prepar
         "methods": {name: method_version(name) for name in arm.methods},
         "sources": {},
     }
+    if study.test_sensors:
+        content["test_sensors"] = {name: dataclasses.asdict(sensor) for name, sensor in study.test_sensors.items()}
     if arm.treatments:
         content["treatments"] = {name: treatment_version(name) for name in arm.treatments}
     if teacher is not None:

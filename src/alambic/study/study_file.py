@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Literal
 
 from alambic.config import Document, build, check_plain, read_document, read_tables
-from alambic.data import DataSpec, ViewSpec
+from alambic.data import DataSpec, Sensor, ViewSpec
 from alambic.deploy.chips import Chip, find_chip
 from alambic.errors import AlambicError, nearest
 from alambic.methods.base import create_method
@@ -24,11 +25,15 @@ Purpose = Literal["demo", "explore", "claim"]
 
 @dataclasses.dataclass(frozen=True)
 class TaskSpec:
-    """What is learnt: the metric that ranks, weights of classes, one logit instead of two for a two-class task."""
+    """What is learnt: the metric that ranks, weights of classes, one logit instead of two for a two-class task.
+
+    ``also``: metrics that each row gets besides; nothing ranks by them.
+    """
 
     metric: Metric = "accuracy"
     class_weights: tuple[float, ...] = ()
     one_logit: bool = False
+    also: tuple[Metric, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +148,7 @@ class Study:
     chip: Chip | None = None  # that each row is judged for; measured after training, so no cell depends on it
     finalists: Finalists = Finalists()
     tuning: Tuning = dataclasses.field(default_factory=Tuning)
+    test_sensors: dict[str, Sensor] = dataclasses.field(default_factory=dict)  # that each student is scored behind too
 
     @property
     def folder(self) -> Path:
@@ -165,7 +171,19 @@ class _Head:
 
 
 MOST_SEEDS = 1000
-TABLES = ("data", "views", "recipe", "task", "int8", "execution", "finalists", "tuning", "teachers", "arms")
+TABLES = (
+    "data",
+    "views",
+    "recipe",
+    "task",
+    "test_sensors",
+    "int8",
+    "execution",
+    "finalists",
+    "tuning",
+    "teachers",
+    "arms",
+)
 
 
 def read_study(path: Path) -> Study:
@@ -190,6 +208,7 @@ def read_study(path: Path) -> Study:
     arms += [read_arm(table, document, teachers) for table in given]
     if head.arms_from:
         arms += read_arms(document.path.parent / head.arms_from, teachers, head.arms_taken)
+    sensors = _read_sensors(document)
     for arm in arms:
         build(Recipe, {**document.tables.get("recipe", {}), **arm.recipe}, document, ("arms", "recipe"))
     _check(head, arms, document)
@@ -212,7 +231,19 @@ def read_study(path: Path) -> Study:
         _read_chip(head, document),
         build(Finalists, document.tables.get("finalists", {}), document, ("finalists",)),
         build(Tuning, document.tables.get("tuning", {}), document, ("tuning",)),
+        sensors,
     )
+
+
+def _read_sensors(document: Document) -> dict[str, Sensor]:
+    tables = read_tables(document, "test_sensors")
+    for name in tables:
+        if not re.fullmatch("[a-z0-9]+", name):
+            raise AlambicError(
+                f"{document.at(('test_sensors', name))}: expected a name of small letters and digits, because numbers "
+                f"of the ledger are named by it, got {name!r}"
+            )
+    return {name: build(Sensor, table, document, ("test_sensors", name)) for name, table in tables.items()}
 
 
 def _read_chip(head: _Head, document: Document) -> Chip | None:

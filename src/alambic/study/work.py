@@ -24,6 +24,7 @@ from alambic.study.content import make_objective, make_student, make_task, train
 from alambic.study.images import open_images
 from alambic.study.ledger import Predictions
 from alambic.study.prepare import Prepared
+from alambic.study.sensors import other_metrics, score_sensors, score_sensors_int8
 from alambic.study.treat import make_scene, make_treatments, treat_study
 from alambic.training.balance import balance
 from alambic.training.bank import Bank
@@ -216,6 +217,9 @@ class Workshop:
             labels = source.labels[ids].numpy()
             numbers[split] = evaluate_metric(metric, found.predicted, found.margin, labels)
             predictions[(split, "fp32")] = found
+            numbers |= other_metrics(study, split, found, labels)
+            told, answers = score_sensors(study, run, split)
+            numbers, predictions = numbers | told, predictions | answers
         if study.int8.enabled:
             try:
                 told, quantised = self._quantise(cell, run, predictions)
@@ -245,6 +249,7 @@ class Workshop:
             found = Predictions(*predict(predict_onnx(made.onnx_int8, images)))
             both = {"fp32": fp32[(split, "fp32")], "int8": found}
             wide = study.purpose != "demo"  # other arithmetics take seconds a cell
+            elsewhere, seen = score_sensors_int8(study, source, cell, made.onnx_int8, split, metric)
             on_device, answers = measure_device(made, images, labels, both, split, metric, study.chip, wide)
         numbers = {
             f"{split}_int8": evaluate_metric(metric, found.predicted, found.margin, labels),
@@ -256,7 +261,8 @@ class Workshop:
             "calibration_hash": made.calibration_hash,
             "int8_seconds": round(time.perf_counter() - started, 3),
         }
-        return numbers | on_device, {(split, "int8"): found, **answers}
+        numbers |= other_metrics(study, split, found, labels, "_int8")
+        return numbers | elsewhere | on_device, {(split, "int8"): found, **seen, **answers}
 
 
 def describe_failure(error: BaseException) -> str:

@@ -1,0 +1,128 @@
+"""Students under other sensors than their own, and by other metrics: in the ledger, and in the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alambic.data import load_source
+from alambic.errors import AlambicError
+from alambic.report.check import check_report
+from alambic.report.findings import find
+from alambic.report.page import write_report
+from alambic.report.sensors import read_condition
+from alambic.study.ledger import Ledger
+from alambic.study.run import run_study
+from alambic.study.study_file import read_study
+from alambic.training.task import evaluate_metric
+
+STUDY = """
+name = "sensors"
+purpose = "demo"
+seeds = 2
+students = ["dscnn_8x2"]
+methods = ["none"]
+[data]
+source = "npz"
+path = "{path}"
+[task]
+metric = "average_precision"
+also = ["recall_at_1_percent_false_alarms"]
+[views]
+count = 1
+[views.student.sensor]
+grey = true
+down = 2
+read = 0.02
+[test_sensors.own]
+grey = true
+down = 2
+read = 0.02
+[test_sensors.blind]
+grey = {grey}
+down = 2
+read = 5.0
+[recipe]
+epochs = 6
+batch = 32
+lr = 0.05
+[int8]
+calibration_images = 32
+[execution]
+jobs = 1
+"""
+
+
+def write(folder: Path, grey: str = "true", name: str = "blind") -> Path:
+    generator = np.random.default_rng(0)
+    labels = (generator.random(600) < 0.3).astype(np.int64)
+    pixels = generator.integers(0, 60, (600, 3, 16, 16)).astype(np.uint8)
+    pixels[labels == 1, :, 4:12, 4:12] += 120
+    np.savez(folder / "set.npz", images=pixels, labels=labels)
+    text = STUDY.format(path=folder / "set.npz", grey=grey).replace("test_sensors.blind", f"test_sensors.{name}")
+    (folder / "study.toml").write_text(text)
+    return folder / "study.toml"
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sensors")
+    summary = run_study(read_study(write(folder)), folder / "out", say=lambda text: None)
+    assert summary.failed == 0
+    return summary.ledger
+
+
+def test_a_row_holds_every_sensor_and_metric_with_its_predictions(ledger: Path) -> None:
+    opened = Ledger(ledger, read_only=True)
+    source = load_source(read_study(ledger.parents[1] / "study.toml").data)
+    labels = source.labels[source.splits["test"]].numpy()
+    for row in opened.rows("done"):
+        numbers = row.numbers
+        assert "int8_error" not in numbers
+        assert numbers["test_on_own"] == numbers["test"], "the training's own sensor gives the same images"
+        assert numbers["test_on_own_int8"] == numbers["test_int8"]
+        assert numbers["test"] > 0.9 > 0.6 > numbers["test_on_blind"], "what cannot be seen is not found"
+        for name in ("tune_on_own", "tune_on_blind", "test_on_own", "test_on_blind"):
+            assert f"{name}_recall_at_1_percent_false_alarms" in numbers
+        for precision, suffix in (("fp32", ""), ("int8", "_int8")):
+            kept = opened.predictions(row.id, "test_on_blind", precision)
+            again = evaluate_metric("average_precision", kept.predicted, kept.margin, labels)
+            assert abs(again - numbers[f"test_on_blind{suffix}"]) < 5e-3
+            recall = numbers[f"test_recall_at_1_percent_false_alarms{suffix}"]
+            kept = opened.predictions(row.id, "test", precision)
+            again = evaluate_metric("recall_at_1_percent_false_alarms", kept.predicted, kept.margin, labels)
+            assert abs(again - recall) < 2e-2
+        assert row.content["test_sensors"]["blind"]["read"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("lang", "head"),
+    [("en", "behind blind, recall"), ("fr", "derrière blind, ")],
+)
+def test_the_report_shows_them_and_its_check_asks_the_ledger(ledger: Path, tmp_path: Path, lang, head) -> None:
+    findings = find(ledger)
+    (numbers,) = findings.conditions.values()
+    assert {"test_on_blind", "test_on_own_int8", "test_recall_at_1_percent_false_alarms"} <= set(numbers)
+    assert "test" not in numbers
+    page = write_report(ledger, tmp_path, lang)
+    assert head in page.read_text("utf-8")
+    assert not check_report(page, ledger).differences
+
+
+def test_names_of_numbers() -> None:
+    assert read_condition("test_on_dark_recall_at_1_percent_false_alarms_int8") == (
+        "dark",
+        "recall_at_1_percent_false_alarms",
+    )
+    assert read_condition("tune_on_dark") == ("dark", "")
+    assert read_condition("test_int8") == ("", "")
+    assert read_condition("agreement_int8") is None
+
+
+def test_a_sensor_of_other_channels_or_with_a_strange_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AlambicError, match="expected grey = true as the student was trained"):
+        run_study(read_study(write(tmp_path, grey="false")), tmp_path / "out", say=lambda text: None)
+    with pytest.raises(AlambicError, match="small letters and digits"):
+        read_study(write(tmp_path, name="a_b"))
