@@ -17,15 +17,23 @@ LARGEST_FILE = 1_000_000  # bytes: a study file is a page, not a data set
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A TOML file: its text, for line numbers, and its tables."""
+    """A TOML file: its text, for line numbers, and its tables, those of the file that it extends among them."""
 
     path: Path
     text: str
     tables: dict[str, Any]
+    base: Document | None = None
+
+    @property
+    def whole(self) -> str:
+        """The text, and that of what it extends."""
+        return self.text if self.base is None else f"{self.text}\n# extended: {self.base.path.name}\n{self.base.whole}"
 
     def at(self, keys: tuple[str, ...]) -> str:
         """``file:line (key a.b.c)`` of a key, the file alone where the line cannot be told."""
         dotted = ".".join(keys)
+        if self.base is not None and not _holds(tomllib.loads(self.text), keys) and _holds(self.base.tables, keys):
+            return self.base.at(keys)
         line = find_line(self.text, keys)
         return f"{self.path}{f':{line}' if line else ''} (key {dotted})" if keys else str(self.path)
 
@@ -45,6 +53,28 @@ def read_document(path: Path) -> Document:
     return Document(path, text, tables)
 
 
+def read_extended(path: Path, seen: tuple[Path, ...] = ()) -> Document:
+    """Reads a TOML file that may say ``extends = "other.toml"``: what it does not say stands there.
+
+    Tables of the two are merged key by key; a key that both have, a list or a table within a table too, is this
+    file's. Relative paths of both start at this file's folder. Raises AlambicError for files that extend in a circle.
+    """
+    document = read_document(path)
+    tables = dict(document.tables)
+    base = tables.pop("extends", None)
+    if base is None:
+        return document
+    place = (document.path.parent / str(base)).resolve()
+    if not isinstance(base, str) or place in (*seen, document.path.resolve()):
+        raise AlambicError(f"{document.at(('extends',))}: expected another file's path, got {base!r}")
+    under = read_extended(place, (*seen, document.path.resolve()))
+    both = {**under.tables, **tables}
+    for name, table in tables.items():
+        if isinstance(table, dict) and isinstance(under.tables.get(name), dict):
+            both[name] = {**under.tables[name], **table}
+    return dataclasses.replace(document, tables=both, base=under)
+
+
 def read_tables(document: Document, key: str) -> dict[str, dict[str, Any]]:
     """The tables ``[key.NAME]`` of a file; their names become file names, so they must be plain."""
     value = document.tables.get(key, {})
@@ -61,6 +91,15 @@ def check_plain(name: str, document: Document, keys: tuple[str, ...]) -> None:
         raise AlambicError(
             f"{document.at(keys)}: expected a plain name, printable and without path separators, got {name!r}"
         )
+
+
+def _holds(value: Any, keys: tuple[str, ...]) -> bool:
+    """Whether a TOML value has a dotted key, in any table of a list."""
+    if not keys:
+        return True
+    if isinstance(value, list):
+        return any(_holds(item, keys) for item in value)
+    return isinstance(value, dict) and keys[0] in value and _holds(value[keys[0]], keys[1:])
 
 
 def find_line(text: str, keys: tuple[str, ...]) -> int | None:

@@ -26,7 +26,7 @@ def test_it_is_read(path):
         assert len(study.confirmation.contrasts) == len(tables["contrasts"])
     elif set(tables) == {"arms"}:
         assert read_arms(path, {})
-    elif "students" in tables:
+    elif "students" in tables or "extends" in tables:
         study = read_study(path)
         assert study.arms
         for name, entry in study.teachers.items():

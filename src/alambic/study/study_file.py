@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from alambic.config import Document, build, check_plain, read_document, read_tables
+from alambic.config import Document, build, check_plain, read_extended, read_tables
 from alambic.data import DataSpec, Sensor, ViewSpec
 from alambic.deploy.chips import Chip, find_chip
 from alambic.errors import AlambicError, nearest
@@ -191,7 +191,7 @@ def read_study(path: Path) -> Study:
 
     Data, students and teachers are asked when the study is planned or run.
     """
-    document = read_document(path)
+    document = read_extended(path)
     head_fields = [item.name for item in dataclasses.fields(_Head)]
     for key in document.tables:
         if key not in TABLES and key not in head_fields:
@@ -226,7 +226,7 @@ def read_study(path: Path) -> Study:
         build(Execution, document.tables.get("execution", {}), document, ("execution",)),
         teachers,
         Path(path),
-        document.text,
+        document.whole,
         _read_claim(head, arms, teachers, Path(path).parent),
         _read_chip(head, document),
         build(Finalists, document.tables.get("finalists", {}), document, ("finalists",)),
