@@ -1,4 +1,4 @@
-"""Peak memory of a whole study of 50,000 images at 32 x 32, with a bank of V = 4 views, int8 measurements and two workers.
+"""Peak memory of a whole study of 50,000 images at 32 x 32: bank of V = 4 views, int8 measurements, two workers.
 
 The images are random; each side trains for one epoch, since memory does not depend on how many there are. Counted is
 the whole process tree, driver and workers, each fifth of a second. The goal of 2.5 GB is held against the sum of

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from alambic.catalogue import read_cost, read_setting
 from alambic.methods import Method, all_methods
+from alambic.training.costs import read_cost, read_setting
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "method_costs.py"
 LIMIT, GOAL = 1.15, 25

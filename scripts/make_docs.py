@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from alambic.catalogue import CONTROLS, FIDELITY, MARKS, count_methods, needs_of, read_cost, read_setting
+from alambic.catalogue import CONTROLS, FIDELITY, MARKS, count_methods, needs_of
 from alambic.methods import all_methods, create_method
 from alambic.methods.base import Method, Paper
 from alambic.methods.modifier import Modifier
 from alambic.training.bank import BANKABLE
+from alambic.training.costs import read_cost, read_setting
 from alambic.treatments import all_modifiers, all_treatments
 from alambic.treatments.base import Treatment
 

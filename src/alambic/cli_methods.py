@@ -45,7 +45,7 @@ def show_methods(options: argparse.Namespace) -> int:
 
 def list_methods(methods: Any) -> str:
     """The table: a star marks a reconstruction, which stands apart in every count."""
-    from alambic.catalogue import read_cost
+    from alambic.training.costs import read_cost
 
     lines = [f"{'method':20}{'family':12}{'mark':6}{'year':6}{'time':7}{'student reads':26}teacher gives"]
     for name, cls in methods.items():
@@ -80,7 +80,8 @@ def describe_counts(methods: Any, whole: bool) -> str:
 
 def describe_method(method: Any) -> str:
     """A method for a person: paper, formula, defaults, differences, evidence, cost."""
-    from alambic.catalogue import needs_of, read_cost, read_setting
+    from alambic.catalogue import needs_of
+    from alambic.training.costs import read_cost, read_setting
 
     paper, price = method.paper, read_cost(method.name)
     more = sorted(needs_of(type(method)) - method.needs.student - method.needs.teacher)

@@ -152,7 +152,7 @@ def show_plan(options: argparse.Namespace) -> int:
     print(f"  assuming that paired differences spread by {ASSUMED_SPREAD} points over seeds, as usual over images)")
     print(f"cells: {plan.cells}, on {plan.jobs} processes")
     for student, seconds in plan.seconds_per_cell.items():
-        print(f"  {student}: {seconds:.0f} s of student steps a cell, measured here just now")
+        print(f"  {student}: {seconds:.0f} s of plain student steps a cell, measured here just now")
     print(
         f"students: {plan.seconds / 3600:.2f} h; teachers: {plan.teacher_seconds / 3600:.2f} h, "
         f"banks: {plan.bank_bytes / 1e6:.1f} MB"

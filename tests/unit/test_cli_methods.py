@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from alambic.catalogue import count_methods, needs_of, read_cost, select_methods
+from alambic.catalogue import count_methods, needs_of, select_methods
 from alambic.cli import main
 from alambic.errors import AlambicError
 from alambic.methods import all_methods
+from alambic.training.costs import read_cost
 from alambic.treatments import all_modifiers, all_treatments
 
 

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from alambic.catalogue import read_cost
 from alambic.methods import all_methods
+from alambic.training.costs import read_cost
 from alambic.treatments import all_modifiers, all_treatments
 from script_tools import load_script
 

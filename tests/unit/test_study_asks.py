@@ -12,11 +12,16 @@ from alambic.errors import AlambicError
 from alambic.models.teachers import TeacherSpec, load_teacher, save_teacher
 from alambic.study import plan as plan_module
 from alambic.study import prepare as prepare_module
+from alambic.study.cell import Arm
 from alambic.study.compose import Request, compose_study
 from alambic.study.ledger import Ledger, Row
+from alambic.study.local import Event
 from alambic.study.prepare import prepare
+from alambic.study.run import run_study
 from alambic.study.study_file import read_study
 from alambic.study.table import print_results
+from alambic.study.work import Result
+from alambic.training.costs import Cost
 
 STUDY = """
 name = "asks"
@@ -216,6 +221,23 @@ def test_a_plan_counts_the_training_of_teachers_and_the_passes_of_live_ones(plac
     assert live.teacher_seconds == pytest.approx(4 * images * train)
 
 
+def test_a_plan_counts_what_each_method_costs(place, monkeypatch):
+    monkeypatch.setattr(plan_module, "measure_speed", lambda *a: 1.0)  # images a second
+    source = load_source(place().data)
+    times = {"kd": 3.0, "rsd": 0.5}  # of "at" nothing is known
+    known = {name: Cost(time, 0.0, 0.0, 0) for name, time in times.items()}
+    monkeypatch.setattr(plan_module, "read_cost", known.get)
+    methods = ('"none", "kd"', '"none", "kd", "rsd", "at"')
+    plan = plan_module.plan_study(place(methods, ("[views]", "[execution]\njobs = 1\n[views]"), more=TEACHER))
+    assert plan.cells == 4
+    assert plan.seconds == pytest.approx(len(source.splits["train"]) * (1 + 3 + 1 + 1))
+    assert plan_module.cost_of(Arm("both", ("kd", "rsd"))) == 3.0
+
+
+def test_measured_costs_reach_the_plan():
+    assert plan_module.cost_of(Arm("at", ("at",))) > 1.1  # attention maps of every stage
+
+
 def test_a_plan_sees_less_on_fewer_images(place):
     study = place()
     source = load_source(study.data)
@@ -232,3 +254,53 @@ def test_a_plan_sees_less_on_fewer_images(place):
 def test_weights_of_an_arm_are_one_a_method(place):
     study = place(('["none", "kd"]', '[]\narms = [{method = "kd", weights = [2.0]}]'))
     assert dataclasses.asdict(study.arms[0])["weights"] == (2.0,)
+
+
+def pretend(prepared, cells, out, jobs):
+    """An executor that trains nothing."""
+    for cell in cells:
+        yield Event("started", cell)
+        yield Event("done", cell, Result({"tune": 0.5, "test": 0.5, "seconds": 0.0}, [], {}))
+
+
+def test_what_was_skipped_is_tried_again_once_its_reason_is_gone(place, monkeypatch):
+    study, quiet = place(more=TEACHER), lambda text: None
+    out, possible = study.folder / "out", prepare_module._impossible
+
+    def missing(study, arm, *rest):
+        return "a package is missing" if arm.name == "kd" else possible(study, arm, *rest)
+
+    monkeypatch.setattr(prepare_module, "_impossible", missing)
+    first = run_study(study, out, say=quiet, execute=pretend)
+    assert (first.done, first.skipped) == (1, 1)
+    (skipped,) = Ledger(out / "ledger.sqlite", read_only=True).rows("skipped")
+    assert skipped.reason == "a package is missing"
+    monkeypatch.setattr(prepare_module, "_impossible", possible)
+    second = run_study(study, out, say=quiet, execute=pretend)
+    assert (second.done, second.kept, second.skipped) == (1, 1, 0)
+    rows = Ledger(out / "ledger.sqlite", read_only=True).rows()
+    assert {row.state for row in rows} == {"done"}
+    assert skipped.id in {row.id for row in rows}
+    monkeypatch.setattr(prepare_module, "_impossible", missing)  # and what was paid for stays
+    third = run_study(study, out, say=quiet, execute=pretend)
+    assert (third.done, third.kept, third.skipped) == (0, 2, 0)
+    assert len(Ledger(out / "ledger.sqlite", read_only=True).rows("done")) == 2
+
+
+def test_another_file_of_the_same_name_does_not_write_into_its_ledger(place, tmp_path):
+    def quiet(text):
+        pass
+
+    study, one, out = place(), tmp_path / "one.toml", tmp_path / "out"
+    text = study.path.read_text()
+    run_study(study, out, say=quiet, execute=pretend)
+    one.write_text(text.replace("epochs = 1", "epochs = 7"))
+    with pytest.raises(AlambicError, match=r"expected a ledger of this study.*another file of the same name.*--out"):
+        run_study(read_study(one), out, say=quiet, execute=pretend)
+    one.write_text(text.replace("seeds = 1", "seeds = 2"))  # the same study, moved and extended
+    assert run_study(read_study(one), out, say=quiet, execute=pretend).kept > 0
+    one.write_text(text.replace("epochs = 1", "epochs = 7"))  # its own file, changed where it lies
+    assert run_study(read_study(one), out, say=quiet, execute=pretend).done > 0
+    place_told = Ledger(out / "ledger.sqlite", read_only=True).meta("study_place")
+    assert place_told
+    assert str(tmp_path) not in place_told

@@ -17,6 +17,7 @@ from alambic.study.local import choose_jobs
 from alambic.study.stats import detectable_effect
 from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE, bank_bytes
+from alambic.training.costs import read_cost
 from alambic.training.layout import safe_channels_last
 from alambic.training.setup import input_channels
 from alambic.training.task import Task
@@ -30,7 +31,10 @@ STEP_PASSES = 3  # a training step takes about as long as three passes forward
 
 @dataclass(frozen=True)
 class Plan:
-    """Estimates: counts, seconds on this machine, bytes, and the smallest detectable paired effect in points."""
+    """Estimates: counts, seconds on this machine, bytes, and the smallest detectable paired effect in points.
+
+    ``seconds_per_cell`` is of a student with cross-entropy alone.
+    """
 
     cells: int
     seconds: float
@@ -55,22 +59,22 @@ class Plan:
 def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
     """Measures a few steps of each student and teacher here and multiplies; an estimate.
 
-    Counted: the students' steps with cross-entropy alone, the teachers' own training where they have no weights yet,
-    their banks, and each pass of a live one. Not counted: int8, and what a method adds to a step (``alambic methods``
-    tells).
+    Counted: the students' steps with cross-entropy, and what each method adds to them as ``methods/costs.toml`` has it
+    (of one student and batch, at one machine); the teachers' own training where they have no weights yet, their banks,
+    and each pass of a live one. Not counted: int8, treatments, and methods that were not measured.
     """
     source = load_source(study.data)
     ask_students(study, source)
     ids = train_ids(study, source)
-    counts = dict.fromkeys(study.students, 0)
+    count, steps = 0, 0.0  # cells of one student, and as how many cells of cross-entropy they take
     for arm in study.arms:
         teachers = [n for n in study.teachers if not arm.teachers or n in arm.teachers]
-        for student in study.students:
-            counts[student] += study.seeds * (len(teachers) if arm.uses_teacher else 1)
+        cells = study.seeds * (len(teachers) if arm.uses_teacher else 1)
+        count, steps = count + cells, steps + cells * cost_of(arm)
     images = len(ids) * study.recipe.epochs
     each = {s: images / measure_speed(study, s, source) for s in study.students}
     jobs = choose_jobs(study.execution.jobs, study.execution.threads)
-    total = sum(each[student] * count for student, count in counts.items()) / jobs
+    total = sum(each.values()) * steps / jobs
     task = make_task(study, source)
     views = 0 if study.execution.live_only else study.views.count
     forward = bank = 0.0
@@ -85,7 +89,13 @@ def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
                 forward += seconds * images * study.seeds * len(study.students) / jobs
         bank += bank_bytes(len(ids), views, task.classes, embedding, 0)
     effect = detectable_effect(spread, study.seeds, image_error(study, source))
-    return Plan(sum(counts.values()), total, each, forward, int(bank), effect, jobs)
+    return Plan(count * len(study.students), total, each, forward, int(bank), effect, jobs)
+
+
+def cost_of(arm: Arm) -> float:
+    """An arm's step over one of cross-entropy, in time; at least 1, since less is noise of the table."""
+    found = [cost.time for name in arm.methods if (cost := read_cost(name)) is not None]
+    return 1 + sum(max(0.0, time - 1) for time in found)
 
 
 def image_error(study: Study, source: Source) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -24,8 +25,6 @@ from alambic.study.progress import Board
 from alambic.study.refit import refit_rows
 from alambic.study.study_file import Study
 from alambic.study.work import checkpoint_of
-
-FINISHED = ("done", "skipped")
 
 
 @dataclass
@@ -77,16 +76,19 @@ def _run_prepared(
     execute: Executor,
 ) -> Summary:
     study = prepared.study
-    finished = {row.id for row in ledger.rows() if row.state in FINISHED}
+    finished = {row.id for row in ledger.rows("done")}  # what was skipped once may work now
     for done in finished:
         checkpoint_of(out, done).unlink(missing_ok=True)
     summary = Summary(ledger=ledger.path)
     for cell, reason in prepared.skipped:
+        if cell.id in finished:  # it worked when its package was there: the row stays
+            summary.kept += 1
+            continue
         ledger.record(Row(cell.id, cell.full_content, "skipped", reason, {}))
         summary.skipped += 1
     cells = [cell for cell in prepared.cells if only_seed in (None, cell.seed)]
     left = [cell for cell in cells if cell.id not in finished]
-    summary.kept = len(cells) - len(left)
+    summary.kept += len(cells) - len(left)
     summary.last = next((cell.id for cell in cells if cell.id in finished), None)
     jobs = choose_jobs(study.execution.jobs, study.execution.threads)
     say(f"{len(left)} cells to train, {summary.kept} kept, {summary.skipped} skipped; {jobs} processes")
@@ -111,6 +113,17 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
     told = ledger.meta("study_name")
     if told is not None and told != study.name:
         raise AlambicError(f"expected the ledger of study {study.name!r}, got one of {told!r}; choose another --out")
+    place = hashlib.sha256(str(study.path.resolve()).encode()).hexdigest()[:16]  # a ledger tells nobody's folders
+    if ledger.meta("study_place") not in (None, place):
+        mine = {cell.id for cell in prepared.cells} | {cell.id for cell, _ in prepared.skipped}
+        known = {row.id for row in ledger.rows()}
+        if known and not known & mine:
+            raise AlambicError(
+                f"{study.path}: expected a ledger of this study, or a new one, got the {len(known)} cells of another "
+                f"file of the same name {study.name!r} in {ledger.path.parent}, none of which is here, because results "
+                "of two studies would mix; try another name in the file, or --out"
+            )
+    ledger.set_meta("study_place", place)
     if study.confirmation is not None:
         declared = ledger.meta("confirm_hash")
         if declared not in (None, study.confirmation.hash):
