@@ -27,6 +27,7 @@ def add_commands(commands: Any) -> None:
     deploy.add_argument("--calibration", choices=("minmax", "percentile", "entropy"), default="minmax")
     deploy.add_argument("--calibration-images", type=int, default=256, metavar="N", help="of the training split")
     deploy.add_argument("--per-tensor", action="store_true", help="one weight scale a layer instead of a channel")
+    deploy.add_argument("--equalise", action="store_true", help="scale channels that outreach the others down first")
     deploy.add_argument("--test-images", type=int, metavar="N", help="score so many; the whole test split by default")
     deploy.add_argument("--no-emulation", action="store_true", help="no Cortex-M program, no emulated run")
     deploy.add_argument("--out", type=Path, help="folder; runs/deploy/STUDENT-CHIP by default")
@@ -98,11 +99,13 @@ def deploy_one(options: argparse.Namespace) -> int:
         widths=None if own else (options.student, given.classes),
         emulate=not options.no_emulation,
         warnings=tuple(given.warnings),
+        equalise=options.equalise,
         say=lambda line: print(f"{time.monotonic() - started:5.1f} s  {line}", flush=True),
     )
     print("\n".join([*facts["verdict"]["sentences"], facts["widest"]["sentence"], facts["patches"]["sentence"]]))
     if "accuracy" in facts:
         found = facts["accuracy"]
+        print(facts["equalisation"]["sentence"])
         print(f"accuracy over {found['images']:,} test images: fp32 {found['fp32']:.4f}, int8 {found['device']:.4f}")
     print((out / "index.html").resolve())
     return 0

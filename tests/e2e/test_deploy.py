@@ -49,6 +49,9 @@ def test_a_network_of_ones_own_on_images_of_another_shape(tmp_path: Path, capsys
     assert facts["input"] == [1, 120, 160]
     assert facts["verdict"]["fits"] is True
     assert facts["accuracy"]["between"] == 1.0
+    assert [pair["channels"] for pair in facts["equalisation"]["pairs"]] == [7, 13]  # what is between has ReLU6
+    assert facts["equalisation"]["asked"] is False
+    assert facts["equalisation"]["sentence"] in said
     assert facts["accuracy"]["equal"] == facts["accuracy"]["checked"]
     assert facts["needs"]["tflm"]["ram"]["arena head"] == facts["memory"]["arena_bytes"]
     assert "weights are random" in said

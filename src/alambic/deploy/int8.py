@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from alambic.deploy.equalise import Equalised, equalise_onnx
 from alambic.deploy.export import clean_model, export_onnx
 from alambic.deploy.graph import read_graph
 from alambic.deploy.memory import plan_memory
@@ -51,6 +52,7 @@ class Int8Result:
         peak_activation_bytes: the most activations alive at once (no planner can do better without tiling).
         arena_bytes: what TFLite-Micro's planner needs for them. peak_layer: the operator at the peak.
         calibration_size, calibration_hash: of the calibration images.
+        equalised: pairs of layers looked at for outlier channels; empty where that was not asked for.
     """
 
     onnx_fp32: Path
@@ -62,6 +64,7 @@ class Int8Result:
     peak_layer: str
     calibration_size: int
     calibration_hash: str
+    equalised: tuple[Equalised, ...] = ()
 
 
 def quantize_student(
@@ -71,6 +74,7 @@ def quantize_student(
     workdir: Path | str,
     per_channel: bool = True,
     calibration: Calibration = "minmax",
+    equalise: bool = False,
 ) -> Int8Result:
     """Exports, quantises and measures a student.
 
@@ -79,6 +83,7 @@ def quantize_student(
         calibration_images: N x C x H x W, normalised as in training, drawn from the training split.
         example_shape: C, H, W.
         workdir: gets ``student_fp32.onnx`` and ``student_int8.onnx``.
+        equalise: scale outlier channels down first (``deploy.equalise``): the fp32 file then holds the scaled weights.
 
     Raises AlambicError when the network cannot be exported, or holds an operator that no int8 target has.
     """
@@ -86,6 +91,7 @@ def quantize_student(
     fp32, int8 = folder / "student_fp32.onnx", folder / "student_int8.onnx"
     exported = export_onnx(net, example_shape, fp32)
     images = calibration_images.detach().cpu().numpy().astype(np.float32)
+    equalised = equalise_onnx(fp32, images, per_channel) if equalise else []
     calibrated = quantize_onnx(fp32, int8, images, per_channel, calibration)
     try:
         graph = read_graph(int8)
@@ -104,6 +110,7 @@ def quantize_student(
         peak_layer=plan.peak_layer,
         calibration_size=calibrated.size,
         calibration_hash=calibrated.hash,
+        equalised=tuple(equalised),
     )
 
 

@@ -42,7 +42,7 @@ def measure_layer_errors(
     """
     wanted = [op for op in graph.ops if op.kind not in ("reshape", "pad", "concat", "quantize")]
     names = {name for op in wanted for name in (*graph.activations(op), op.output)}
-    real = _run_with_outputs(fp32, {name.removesuffix(RENAMED) for name in names}, images)
+    real = run_with_outputs(fp32, {name.removesuffix(RENAMED) for name in names}, images)
     given = graph.tensors[graph.input]
     pixels = to_int8(images.transpose(0, 2, 3, 1), float(given.scale[0]), given.zero_point)
     together = run_all(graph, pixels, arithmetic)
@@ -72,8 +72,8 @@ def compare(target: npt.NDArray[Any], found: npt.NDArray[Any]) -> float:
     return min(10 * float(np.log10(signal / error)), LOSSLESS) if signal > 0 else -LOSSLESS
 
 
-def _run_with_outputs(path: Path | str, names: set[str], images: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-    """Activations of an fp32 ONNX file by name, channels last."""
+def run_with_outputs(path: Path | str, names: set[str], images: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    """Activations of an fp32 ONNX file by name, channels last, for images N x C x H x W."""
     onnx, runtime = require("onnx"), require("onnxruntime")
     model = onnx.load(str(path))
     made = {name for node in model.graph.node for name in node.output}
@@ -81,8 +81,13 @@ def _run_with_outputs(path: Path | str, names: set[str], images: npt.NDArray[Any
     extra = sorted((names & made) - final)
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in extra)
     session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    given = session.get_inputs()[0].name
+    given = session.get_inputs()[0]
+    step = given.shape[0] if isinstance(given.shape[0], int) else max(len(images), 1)
     wanted = [*sorted(final & names), *extra]
-    values = session.run(wanted, {given: images.astype(np.float32)})
-    found = dict(zip(wanted, values, strict=True)) | {given: images}
+    runs = [
+        session.run(wanted, {given.name: images[start : start + step].astype(np.float32)})
+        for start in range(0, len(images), step)
+    ]
+    values = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
+    found = dict(zip(wanted, values, strict=True)) | {given.name: images}
     return {name: value.transpose(0, 2, 3, 1) if value.ndim == 4 else value for name, value in found.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -20,10 +21,11 @@ from alambic.deploy.float_layers import measure_float_layers
 from alambic.deploy.graph import Int8Graph, read_graph, to_int8
 from alambic.deploy.int8 import Calibration, Int8Result, quantize_student
 from alambic.deploy.layers import measure_layer_errors
+from alambic.deploy.measure import measure_accuracy, predict_onnx
 from alambic.deploy.memory import MemoryPlan, count_scratch, plan_memory, weigh_layers
 from alambic.deploy.page import render_page
 from alambic.deploy.patches import explain_patches, plan_patches
-from alambic.deploy.score import Score, score_artefact
+from alambic.deploy.score import VARIED, Score, score_artefact
 from alambic.deploy.targets.c_source import write_c
 from alambic.deploy.targets.cortex_m import Program, run_cortex_m
 from alambic.deploy.targets.stedgeai import StReport, analyze_st
@@ -51,6 +53,7 @@ def deploy_student(
     emulate: bool = True,
     warnings: tuple[str, ...] = (),
     say: Callable[[str], None] = lambda line: None,
+    equalise: bool = False,
 ) -> dict[str, Any]:
     """Writes ``student_fp32.onnx``, ``student_int8.onnx``, ``student_int8.tflite``, C sources in ``c``, ``fit.json``
     and ``index.html``.
@@ -62,13 +65,19 @@ def deploy_student(
         emulate: build a Cortex-M program of the C sources and run it on an emulated core, where the tools are there.
         warnings: what a reader must know first, such as random weights.
         say: is told each finished stage.
+        equalise: scale outlier channels down first; what the other choice would score is told either way.
 
     Returns what ``fit.json`` holds. Raises AlambicError where the network has no int8 form; what single engines refuse
     is written down instead.
     """
     out = Path(out)
     shape = tuple(int(size) for size in calibration_images.shape[1:])
-    done = quantize_student(net, calibration_images, (shape[0], shape[1], shape[2]), out, per_channel, calibration)
+
+    def quantise(folder: Path, scaled: bool) -> Int8Result:
+        size = (shape[0], shape[1], shape[2])
+        return quantize_student(net, calibration_images, size, folder, per_channel, calibration, scaled)
+
+    done = quantise(out, equalise)
     graph, tflite = read_graph(done.onnx_int8), out / "student_int8.tflite"
     emit_tflite(graph, tflite)
     say("int8 files written")
@@ -101,6 +110,7 @@ def deploy_student(
             "calibration": calibration,
             "calibration_size": done.calibration_size,
             "calibration_hash": done.calibration_hash,
+            "equalise": equalise,
         },
     }
     images = calibration_images[:LAYER_IMAGES].numpy().astype(np.float32)
@@ -109,6 +119,8 @@ def deploy_student(
     floated = measure_float_layers(done.onnx_fp32, done.onnx_int8, graph, *seen)
     facts["float_layers"] = {"images": len(seen[0]), "layers": [asdict(item) for item in floated]}
     say("layers compared")
+    with tempfile.TemporaryDirectory() as folder:
+        facts["equalisation"] = _describe_equalisation(done, quantise(Path(folder), not equalise), equalise, test)
     if test is not None:
         score: Score = score_artefact(done.onnx_fp32, done.onnx_int8, graph, *test, chip.arithmetic)
         facts["accuracy"] = score.as_dict()
@@ -165,6 +177,26 @@ def _count_st(report: StReport) -> Need:
     if report.runtime_flash is None or report.runtime_ram is None:
         return Need("stedgeai", ram, flash, f"{how}; its library is not counted, no compiler for the target was there")
     return Need("stedgeai", {**ram, "library": report.runtime_ram}, {**flash, "library": report.runtime_flash}, how)
+
+
+def _describe_equalisation(done: Int8Result, other: Int8Result, asked: bool, test: Test | None) -> dict[str, Any]:
+    """What scaling outlier channels down does: the pairs of layers, int8 accuracies with and without, a sentence."""
+    pairs = (done if asked else other).equalised
+    found: dict[str, Any] = {"asked": asked, "pairs": [asdict(pair) for pair in pairs]}
+    worst = max(pairs, key=lambda pair: pair.before, default=None)
+    if worst is None:
+        return {
+            **found,
+            "sentence": "equalisation has no layers to work on: none hands its channels to one layer alone",
+        }
+    told = f"the widest channel of {worst.first} reaches {worst.before:.1f} times as far as the median one"
+    if test is None:
+        return {**found, "sentence": f"{told}; equalisation makes that {worst.after:.1f}"}
+    images, labels = test[0][:VARIED], test[1][:VARIED]
+    mine, others = (measure_accuracy(predict_onnx(item.onnx_int8, images), labels) for item in (done, other))
+    found |= {"images": len(images), "equalised": mine if asked else others, "as_is": others if asked else mine}
+    scores = f"int8 scores {found['equalised']:.4f} with equalisation and {found['as_is']:.4f} without"
+    return {**found, "sentence": f"{told}; over {len(images)} test images {scores} ({'on' if asked else 'off'} here)"}
 
 
 def _describe_need(need: Need | str) -> dict[str, Any]:

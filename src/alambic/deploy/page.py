@@ -11,6 +11,7 @@ from markupsafe import Markup
 from alambic.deploy.arena_figure import draw_arena
 from alambic.deploy.graph import Int8Graph
 from alambic.deploy.memory import MemoryPlan
+from alambic.deploy.score import VARIED
 
 ENGINES = {
     "accelerator": "accelerator, planned",
@@ -30,6 +31,7 @@ def render_page(facts: dict[str, Any], graph: Int8Graph, plan: MemoryPlan, limit
     errors = sorted(facts["layers"], key=lambda item: item["alone"])
     return template.render(
         facts=facts,
+        varied=VARIED,
         figure=Markup(draw_arena(graph, plan, limit)),
         engines=ENGINES,
         worst={item["layer"] for item in errors[:1]},
