@@ -106,7 +106,7 @@ def deploy_one(options: argparse.Namespace) -> int:
     if "accuracy" in facts:
         found = facts["accuracy"]
         print(facts["equalisation"]["sentence"])
-        print(f"accuracy over {found['images']:,} test images: fp32 {found['fp32']:.4f}, int8 {found['device']:.4f}")
+        print(f"accuracy over {found['images']:,} test images: fp32 {found['fp32']:.4f}, int8 {found['chip']:.4f}")
     print((out / "index.html").resolve())
     return 0
 

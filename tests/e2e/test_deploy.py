@@ -93,6 +93,29 @@ def test_chips_are_listed_with_ones_own(tmp_path: Path, capsys: pytest.CaptureFi
     assert "?" in said
 
 
+def test_a_private_accelerator_is_scored_in_its_own_arithmetic(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The entry of examples/, narrowed to two-bit weights, which no network survives."""
+    example = Path(__file__).parents[2] / "examples" / "my_chip.toml"
+    narrow = tmp_path / "narrow.toml"
+    narrow.write_text(example.read_text().replace("weight_bits = 8", "weight_bits = 2"))
+    images = np.random.default_rng(0).integers(0, 255, (90, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "noise.npz", x=images, y=np.arange(90) % 10)
+    for file in (example, narrow):
+        arguments = ["deploy", "dscnn_24x3", "--data", str(tmp_path / "noise.npz"), "--chip", "my-sensor"]
+        assert main([*arguments, "--chips", str(file), "--no-emulation", "--out", str(tmp_path / file.stem)]) == 0
+    said = capsys.readouterr().out
+    assert "of 11,264: 1,856 bytes left" in said  # 12 KiB, one reserved
+    whole, narrowed = (json.loads((tmp_path / file.stem / "fit.json").read_text()) for file in (example, narrow))
+    assert whole["chip"]["arithmetic"]["accumulator_bits"] == 20
+    assert whole["accuracy"]["device"] == narrowed["accuracy"]["device"]
+    assert f"int8 {whole['accuracy']['chip']:.4f}" in said
+    assert whole["accuracy"]["chip"] == whole["accuracy"]["variants"]["this chip"]  # fewer than 500 images
+    assert narrowed["needs"]["accelerator"]["flash_bytes"] < whole["needs"]["accelerator"]["flash_bytes"]
+    assert "this chip's arithmetic</td>" in (tmp_path / "my_chip" / "index.html").read_text().replace("&#39;", "'")
+
+
 @pytest.mark.slow
 def test_a_network_of_ones_own_from_study_to_chip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same commands as for a zoo student: a study for a chip, a trained row, its deployment, a report."""

@@ -17,7 +17,7 @@ pytest.importorskip("ai_edge_litert")
 from alambic.deploy.graph import read_graph
 from alambic.deploy.int8 import quantize_student
 from alambic.deploy.targets.tflm import measure_arena, predict_tflm
-from alambic.deploy.targets.vela import ETHOS, VelaReport, compile_vela, read_report
+from alambic.deploy.targets.vela import ETHOS, VelaReport, compile_vela, read_report, survey_vela
 from alambic.deploy.tflite import emit_tflite
 
 SUMMARY = """inference_time,sram_memory_used,on_chip_flash_memory_used,off_chip_flash_memory_used,nn_macs,cycles_total
@@ -66,6 +66,25 @@ def test_vela_configurations_rank_as_their_multipliers(tflite: Path, tmp_path: P
     assert len({reports[f"ethos-u55-{width}"].macs for width in (32, 64, 128, 256)}) == 1
     compile_vela(tflite, keep=tmp_path / "kept" / "vela.tflite")
     assert (tmp_path / "kept" / "vela.tflite").read_bytes()[4:8] == b"TFL3"
+
+
+def test_a_survey_has_every_configuration_and_one_for_size(tflite: Path) -> None:
+    pytest.importorskip("ethosu.vela", reason="ethos-u-vela is not installed")
+    found = survey_vela(tflite, "ethos-u55-64")
+    assert list(found) == [*ETHOS, "ethos-u55-64, for size"]
+    small, fast = found["ethos-u55-64, for size"], found["ethos-u55-64"]
+    assert isinstance(small, VelaReport)
+    assert isinstance(fast, VelaReport)
+    assert small.optimise == "Size"
+    assert small.sram_bytes <= fast.sram_bytes
+    assert fast == compile_vela(tflite, "ethos-u55-64")
+
+
+def test_a_survey_says_why_a_configuration_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("ethosu.vela", reason="ethos-u-vela is not installed")
+    (tmp_path / "b.tflite").write_bytes(b"not a network at all")
+    found = survey_vela(tmp_path / "b.tflite").values()
+    assert all("expected a network that Vela takes" in str(said) for said in found)
 
 
 def test_vela_refuses_with_its_own_words(tmp_path: Path) -> None:

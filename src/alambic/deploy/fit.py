@@ -14,7 +14,7 @@ from alambic.deploy.graph import Int8Graph, read_graph
 from alambic.deploy.int8 import quantize_student
 from alambic.deploy.memory import count_scratch, plan_memory, weigh_layers
 from alambic.deploy.targets.tflm import measure_arena
-from alambic.deploy.targets.vela import ETHOS, compile_vela
+from alambic.deploy.targets.vela import DEFAULT, ETHOS, compile_vela
 from alambic.deploy.tflite import emit_tflite
 from alambic.deploy.widths import list_widths
 from alambic.errors import AlambicError
@@ -81,7 +81,7 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
         return Need("tflm", {"arena head": arena.head, "arena tail": arena.tail}, {".tflite": tflite.stat().st_size},
                     "measured by TFLite-Micro's interpreter; its own code is not counted")  # fmt: skip
     if engine == "ethos":
-        report = compile_vela(tflite, chip.name if chip.name in ETHOS else "ethos-u55-128")
+        report = compile_vela(tflite, chip.name if chip.name in ETHOS else DEFAULT)
         return Need("ethos", {"SRAM": report.sram_bytes}, {"compressed weights and commands": report.flash_bytes},
                     f"by Vela for {report.ethos.accelerator}")  # fmt: skip
     plan = plan_memory(graph, alignment=chip.alignment)

@@ -29,6 +29,7 @@ from alambic.deploy.score import VARIED, Score, score_artefact
 from alambic.deploy.targets.c_source import write_c
 from alambic.deploy.targets.cortex_m import Program, run_cortex_m
 from alambic.deploy.targets.stedgeai import StReport, analyze_st
+from alambic.deploy.targets.vela import DEFAULT, ETHOS, VelaReport, survey_vela
 from alambic.deploy.tflite import emit_tflite
 from alambic.errors import AlambicError
 from alambic.files import hash_file, write_atomic
@@ -103,6 +104,7 @@ def deploy_student(
         "needs": {engine: _describe_need(need) for engine, need in needs.items()},
         "program": asdict(program) if isinstance(program, Program) else {"missing": program},
         "stedgeai": asdict(st) if isinstance(st, StReport) else {"missing": st or "no compiler for this chip"},
+        "vela": _describe_vela(tflite, chip),
         "memory": _describe_memory(graph, plan, done),
         "patches": _describe_patches(graph, plan, fit),
         "quantisation": {
@@ -159,6 +161,20 @@ def _build_program(
         return run_cortex_m(source, inputs, expected, "cortex-m7" if "Cortex-M7" in chip.core else "cortex-m4")
     except AlambicError as error:
         return str(error)
+
+
+def _describe_vela(tflite: Path, chip: Chip) -> dict[str, Any]:
+    """Each Ethos-U configuration, and the layers of one; the reason where Vela is missing or refuses."""
+    chosen = chip.name if chip.name in ETHOS else DEFAULT
+    try:
+        surveyed = survey_vela(tflite, chosen)
+    except AlambicError as error:
+        return {"missing": str(error)}
+    told: dict[str, Any] = {}
+    for name, report in surveyed.items():
+        told[name] = asdict(report) if isinstance(report, VelaReport) else {"missing": report}
+    layers = [told[name].pop("layers", []) for name in surveyed]
+    return {"configurations": told, "layers_of": chosen, "layers": layers[list(surveyed).index(chosen)]}
 
 
 def _ask_st(chip: Chip, onnx: Path) -> StReport | str | None:

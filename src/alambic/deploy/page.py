@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
@@ -9,6 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from alambic.deploy.arena_figure import draw_arena
+from alambic.deploy.arithmetic import TFLM
 from alambic.deploy.graph import Int8Graph
 from alambic.deploy.memory import MemoryPlan
 from alambic.deploy.score import VARIED
@@ -32,6 +34,7 @@ def render_page(facts: dict[str, Any], graph: Int8Graph, plan: MemoryPlan, limit
     return template.render(
         facts=facts,
         varied=VARIED,
+        own_arithmetic=facts["chip"]["arithmetic"] != asdict(TFLM),
         figure=Markup(draw_arena(graph, plan, limit)),
         engines=ENGINES,
         worst={item["layer"] for item in errors[:1]},

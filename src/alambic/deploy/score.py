@@ -28,7 +28,7 @@ class Score:
     """Accuracies in [0, 1] over ``images`` test images.
 
     Attributes:
-        device: by the integer executor, in TFLite-Micro's arithmetic.
+        device: by the integer executor, in TFLite-Micro's arithmetic. chip: the same in the chip's own.
         onnx_agrees, device_agrees: share of images to which the int8 network gives fp32's class.
         between: the same between the two int8 runs.
         checked: images that TFLite-Micro itself ran; equal: of these, how many had equal logits to the bit. None where
@@ -42,6 +42,7 @@ class Score:
     fp32: float
     onnx: float
     device: float
+    chip: float
     onnx_agrees: float
     device_agrees: float
     between: float
@@ -65,6 +66,7 @@ def score_artefact(
 ) -> Score:
     """Runs normalised test images N x C x H x W with labels N (0 or more) through all three."""
     real, onnx, device = predict_onnx(fp32, images), predict_onnx(int8, images), execute(graph, images)
+    own = device if arithmetic == TFLM else simulate(graph, fp32, arithmetic, images)
     checked = equal = None
     if has("tflite_micro") and has("ai_edge_litert"):
         with tempfile.TemporaryDirectory() as folder:
@@ -89,6 +91,7 @@ def score_artefact(
         fp32=measure_accuracy(real, labels),
         onnx=measure_accuracy(onnx, labels),
         device=measure_accuracy(device, labels),
+        chip=measure_accuracy(own, labels),
         onnx_agrees=measure_agreement(onnx, real),
         device_agrees=measure_agreement(device, real),
         between=measure_agreement(onnx, device),

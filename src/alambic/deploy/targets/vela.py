@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -38,6 +40,8 @@ ETHOS = {
     "ethos-u65-256": Ethos("ethos-u65-256", "Ethos_U65_Embedded", "Shared_Sram"),
     "ethos-u85-128": Ethos("ethos-u85-128", "Ethos_U85_SYS_Flash_Low", "Shared_Sram"),
 }
+
+DEFAULT = "ethos-u55-128"  # that other chips' networks are told for
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class VelaReport:
 
 
 def compile_vela(
-    path: Path | str, ethos: str | Ethos = "ethos-u55-128", optimise: Optimise = "Performance", keep: Path | None = None
+    path: Path | str, ethos: str | Ethos = DEFAULT, optimise: Optimise = "Performance", keep: Path | None = None
 ) -> VelaReport:
     """Compiles a .tflite file.
 
@@ -109,6 +113,25 @@ def compile_vela(
             keep.parent.mkdir(parents=True, exist_ok=True)
             keep.write_bytes((folder / "net_vela.tflite").read_bytes())
         return read_report(ethos, optimise, summaries[0].read_text(), tables[0].read_text(), done.stdout)
+
+
+def survey_vela(path: Path | str, chosen: str = DEFAULT) -> dict[str, VelaReport | str]:
+    """Every configuration of ``ETHOS`` by name, and ``chosen`` once more for size; the reason where one is refused.
+
+    Raises AlambicError where Vela is missing.
+    """
+    require("ethosu.vela", "chip")
+    wanted: dict[str, tuple[str, Optimise]] = {name: (name, "Performance") for name in ETHOS}
+    wanted[f"{chosen}, for size"] = (chosen, "Size")
+
+    def ask(asked: tuple[str, Optimise]) -> VelaReport | str:
+        try:
+            return compile_vela(path, *asked)
+        except AlambicError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for a process of its own
+        return dict(zip(wanted, pool.map(ask, wanted.values()), strict=True))
 
 
 def read_report(ethos: Ethos, optimise: Optimise, summary: str, layers: str, log: str) -> VelaReport:
