@@ -200,3 +200,23 @@ def test_the_table_is_checked(tmp_path: Path) -> None:
     assert read_study(file).finalists == Finalists(2, True, 2, 0.1)
     file.write_text(STUDY)
     assert read_study(file).finalists.count == 0
+
+
+@pytest.mark.slow
+def test_a_row_tells_what_equalisation_did(folder: Path, tmp_path: Path) -> None:
+    from alambic.study.work import Workshop
+
+    text = (folder / "study.toml").read_text()
+    (tmp_path / "study.toml").write_text(text.replace("[int8]", "[int8]\nequalise = true"))
+    old = prepare(read_study(folder / "study.toml"), folder, quiet)
+    new = prepare(read_study(tmp_path / "study.toml"), tmp_path, quiet)
+    assert all("equalise" not in cell.content["int8"] for cell in old.cells)  # ids of older ledgers stay
+    assert {cell.id for cell in old.cells}.isdisjoint(cell.id for cell in new.cells)
+    cell = next(cell for cell in new.cells if not cell.arm.uses_teacher)
+    numbers = Workshop(new, tmp_path).run(cell).numbers
+    ledger = Ledger(folder / "ledger.sqlite", read_only=True)
+    (plain,) = [row.numbers for row in ledger.rows() if row.content["arm"]["methods"] == ["none"]]
+    assert numbers["calibration_size"] == plain["calibration_size"] == 64
+    assert numbers["test_int8_as_is"] == plain["test_int8"]  # the same training
+    assert numbers["widest_channel"] >= 1
+    assert "test_int8_as_is" not in plain

@@ -58,8 +58,15 @@ def choose_calibration(study: Study, source: Source) -> Tensor:
     return ids[order[: study.int8.calibration_images]]
 
 
-def quantise_cell(study: Study, source: Source, cell: Cell, net: nn.Module, folder: Path) -> Int8Result:
-    """The int8 files of a cell's student in a folder. Raises AlambicError where it has no int8 form."""
+def quantise_cell(
+    study: Study, source: Source, cell: Cell, net: nn.Module, folder: Path, equalise: bool | None = None
+) -> Int8Result:
+    """The int8 files of a cell's student in a folder. Raises AlambicError where it has no int8 form.
+
+    Args:
+        equalise: other than the study says.
+    """
     images = see_clean(study, source, cell, choose_calibration(study, source))
     shape = (int(images.shape[1]), int(images.shape[2]), int(images.shape[3]))
-    return quantize_student(net, images, shape, folder, study.int8.per_channel, study.int8.calibration)
+    scaled = study.int8.equalise if equalise is None else equalise
+    return quantize_student(net, images, shape, folder, study.int8.per_channel, study.int8.calibration, scaled)

@@ -146,7 +146,8 @@ def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: Prepar
         },
         "views": dataclasses.asdict(study.views),
         "recipe": dataclasses.asdict(study.recipe),
-        "int8": dataclasses.asdict(study.int8),
+        # equalise is left out where it is off, so that older cells keep their ids
+        "int8": {key: value for key, value in dataclasses.asdict(study.int8).items() if key != "equalise" or value},
         "threads": study.execution.threads,
         "environment": environment(),
         "methods": {name: method_version(name) for name in arm.methods},

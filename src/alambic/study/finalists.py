@@ -114,7 +114,7 @@ def measure_finalist(workshop: Workshop, cell: Cell, row: Row, asked: Finalists)
             score("kernels_whole", run_kernels(made, images))
         if asked.qat_epochs:
             tune_on_int8(workshop, cell, row, net, asked)
-            made = quantise_cell(study, source, cell, net, Path(name))
+            made = quantise_cell(study, source, cell, net, Path(name), equalise=False)  # it learnt the grid it has
             score("qat_int8", predict_onnx(made.onnx_int8, images))
             if asked.whole_test:
                 score("qat_kernels", run_kernels(made, images))

@@ -38,12 +38,14 @@ class TaskSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Int8Spec:
-    """Whether and how each student is quantised: calibration images from train, their method, weights per channel."""
+    """Whether and how each student is quantised: calibration images from train, their method, weights per channel,
+    outlier channels scaled down first (``deploy.equalise``)."""
 
     enabled: bool = True
     calibration_images: int = 256
     calibration: Literal["minmax", "percentile", "entropy"] = "minmax"
     per_channel: bool = True
+    equalise: bool = False
 
     def __post_init__(self) -> None:
         if self.calibration_images < 1:

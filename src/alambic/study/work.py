@@ -251,6 +251,11 @@ class Workshop:
             wide = study.purpose != "demo"  # other arithmetics take seconds a cell
             elsewhere, seen = score_sensors_int8(study, source, cell, made.onnx_int8, split, metric)
             on_device, answers = measure_device(made, images, labels, both, split, metric, study.chip, wide)
+            if study.int8.equalise:
+                plain = quantise_cell(study, source, cell, run.student, Path(folder) / "plain", equalise=False)
+                as_is = predict(predict_onnx(plain.onnx_int8, images))
+                on_device[f"{split}_int8_as_is"] = evaluate_metric(metric, *as_is, labels)
+                on_device["widest_channel"] = max((pair.before for pair in made.equalised), default=None)
         numbers = {
             f"{split}_int8": evaluate_metric(metric, found.predicted, found.margin, labels),
             "agreement_int8": float((found.predicted == fp32[(split, "fp32")].predicted).mean()),
@@ -259,6 +264,7 @@ class Workshop:
             "arena_bytes": made.arena_bytes,
             "peak_layer": made.peak_layer,
             "calibration_hash": made.calibration_hash,
+            "calibration_size": made.calibration_size,
             "int8_seconds": round(time.perf_counter() - started, 3),
         }
         numbers |= other_metrics(study, split, found, labels, "_int8")
