@@ -90,14 +90,16 @@ def is_live(cell: Cell) -> bool:
 
 
 def group_cells(cells: list[Cell], most: int) -> list[tuple[Cell, ...]]:
-    """Cells that should share a live teacher's passes: equal seed, views, batches; at most ``most``."""
+    """Cells that should share a live teacher's passes, or a GPU: equal seed, views, batches; at most ``most``."""
     groups: dict[tuple[Any, ...], list[Cell]] = {}
     alone = []
     for cell in cells:
-        if is_live(cell):
+        on_gpu = "trains_on" in cell.content
+        if is_live(cell) or on_gpu:
             batches = [cell.content["recipe"][key] for key in SHARED_RECIPE]
             same = json.dumps([cell.content["views"], cell.content["data"], batches], sort_keys=True)
-            groups.setdefault((taught_by(cell), cell.seed, same), []).append(cell)
+            shared = taught_by(cell) if is_live(cell) else ""  # side by side, cells may have a teacher each
+            groups.setdefault((shared, cell.seed, same), []).append(cell)
         else:
             alone.append((cell,))
     parts = [tuple(group[i : i + most]) for group in groups.values() for i in range(0, len(group), most)]

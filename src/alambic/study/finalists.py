@@ -148,7 +148,7 @@ def tune_on_int8(workshop: Workshop, cell: Cell, row: Row, net: nn.Module, asked
     run = set_up(
         net,
         make_objective(cell.arm, make_task(study, source)),
-        source,
+        workshop.there,
         train_ids(study, source),
         source.splits["tune"],
         study.views,
@@ -163,7 +163,7 @@ def tune_on_int8(workshop: Workshop, cell: Cell, row: Row, net: nn.Module, asked
     (outcome,) = train_group([run])
     if outcome.error is not None:
         raise AlambicError(f"QAT of {cell.label} expected to end, but: {outcome.error}") from outcome.error
-    remove_qat(net)
+    remove_qat(net.cpu())
     net.eval()
 
 

@@ -31,6 +31,7 @@ from alambic.study.content import (
 )
 from alambic.study.follow import Say, follow
 from alambic.study.merge import merge_teacher
+from alambic.study.place import Place, choose_place
 from alambic.study.study_file import Study
 from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
 from alambic.training.bank import BANKABLE, Bank, build_bank
@@ -49,6 +50,7 @@ class Prepared:
     cells: tuple[Cell, ...]
     skipped: tuple[tuple[Cell, str], ...]
     banks: dict[str, dict[str, Any]]
+    place: Place
     images: Path | None = None  # the folder of ``images.share_images``, where a driver made one
 
 
@@ -61,7 +63,9 @@ def prepare(study: Study, out: Path, say: Say, source: Source | None = None) -> 
     Raises AlambicError for what makes the whole study impossible (data, a teacher of another split).
     """
     source = source or load_source(study.data)
-    shapes = ask_students(study, source)
+    shapes, place = ask_students(study, source), choose_place(study.execution.device, source)
+    if study.execution.device != "cpu":
+        say(f"cells train on {place.device}: {place.why}")
     say(f"data: {source.name}, {len(train_ids(study, source)):,} training images, {source.num_classes} classes")
     if source.unreadable:
         say(f"warning: {len(source.unreadable)} unreadable images, first {source.unreadable[0]}")
@@ -77,7 +81,7 @@ def prepare(study: Study, out: Path, say: Say, source: Source | None = None) -> 
         if card is not None:
             banks[teachers[name].bank_key] = card
     cells, skipped = _make_cells(study, source, shapes, _Teachers(study, source, out, say, live, teachers, banks))
-    return Prepared(study, teachers, tuple(cells), tuple(skipped), banks)
+    return Prepared(study, teachers, tuple(cells), tuple(skipped), banks, place)
 
 
 @dataclasses.dataclass
@@ -254,6 +258,7 @@ def _make_cell(
     if arm.recipe:
         more["shared_recipe"] = dataclasses.asdict(treat_study(study, dataclasses.replace(arm, recipe={})).recipe)
     content = {**describe(seen, source, task, arm, teacher), **more}
+    content |= choose_place(study.execution.device, source).describe(teacher.bank if teacher is not None else None)
     if reason is None:
         reason = _impossible(seen, arm, task, shapes, teacher, len(train_ids(study, source)))
     return Cell(student, name, arm, 0, content), reason

@@ -90,7 +90,8 @@ def _run_prepared(
     left = [cell for cell in cells if cell.id not in finished]
     summary.kept += len(cells) - len(left)
     summary.last = next((cell.id for cell in cells if cell.id in finished), None)
-    jobs = choose_jobs(study.execution.jobs, study.execution.threads)
+    one = prepared.place.device != "cpu" and not study.execution.jobs  # its cells train side by side
+    jobs = 1 if one else choose_jobs(study.execution.jobs, study.execution.threads)
     say(f"{len(left)} cells to train, {summary.kept} kept, {summary.skipped} skipped; {jobs} processes")
     started = time.monotonic()
     if left:

@@ -15,6 +15,7 @@ from alambic.methods.base import create_method
 from alambic.study.arms_file import arms_of, read_arm, read_arms
 from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
+from alambic.study.place import Asked
 from alambic.training.recipe import Recipe
 from alambic.training.task import Metric
 from alambic.training.teacher_file import TeacherEntry, put_in_order, read_entry
@@ -113,7 +114,8 @@ class Tuning:
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """Resources: parallel processes (0 = as many as the cores have room for), threads of each, live teachers only.
+    """Resources: parallel processes (0 = as many as the cores have room for, one on a GPU), threads of each, live
+    teachers only, the device that cells train on (``study.place``).
 
     With ``threads = 0`` the study measures which is quicker here, several processes of one thread or one of several
     (``study.processors``), and keeps that choice.
@@ -122,6 +124,7 @@ class Execution:
     jobs: int = 0
     threads: int = 1
     live_only: bool = False
+    device: Asked = "cpu"
 
     def __post_init__(self) -> None:
         if self.jobs < 0 or self.threads < 0:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from alambic.data import Source, load_source
 from alambic.errors import AlambicError
-from alambic.files import load_checkpoint, write_atomic
+from alambic.files import write_atomic
 from alambic.models.students import count_macs, count_parameters
 from alambic.models.teachers import Teacher, load_teacher
 from alambic.study.cell import Cell, is_live, taught_by
@@ -31,6 +31,7 @@ from alambic.training.bank import Bank
 from alambic.training.feed import Feed
 from alambic.training.lockstep import is_out_of_memory, train_group
 from alambic.training.loop import Run, predict_logits
+from alambic.training.resident import move_source
 from alambic.training.setup import input_channels, live_feed, set_up
 from alambic.training.task import evaluate_metric, predict
 from alambic.treatments.base import attach_all, change_student, restore_student
@@ -62,12 +63,18 @@ class Workshop:
         self.prepared, self.study, self.out = prepared, prepared.study, out
         torch.set_num_threads(self.study.execution.threads)
         torch.set_flush_denormal(True)
-        self._banks: dict[str, Bank] = {}
+        self._banks: dict[str, tuple[Bank, Feed]] = {}
         self._teachers: dict[str, Teacher] = {}
 
     @cached_property
     def source(self) -> Source:
         return open_images(self.prepared.images) if self.prepared.images else load_source(self.study.data)
+
+    @cached_property
+    def there(self) -> Source:
+        """The source with its images where the cells train; one object, which a group must share."""
+        device = self.prepared.place.device
+        return self.source if device == "cpu" else move_source(self.source, device)
 
     def feeds(self, cells: Sequence[Cell]) -> dict[str, Feed]:
         """Cell id to where its teacher's outputs come from, as the study resolved it; one live pass for all."""
@@ -82,15 +89,18 @@ class Workshop:
                     live[key] = self._live_feed(key, cells)
                 found[cell.id] = live[key]
             else:
-                found[cell.id] = self._bank(key)
+                found[cell.id] = self._bank(key, train_ids(treat_study(self.study, cell.arm), self.source))
         return found
 
-    def _bank(self, teacher: str) -> Bank:
+    def _bank(self, teacher: str, ids: torch.Tensor) -> Feed:
         given = self.prepared.teachers[teacher]
         assert given.bank is not None
         if teacher not in self._banks:
-            self._banks[teacher] = Bank(given.bank, check_hash=False)  # the driver has checked it
-        return self._banks[teacher]
+            bank = Bank(given.bank, check_hash=False)  # the driver has checked it
+            self._banks[teacher] = bank, self.prepared.place.feed(bank, ids)
+        bank, feed = self._banks[teacher]
+        bank.check_holds(ids)
+        return feed
 
     def _live_feed(self, teacher: str, cells: Sequence[Cell]) -> Feed:
         """Gives all that the teacher has, so that what one cell reads never changes another's last bits."""
@@ -113,7 +123,7 @@ class Workshop:
         for cell in mine:
             want |= make_objective(cell.arm, task).needs.teacher & {"head"}
         seen = treat_study(self.study, mine[0].arm)
-        return live_feed(self._teachers[teacher], source, seen.views, frozenset(want), train_ids(seen, source))
+        return live_feed(self._teachers[teacher], self.there, seen.views, frozenset(want), train_ids(seen, source))
 
     def run(self, cell: Cell, on_epoch: OnEpoch | None = None) -> Result:
         """Trains and measures one cell. Raises what broke it."""
@@ -172,11 +182,11 @@ class Workshop:
     def _set_up(self, cell: Cell, feed: Feed | None) -> Run:
         study, source, key = treat_study(self.study, cell.arm), self.source, taught_by(cell)
         treatments = make_treatments(cell.arm)
-        scene = make_scene(self.study, source, cell.student, cell.teacher, self.out, cell.seed)
+        scene = make_scene(self.study, self.there, cell.student, cell.teacher, self.out, cell.seed)
         run = set_up(
             change_student(make_student(study, cell.student, source, cell.seed), treatments, scene),
             make_objective(cell.arm, make_task(study, source)),
-            source,
+            self.there,
             train_ids(study, source),
             source.splits["tune"],
             study.views,
@@ -191,7 +201,7 @@ class Workshop:
         attach_all(run, treatments, scene)
         if cell.arm.balance is not None:
             run.objective.weights = balance(run, cell.arm.balance)
-        load_checkpoint(checkpoint_of(self.out, cell.id), cell.id)  # a damaged one costs this cell, not its group
+        _ = run.saved  # read here: a damaged checkpoint costs this cell, not its group
         return run
 
     def _save(self, cell: Cell, run: Run) -> None:
@@ -204,12 +214,7 @@ class Workshop:
     def _measure(self, cell: Cell, run: Run, curve: list[dict[str, Any]]) -> Result:
         study, source = self.study, self.source
         metric = run.objective.task.metric
-        shape = (input_channels(source, study.views), *run.size)
-        numbers: dict[str, Any] = {
-            "seconds": round(sum(record["seconds"] for record in curve), 3),
-            "parameters": count_parameters(run.student),
-            "macs": count_macs(run.student, shape),
-        }
+        numbers: dict[str, Any] = {"seconds": round(sum(record["seconds"] for record in curve), 3)}
         predictions = {}
         for split in ("tune", "test") if cell.content["tested"] else ("tune",):
             ids = source.splits[split]
@@ -220,6 +225,9 @@ class Workshop:
             numbers |= other_metrics(study, split, found, labels)
             told, answers = score_sensors(study, run, split)
             numbers, predictions = numbers | told, predictions | answers
+        run.student.cpu()  # what follows is done on the host
+        shape = (input_channels(source, study.views), *run.size)
+        numbers |= {"parameters": count_parameters(run.student), "macs": count_macs(run.student, shape)}
         if study.int8.enabled:
             try:
                 told, quantised = self._quantise(cell, run, predictions)

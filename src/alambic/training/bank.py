@@ -214,6 +214,12 @@ class Bank:
                     "delete the bank's folder and run again"
                 )
 
+    def check_holds(self, ids: Tensor) -> None:
+        """Raises AlambicError for training images, int64, of which the bank lacks one."""
+        held = self.rows[ids.cpu().clamp_max(len(self.rows) - 1)]
+        if bool((held < 0).any()) or int(ids.max()) >= len(self.rows):
+            raise AlambicError(f"bank {self.path} does not hold some of the training images; build it for this study")
+
     def __call__(self, ids: Tensor, views: Tensor) -> Outputs:
         """Outputs of images and views, fp32, on the ids' device."""
         rows = self.rows[ids.cpu().clamp_max(len(self.rows) - 1)]

@@ -68,6 +68,14 @@ class Run:
         """The layout in use: the recipe's wish, where it is safe for this student."""
         return self.recipe.channels_last and safe_channels_last(self.student)
 
+    @cached_property
+    def saved(self) -> dict[str, Any] | None:
+        """The state to go on from, None to start anew. Read once and handed to the ``Trainee``, which keeps no copy.
+
+        Raises AlambicError for a damaged checkpoint.
+        """
+        return load_checkpoint(self.checkpoint, self.key) if self.checkpoint is not None else None
+
 
 History = list[dict[str, Any]]
 OnEpoch = Callable[[dict[str, Any]], None]
@@ -118,7 +126,8 @@ class Trainee:
         self.first_step, self.started, self.earlier = 0, 0.0, 0.0
         self.recorded: RecordedStep | None = None
         self.eager_because = why_not(run)
-        state = load_checkpoint(run.checkpoint, run.key) if run.checkpoint is not None else None
+        state = run.saved
+        del run.saved
         self._middle = state if state is not None and "middle" in state else None
         if state is not None:
             self._load(state)

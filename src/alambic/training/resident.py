@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from alambic.data import Source
-from alambic.errors import AlambicError
 from alambic.models.feature import Outputs
 from alambic.training.bank import Bank
 
@@ -32,9 +31,7 @@ class ResidentBank:
     """
 
     def __init__(self, bank: Bank, ids: Tensor, device: torch.device | str) -> None:
-        held = bank.rows[ids.cpu().clamp_max(len(bank.rows) - 1)]
-        if bool((held < 0).any()) or int(ids.max()) >= len(bank.rows):
-            raise AlambicError(f"bank {bank.path} does not hold some of the training images; build it for this study")
+        bank.check_holds(ids)
         self.spec, self.views, self.images = bank.spec, bank.views, len(bank.ids)
         self.rows = bank.rows.to(device)
         self.tables = {
@@ -43,8 +40,9 @@ class ResidentBank:
         }
 
     def __call__(self, ids: Tensor, views: Tensor) -> Outputs:
-        """Outputs of images and views, fp32, on the device."""
-        places = views * self.images + self.rows[ids]
+        """Outputs of images and views, fp32, on the device, wherever ids and views lie."""
+        device = self.rows.device
+        places = views.to(device) * self.images + self.rows[ids.to(device)]
         read = {name: table.index_select(0, places).float() for name, table in self.tables.items()}
         energy = tuple(read[name] for name in sorted(read) if name.startswith("energy"))
         return Outputs(logits=read.get("logits"), embedding=read.get("embedding"), energy=energy)

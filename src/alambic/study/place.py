@@ -1,0 +1,71 @@
+"""Where a study's cells train: settled once, before the first cell, by what the file asks and what is there.
+
+On a GPU the images, and each bank that fits, lie in its memory; a step is one CUDA graph where nothing forbids it, and
+cells that share their batches train side by side in one process (``training.graph``, ``training.lockstep``). Teachers
+are trained, and banks built, as before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from alambic.data import Source
+from alambic.errors import AlambicError
+from alambic.training.bank import Bank
+from alambic.training.feed import Feed
+from alambic.training.resident import ResidentBank
+
+Asked = Literal["cpu", "cuda", "auto"]
+SHARE = 0.25  # of a device's whole memory, at most: for the images, and for each bank
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device for the cells of a study.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``. why: the reason. room: bytes that a bank may take in its memory; 0 keeps banks
+            mapped from the disk.
+    """
+
+    device: str = "cpu"
+    why: str = "the study asks for it"
+    room: int = 0
+
+    def describe(self, bank: Path | None) -> dict[str, Any]:
+        """What a cell says of it: nothing on the CPU, whose cells say so by their environment."""
+        if self.device == "cpu":
+            return {}
+        held = {} if bank is None else {"bank": "in its memory" if self.holds(bank) else "too large for its memory"}
+        return {"trains_on": {"device": self.device, "why": self.why, **held}}
+
+    def holds(self, bank: Path) -> bool:
+        """Whether a bank lies in the device's memory; depends on sizes alone, never on what else runs."""
+        return sum(path.stat().st_size for path in bank.glob("*.npy")) <= self.room
+
+    def feed(self, bank: Bank, ids: Tensor) -> Feed:
+        """A bank as training images are taught from it here. Raises AlambicError where it lacks one of them."""
+        return ResidentBank(bank, ids, self.device) if self.holds(bank.path) else bank
+
+
+def choose_place(asked: Asked, source: Source) -> Place:
+    """The place of a study's cells.
+
+    Raises AlambicError where ``cuda`` is asked for and there is none, or the images do not fit.
+    """
+    if asked == "cpu":
+        return Place()
+    reason, memory = "there is no CUDA device", 0
+    if torch.cuda.is_available():
+        memory, needed = torch.cuda.get_device_properties(0).total_memory, source.images.numel()
+        if needed <= SHARE * memory:
+            return Place("cuda", f"execution.device = {asked}, and the images fit", int(SHARE * memory))
+        reason = f"the images take {needed:,} bytes, more than {SHARE:.0%} of the device's {memory:,}"
+    if asked == "auto":
+        return Place("cpu", reason)
+    raise AlambicError(f'expected a CUDA device with room, as execution.device = "cuda" asks, but {reason}; try "auto"')
