@@ -9,11 +9,13 @@ import pytest
 
 from alambic.data import load_source
 from alambic.errors import AlambicError
+from alambic.study.arms_file import read_arms
 from alambic.study.cell import group_cells
 from alambic.study.content import train_ids
 from alambic.study.prepare import prepare
 from alambic.study.study_file import read_study
 from alambic.study.treat import treat_study
+from alambic.study.tuning import tune_study
 from alambic.study.work import Workshop
 
 STUDY = """
@@ -95,3 +97,12 @@ def test_it_refuses_mixed_images_and_a_study_that_hides_no_label(tmp_path: Path)
     path.write_text(path.read_text().replace("labelled = 30\n", "").replace("mixup", "none"))
     with pytest.raises(AlambicError, match=r"data\.labelled and at least as many"):
         treat_study(read_study(path), read_study(path).arms[1])
+
+
+def test_it_is_tuned_beside_the_others(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text() + "[tuning]\ntrials = 2\nrungs = [0.5, 1.0]\nkeep = 1\nlr = [0.5, 2.0]\n")
+    tuned = tune_study(read_study(path), tmp_path / "out", say=lambda text: None)
+    assert set(tuned) == {"kd", "kd, labelled only", "none, labelled only"}
+    written = {arm.name: arm for arm in read_arms(tmp_path / "out" / "tuned.toml", {})}
+    assert written["none, labelled only"].treatments == ("labelled_only",)

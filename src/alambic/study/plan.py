@@ -81,7 +81,9 @@ def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
     for name, entry in study.teachers.items():
         seconds, embedding = _measure_teacher(study, name, source, task.classes)
         forward += seconds * len(ids) * views
-        if entry.spec.weights is None and not entry.spec.net.endswith(".onnx"):
+        if entry.fit_head:
+            forward += seconds * (len(ids) + len(source.splits["tune"]))
+        elif entry.spec.weights is None and not entry.spec.net.endswith(".onnx"):
             epochs = entry.training.recipe.epochs
             forward += STEP_PASSES * seconds * len(source.splits["train"]) * epochs
         for arm in study.arms:

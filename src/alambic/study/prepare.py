@@ -35,6 +35,7 @@ from alambic.study.place import Place, choose_place
 from alambic.study.study_file import Study
 from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
 from alambic.training.bank import BANKABLE, Bank, build_bank
+from alambic.training.fit_head import fit_head
 from alambic.training.recipe import stream
 from alambic.training.setup import check_views, live_feed, teacher_spec
 from alambic.training.task import Task
@@ -129,8 +130,15 @@ def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -
         task = make_task(study, source)
         if task != Task(source.num_classes):
             text += repr(task)
+        if entry.fit_head:
+            text += repr(train_ids(study, source).tolist())
         path = out / "teachers" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
-        if not path.exists():
+        if not path.exists() and entry.fit_head:
+            ids = train_ids(study, source)
+            say(f"teacher {name}: fitting a head for it on {len(ids):,} images, once for this data")
+            with follow(f"head of {name}", "images", say) as advance:
+                fit_head(name, spec, source, ids, task, path, study.folder, advance)
+        elif not path.exists():
             say(f"teacher {name}: training it ({entry.training.recipe.epochs} epochs), once for this data")
             epochs = entry.training.recipe.epochs
             with follow(f"teacher {name}", "epochs", say) as advance:
@@ -255,7 +263,9 @@ def _make_cell(
             teacher = teachers.prepared[taught_by]
             more |= {"taught_by": taught_by} if taught_by != name else {}
     seen = treat_study(study, arm)
-    if arm.recipe:
+    if seen.data != study.data:  # more epochs on fewer images are the study's steps
+        more["shared_recipe"] = dataclasses.asdict(study.recipe)
+    elif arm.recipe:
         more["shared_recipe"] = dataclasses.asdict(treat_study(study, dataclasses.replace(arm, recipe={})).recipe)
     content = {**describe(seen, source, task, arm, teacher), **more}
     content |= choose_place(study.execution.device, source).describe(teacher.bank if teacher is not None else None)

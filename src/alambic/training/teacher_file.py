@@ -25,12 +25,14 @@ class TeacherEntry:
     Attributes:
         distil_from: name of the teacher that teaches it; labels alone without one.
         start_from: name of a teacher of the same network whose weights it begins with; its own initialisation else.
+        fit_head: its weights stay, a study fits its last layer alone on the labelled training images (``fit_head``).
     """
 
     spec: TeacherSpec
     training: TeacherTraining
     distil_from: str = ""
     start_from: str = ""
+    fit_head: bool = False
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -47,6 +49,7 @@ class _Training:
     method: str = ""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed: int = 0
+    fit_head: bool = False
 
 
 TRAINING_KEYS = tuple(item.name for item in dataclasses.fields(_Training))
@@ -81,7 +84,7 @@ def read_entry(name: str, table: dict[str, Any], document: Document) -> TeacherE
         given.seed,
     )
     spec = build(TeacherSpec, own, document, keys)
-    return TeacherEntry(spec, training, given.distil_from, given.start_from)
+    return TeacherEntry(spec, training, given.distil_from, given.start_from, given.fit_head)
 
 
 def put_in_order(entries: dict[str, TeacherEntry], document: Document) -> dict[str, TeacherEntry]:
