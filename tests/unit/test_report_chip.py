@@ -17,6 +17,7 @@ from alambic.report.findings import find
 from alambic.report.page import render_report
 from alambic.report.tables import Table
 from alambic.report.widening import describe_widening, equal_bytes, find_wider
+from alambic.report.wording import Lang
 from report_ledger import make_ledger
 
 
@@ -36,7 +37,7 @@ def ledger(tmp_path: Path) -> Path:
 
 def read_table(section: Section) -> Table:
     """The table of scores, bytes and verdicts."""
-    return next(block for block in section.blocks if isinstance(block, Table))
+    return [block for block in section.blocks if isinstance(block, Table)][1]
 
 
 def change_rows(path: Path, change: Callable[[dict, dict], dict]) -> None:
@@ -63,6 +64,27 @@ def test_losses_bytes_and_verdicts(ledger: Path) -> None:
         "device kernels", "4-bit weights", "int8 weights", "Flash", "Arena", "RAM", "Fits",
     ]  # fmt: skip
     assert all(row[-1].text == "acc-32: no" for row in table.rows)
+
+
+@pytest.mark.parametrize(("lang", "title"), [("en", "Points lost by method"), ("fr", "Points perdus par méthode")])
+def test_losses_stand_in_a_table_by_method_and_arithmetic(ledger: Path, lang: Lang, title: str) -> None:
+    def lose(content: dict, numbers: dict) -> dict:
+        more = 0.02 if content["arm"]["name"] == "kd" else 0.0
+        return {**numbers, "test_per_tensor": numbers["test"] - 0.1 - more, "test_power_of_two": numbers["test"] - 0.2}
+
+    change_rows(ledger, lose)
+    findings = find(ledger)
+    section = describe_chip(findings, lang, Legend(findings))
+    assert section is not None
+    place = next(i for i, block in enumerate(section.blocks) if isinstance(block, str) and block.startswith(title))
+    table = section.blocks[place + 1]
+    assert isinstance(table, Table)
+    assert len(table.rows) == len(findings.groups)
+    assert len(table.heads) == 6  # student, arm, kernels, per tensor, powers of two, 4 bits
+    for row in table.rows:
+        per_tensor = 12 if row[1].text.split(" ")[0] == "kd" else 10
+        assert [entry.value for entry in row[2:]] == pytest.approx([0.01, per_tensor / 100, 0.2, 0.05])
+        assert all(entry.link for entry in row[2:])  # each leads to its query
 
 
 def test_the_page_holds_it_in_both_languages(ledger: Path) -> None:

@@ -43,6 +43,10 @@ WORDS: dict[str, dict[Lang, str]] = {
         "en": "the arena of its activations, because no chip is named for all of them",
         "fr": "l’arène de ses activations, car aucune puce n’est nommée pour tous",
     },
+    "falls": {
+        "en": "Points lost by method and arithmetic, the student alone among them",
+        "fr": "Points perdus par méthode et arithmétique, l’élève seul compris",
+    },
     "axis": {"en": "points lost", "fr": "points perdus"},
     "student": {"en": "Student", "fr": "Élève"},
     "arm": {"en": "Arm", "fr": "Bras"},
@@ -83,21 +87,26 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | N
     heads += [(words[name], f"{split}_{name}", True) for name in scored]
     heads += [(words[name], name, True) for name in sizes] + [(words["fits"], "fits", False)]
     table, dots = Table(tuple(heads)), list[DotRow]()
+    lost = Table((*heads[:2], *((words[name], "", True) for name in scored)))
     for found in findings.students:
         members = [group for group in found.groups if _known(group, f"{split}_kernels")]
         if members:
             dots.append(DotRow(name_student(found, findings), head=True))
         for group in members:
             entries = [Entry(name_student(found, findings)), Entry(name_group(group, lang))]
+            falls = list(entries)
             for name in scored:
                 entries.append(fact_entry(_mean(group, f"{split}_{name}", findings.facts), lang))
                 fall = _fall(group, split, name, findings.facts)
+                falls.append(fact_entry(fall, lang))
                 if fall is not None:
                     dots.append(_draw(group, fall, split, name, words[name], lang, legend))
             entries += [fact_entry(_mean(group, name, findings.facts), lang) for name in sizes]
+            lost.rows.append(falls)
             table.rows.append([*entries, Entry(_tell_fits(group, words))])
     figure = draw_dots(dots, words["title"], words["axis"], lambda ticks: show_ticks(ticks, "effect", lang))
-    blocks: list[Block] = [Figure(figure, words["caption"]), *_draw_ram(findings, lang, legend, words), table]
+    blocks: list[Block] = [Figure(figure, words["caption"]), words["falls"], lost]
+    blocks += [*_draw_ram(findings, lang, legend, words), table]
     control = describe_widening(findings, lang, legend)
     if control is not None:
         drawn, told = control
