@@ -96,7 +96,9 @@ class FakeRay:
 
 
 def make_cells(count: int, live: bool = True) -> list[Cell]:
-    content = {"sources": {"logits": "live: x" if live else "bank: x"}, "views": {}, "recipe": {}}
+    recipe = {"batch": 8, "epochs": 1, "channels_last": True}
+    source = "live: x" if live else "bank: x"
+    content = {"sources": {"logits": source}, "views": {}, "data": {}, "recipe": recipe}
     return [Cell("s", "t", Arm(f"arm{number}", ("kd",), ce_weight=number), 0, content) for number in range(count)]
 
 
