@@ -12,6 +12,7 @@ import pytest
 
 from alambic.report.blocks import Figure, Section
 from alambic.report.chip import describe_chip
+from alambic.report.claims import Claim
 from alambic.report.figures import Legend
 from alambic.report.findings import find
 from alambic.report.page import render_report
@@ -24,7 +25,7 @@ from report_ledger import make_ledger
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     """A ledger whose rows were measured on a chip: kernels lose one point, 4-bit weights five."""
-    path = make_ledger(tmp_path / "ledger.sqlite", seeds=3, images=400)
+    path = make_ledger(tmp_path / "ledger.sqlite", seeds=4, images=400)
     with sqlite3.connect(path) as db:
         for key, text in db.execute("SELECT id, numbers FROM cells WHERE state = 'done'").fetchall():
             numbers = json.loads(text)
@@ -37,7 +38,8 @@ def ledger(tmp_path: Path) -> Path:
 
 def read_table(section: Section) -> Table:
     """The table of scores, bytes and verdicts."""
-    return [block for block in section.blocks if isinstance(block, Table)][1]
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    return next(table for table in tables if table.heads[-1][0] == "Fits")
 
 
 def change_rows(path: Path, change: Callable[[dict, dict], dict]) -> None:
@@ -79,6 +81,14 @@ def test_losses_stand_in_a_table_by_method_and_arithmetic(ledger: Path, lang: La
     place = next(i for i, block in enumerate(section.blocks) if isinstance(block, str) and block.startswith(title))
     table = section.blocks[place + 1]
     assert isinstance(table, Table)
+    beyond = section.blocks[place + 3]
+    assert isinstance(beyond, Table)
+    for row in beyond.rows:  # the student alone loses .1 per tensor
+        more = 0.02 if row[1].text.split(" ")[0] == "kd" else 0.0
+        assert [entry.value for entry in row[2:]] == pytest.approx([0.0, more, 0.0, 0.0], abs=1e-9)
+    assert len(beyond.rows) == len(findings.groups) - 1
+    told = [block for block in section.blocks if isinstance(block, Claim)]
+    assert {(claim.key, claim.blanks["arm"].arm) for claim in told} == {("loses_more", "kd")}
     assert len(table.rows) == len(findings.groups)
     assert len(table.heads) == 6  # student, arm, kernels, per tensor, powers of two, 4 bits
     for row in table.rows:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from alambic.report.answers import name_student
 from alambic.report.blocks import Block, Figure, Section
-from alambic.report.facts import Fact, Facts, fall_query, mean_query
+from alambic.report.claims import Blank, Claim
+from alambic.report.facts import Fact, Facts, fall_query, mean_query, paired_query
 from alambic.report.figures import Legend, tell
 from alambic.report.findings import Findings
 from alambic.report.gather import Group
@@ -16,7 +19,7 @@ from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.widening import WORDS as WIDENING
 from alambic.report.widening import describe_widening
 from alambic.report.wording import Lang, name_group, show_ticks
-from alambic.study.stats import bootstrap_interval
+from alambic.study.stats import bootstrap_interval, compare
 
 WORDS: dict[str, dict[Lang, str]] = {
     "title": {"en": "On the chip", "fr": "Sur la puce"},
@@ -47,6 +50,10 @@ WORDS: dict[str, dict[Lang, str]] = {
         "en": "Points lost by method and arithmetic, the student alone among them",
         "fr": "Points perdus par méthode et arithmétique, l’élève seul compris",
     },
+    "excess": {
+        "en": "Points lost beyond what the student alone loses, paired by seed",
+        "fr": "Points perdus de plus que l’élève seul, appariés par graine",
+    },
     "axis": {"en": "points lost", "fr": "points perdus"},
     "student": {"en": "Student", "fr": "Élève"},
     "arm": {"en": "Arm", "fr": "Bras"},
@@ -68,6 +75,7 @@ WORDS: dict[str, dict[Lang, str]] = {
 }
 SCORED = ("kernels", "per_tensor", "power_of_two", "4bit", "kernels_whole", "qat_int8", "qat_kernels")
 WHOLE = ("kernels_whole", "qat_int8", "qat_kernels")  # of finalists: all images of the split, not 500
+SEEDS_TO_TELL = 4
 BYTES = ("weight_bytes", "flash_bytes", "arena_bytes", "ram_bytes")
 
 
@@ -88,6 +96,7 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | N
     heads += [(words[name], name, True) for name in sizes] + [(words["fits"], "fits", False)]
     table, dots = Table(tuple(heads)), list[DotRow]()
     lost = Table((*heads[:2], *((words[name], "", True) for name in scored)))
+    beyond, said = Table(lost.heads), list[Claim]()
     for found in findings.students:
         members = [group for group in found.groups if _known(group, f"{split}_kernels")]
         if members:
@@ -103,9 +112,14 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | N
                     dots.append(_draw(group, fall, split, name, words[name], lang, legend))
             entries += [fact_entry(_mean(group, name, findings.facts), lang) for name in sizes]
             lost.rows.append(falls)
+            if found.baseline is not None and group is not found.baseline:
+                excess = [_excess(group, found.baseline, split, name, findings.facts) for name in scored]
+                beyond.rows.append([*entries[:2], *(fact_entry(fact, lang) for fact in excess)])
+                said += _tell_excess(group, excess, scored, words)
             table.rows.append([*entries, Entry(_tell_fits(group, words))])
     figure = draw_dots(dots, words["title"], words["axis"], lambda ticks: show_ticks(ticks, "effect", lang))
     blocks: list[Block] = [Figure(figure, words["caption"]), words["falls"], lost]
+    blocks += [words["excess"], beyond, *said] if beyond.rows else []
     blocks += [*_draw_ram(findings, lang, legend, words), table]
     control = describe_widening(findings, lang, legend)
     if control is not None:
@@ -151,6 +165,40 @@ def _fall(group: Group, split: str, name: str, facts: Facts) -> Fact | None:
     how = "95 % interval: alambic.study.stats.bootstrap_interval over seeds"
     sql = fall_query(real, device, group.ids)
     return facts.add(f"fall {name}/{group.key}", seen.mean, "effect", group.ids, sql, how, (seen.low, seen.high))
+
+
+def _excess(group: Group, alone: Group, split: str, name: str, facts: Facts) -> Fact | None:
+    """How much more a group loses to an arithmetic than the student alone, over the seeds that both have."""
+    real, device = _real(split, name), f"{split}_{name}"
+    first, second = (
+        {row.content["seed"]: row.numbers[real] - row.numbers[device] for row in side.rows}
+        if _known(side, real) and _known(side, device)
+        else {}
+        for side in (group, alone)
+    )
+    if not first.keys() & second.keys():
+        return None
+    seen = compare(first, second).interval
+    ids = group.ids + alone.ids
+    sql = " - ".join(f"({paired_query(number, group.ids, alone.ids)})" for number in (real, device))
+    how = "95 % interval: alambic.study.stats.compare over seeds, paired"
+    bounds = (seen.low, seen.high)
+    return facts.add(f"excess {name}/{group.key}-{alone.key}", seen.mean, "points", ids, f"SELECT {sql}", how, bounds)
+
+
+def _tell_excess(
+    group: Group, excess: Sequence[Fact | None], names: Sequence[str], words: dict[str, str]
+) -> list[Claim]:
+    """A sentence for each arithmetic whose interval leaves out zero; none from few seeds."""
+    told: list[Claim] = []
+    if len(group.rows) < SEEDS_TO_TELL:
+        return told
+    for fact, name in zip(excess, names, strict=True):
+        if fact is not None and fact.low is not None and fact.high is not None and (fact.low > 0 or fact.high < 0):
+            key, tone = ("loses_more", "loss") if fact.value > 0 else ("loses_less", "gain")
+            blanks: dict[str, Blank] = {"student": group.student, "arm": group, "where": words[name], "excess": fact}
+            told.append(Claim(key, blanks, tone))
+    return told
 
 
 def _real(split: str, name: str) -> str:

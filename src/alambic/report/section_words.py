@@ -233,6 +233,14 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Declared, but not in the ledger yet: {listing}.",
         "fr": "Déclarés, mais pas encore dans le registre : {listing}.",
     },
+    "loses_more": {
+        "en": "{student}, {where}: {arm} loses more than the student alone: {excess}.",
+        "fr": "{student}, {where} : {arm} perd plus que l’élève seul : {excess}.",
+    },
+    "loses_less": {
+        "en": "{student}, {where}: {arm} loses less than the student alone: {excess}.",
+        "fr": "{student}, {where} : {arm} perd moins que l’élève seul : {excess}.",
+    },
     "rest_explores": {
         "en": "All other comparisons of this report explore: what they find has to be confirmed elsewhere.",
         "fr": "Toutes les autres comparaisons de ce rapport explorent : ce qu’elles trouvent reste à confirmer "
