@@ -13,7 +13,9 @@ from alambic.errors import AlambicError
 from alambic.study import ray_executor
 from alambic.study.cell import Arm, Cell
 from alambic.study.local import split_lost
+from alambic.study.place import Place
 from alambic.study.ray_executor import MOST_NODES, _run_groups, _train
+from alambic.study.study_file import Execution
 from alambic.study.work import Result
 from alambic.training import stop
 
@@ -104,7 +106,7 @@ def make_cells(count: int, live: bool = True) -> list[Cell]:
 
 def run(ray: FakeRay, cells: list[Cell], threads: int = 1) -> list[tuple[str, str, Any]]:
     execution = SimpleNamespace(threads=threads, jobs=1)
-    prepared: Any = SimpleNamespace(study=SimpleNamespace(execution=execution))
+    prepared: Any = SimpleNamespace(study=SimpleNamespace(execution=execution), place=Place())
     events = _run_groups(ray, prepared, cells, Path.cwd())
     return [(event.kind, event.cell.id, event.detail) for event in events if event.kind != "started"]
 
@@ -215,3 +217,9 @@ def test_halves_keep_their_order() -> None:
     cells = tuple(make_cells(5))
     assert split_lost(cells, {}) == ([cells[:2], cells[2:]], ())
     assert split_lost((), {}) == ([], ())
+
+
+def test_a_task_asks_for_a_gpu_where_the_studys_cells_train_on_one() -> None:
+    for place, expected in ((Place(), {"num_cpus": 2}), (Place("cuda"), {"num_cpus": 2, "num_gpus": 0.25})):
+        prepared: Any = SimpleNamespace(study=SimpleNamespace(execution=Execution(jobs=4, threads=2)), place=place)
+        assert ray_executor._resources(prepared) == expected

@@ -141,7 +141,7 @@ def _again(left: Group, deaths: dict[str, int], waiting: deque[Group], why: str)
 def _resources(prepared: Prepared) -> dict[str, float]:
     """What a task asks for: CPUs by the study's threads; on a GPU the share that ``execution.jobs`` leaves each."""
     needs: dict[str, float] = {"num_cpus": prepared.study.execution.threads}
-    if environment()["device"] != "cpu":
+    if prepared.place.device != "cpu":
         needs["num_gpus"] = 1 / max(1, prepared.study.execution.jobs)
     return needs
 
