@@ -114,7 +114,7 @@ def test_a_study_merges_the_classes_of_a_teacher_of_the_whole_set(folder: Path) 
     assert kd.content["teacher_input"] == {"groups": GROUPS}
     workshop = Workshop(prepared, folder / "out")
     ids = workshop.source.splits["train"][:8]
-    banked = workshop._bank("big")(ids, torch.zeros_like(ids)).need_logits()
+    banked = workshop._bank("big", ids)(ids, torch.zeros_like(ids)).need_logits()
     live = workshop._live_feed("big", [kd])(ids, torch.zeros_like(ids)).need_logits()
     assert torch.allclose(banked, live, atol=0.02)
     summary = run_study(study, folder / "out", say=lambda text: None)

@@ -25,7 +25,7 @@ from alambic.training import stop
 from alambic.training.feed import Normalise
 from alambic.training.task import Task, evaluate_metric, predict
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # of L2 on standardised inputs, for a mean loss
+STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # of L2 on standardised inputs, for a mean loss
 BLOCK, STEPS = 100, 200
 Progress = Callable[[int, int], None]  # images done, images in all
 
