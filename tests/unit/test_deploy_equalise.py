@@ -22,7 +22,7 @@ FACTOR = 2000.0
 
 
 def make_outlier() -> nn.Module:
-    """A trained network, one channel of its stem reaching 2000 times as far, taken back by the next layer: the same in float."""
+    """A trained network, the same in float: one channel of its stem 2000 times as wide, the next takes it back."""
     net = train_stripes()
     convs = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
