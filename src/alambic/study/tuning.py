@@ -47,12 +47,23 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True)
 class Tuned:
-    """The outcome for one arm: its best trial and the mean tune score of that, over students and teachers."""
+    """The outcome for one arm: its best trial and the mean tune score of that, over students and teachers.
+
+    ``written`` is the arm's score as it is written, None where a rung before the last one left it out: a score after
+    fewer epochs says nothing beside ``score``.
+    """
 
     trial: Trial
     score: float
-    written: float  # score of trial 0 on the last rung that it reached
-    trials: int
+    written: float | None
+
+    @property
+    def told(self) -> str:
+        """Which trial it is, and what the arm as written scored."""
+        if not self.trial.number:
+            return "as written"
+        scored = f"{100 * self.written:.2f}" if self.written is not None else "left out before the last rung"
+        return f"trial {self.trial.number} (as written: {scored})"
 
 
 def draw_trials(arm: Arm, study: Study) -> list[Trial]:
@@ -106,7 +117,6 @@ def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = ru
     tuning = study.tuning
     explore = dataclasses.replace(study, purpose="explore", confirmation=None, seeds=1)
     left = {arm.name: draw_trials(arm, study) for arm in study.arms}
-    written: dict[str, float] = {}
     scores: dict[str, float] = {}
     for index, share in enumerate(tuning.rungs):
         recipe = dataclasses.replace(study.recipe, epochs=max(1, round(share * study.recipe.epochs)))
@@ -121,18 +131,9 @@ def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = ru
                 f"expected at least one finished training of each arm, got none of {', '.join(missing)}, because they "
                 f"failed or were skipped; `alambic study status {study.path} --out {out}` says why"
             )
-        written |= {
-            t.of: scores[t.arm.name]
-            for trials in left.values()
-            for t in trials
-            if t.arm.name in scores and not t.number
-        }
         last = index + 1 == len(tuning.rungs)
         left = {name: _best(trials, scores, 1 if last else tuning.keep) for name, trials in left.items()}
-    tuned = {
-        name: Tuned(trials[0], scores[trials[0].arm.name], written[name], tuning.trials)
-        for name, trials in left.items()
-    }
+    tuned = {name: Tuned(trials[0], scores[trials[0].arm.name], scores.get(name)) for name, trials in left.items()}
     write_atomic(out / "tuned.toml", lambda part: part.write_text(tell_arms(tuned, study)))
     return tuned
 
@@ -181,8 +182,7 @@ def tell_arms(tuned: dict[str, Tuned], study: Study) -> str:
             "method": plain.pop("methods"),
             **{key: value for key, value in plain.items() if value not in (None, (), {})},
         }
-        kind = "as written" if not found.trial.number else f"trial {found.trial.number}"
-        lines += ["", f"# {kind}: {100 * found.score:.2f}; as written: {100 * found.written:.2f}", "[[arms]]"]
+        lines += ["", f"# {100 * found.score:.2f} by {found.told}", "[[arms]]"]
         lines += [f"{key} = {to_toml(value)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"
 
