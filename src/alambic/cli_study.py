@@ -197,10 +197,9 @@ def tune_study_file(options: argparse.Namespace) -> int:
     study = read_study(options.file)
     out = options.out or Path("runs") / f"{study.name}-tuning"
     tuned = tune_study(study, out)
-    print(f"{'arm':24}{'best':>8}{'as written':>12}  of {study.tuning.trials} trials each, on the tune split")
+    print(f"{'arm':24}{'tune':>8}  best of {study.tuning.trials} trials each")
     for name, found in tuned.items():
-        told = "as written" if not found.trial.number else f"trial {found.trial.number}"
-        print(f"{name:24}{100 * found.score:>8.2f}{100 * found.written:>12.2f}  {told}")
+        print(f"{name:24}{100 * found.score:>8.2f}  {found.told}")
     print(f'tuned arms: {out / "tuned.toml"}; a study takes them with arms_from = "tuned.toml"')
     return 0
 

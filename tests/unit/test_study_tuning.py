@@ -122,6 +122,17 @@ def test_the_best_trial_of_the_last_rung_is_taken(tuned):
         assert best.score == max(mine.values()) == last[best.trial.arm.name]
 
 
+def test_a_score_of_fewer_epochs_is_not_told_beside_the_best(tuned):
+    _, found, out = tuned
+    last = score_arms(out / "ledger.sqlite", 4)
+    text = (out / "tuned.toml").read_text()
+    for name, best in found.items():
+        assert best.written == last.get(name)
+        assert f"# {100 * best.score:.2f} by {best.told}" in text
+        if name not in last:
+            assert "left out" in best.told
+
+
 def test_a_second_call_trains_nothing(tuned):
     study, found, out = tuned
     before = (out / "ledger.sqlite").stat().st_mtime_ns, (out / "tuned.toml").read_text()
