@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ FACTOR = 2000.0
 
 def make_outlier() -> nn.Module:
     """A trained network, the same in float: one channel of its stem 2000 times as wide, the next takes it back."""
-    net = train_stripes()
+    net = copy.deepcopy(train_stripes())  # every test of this process shares the trained one
     convs = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     images, _ = make_stripes(64, 1)
