@@ -1,0 +1,92 @@
+"""Writes what the committed studies confirmed into the README: `python scripts/write_answers.py`.
+
+Each study with purpose "claim" whose ledger is exported beside its file (``studies/**/ledger``) is told, in the words
+of its own report, between two marks of the README. A test writes it again and compares. A study that is not finished
+is named and nothing else is told of it: whoever looks at p values while the seeds come in finds what he likes.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+from alambic.report.chapter_declared import describe_declared
+from alambic.report.claims import SCORE_NAMES, Claim
+from alambic.report.findings import find
+from alambic.report.wording import show_number
+from alambic.study.ledger import Ledger
+
+ROOT = Path(__file__).resolve().parent.parent
+START, END = "<!-- answers: written by scripts/write_answers.py -->\n", "<!-- end of answers -->\n"
+
+
+def claim_ledgers(root: Path) -> list[Path]:
+    """Exported ledgers of studies that declared what they tested, in order of their paths."""
+    found = sorted(path.parent for path in (root / "studies").rglob("ledger/cells.parquet"))
+    return [folder for folder in found if Ledger(folder, read_only=True).meta("confirm") is not None]
+
+
+def count_seeds(ledger: Ledger) -> list[int]:
+    """For each declared contrast the seeds that both of its sides have."""
+    seeds: dict[tuple[str, str, str | None], set[int]] = {}
+    for row in ledger.rows("done"):
+        content = row.content
+        key = (content["student"], content["arm"]["name"], content["teacher"])
+        seeds.setdefault(key, set()).add(content["seed"])
+
+    def find_seeds(contrast: dict[str, str], side: str) -> set[int]:
+        place = (contrast["student"], contrast[side])
+        return seeds.get((*place, contrast["teacher"] or None)) or seeds.get((*place, None), set())
+
+    declared = json.loads(ledger.meta("confirm") or "[]")
+    return [len(find_seeds(one, "arm") & find_seeds(one, "against")) for one in declared]
+
+
+def tell_study(folder: Path, root: Path) -> list[str]:
+    """One study: what was compared on what, each declared contrast, the command that computes it again."""
+    ledger = Ledger(folder, read_only=True)
+    wanted = tomllib.loads(ledger.meta("study_text") or "")["seeds"]
+    found = count_seeds(ledger)
+    if min(found) < wanted:
+        place = folder.relative_to(root).parent
+        whole = sum(count >= wanted for count in found)
+        return [
+            f"**[{ledger.meta('study_name')}]({place})** is not finished: {whole} of its {len(found)} declared "
+            f"contrasts have all {wanted} seeds, and nothing is told before all have.",
+            "",
+        ]
+    findings = find(folder)
+    assert findings.declared is not None
+    content = findings.students[0].groups[0].rows[0].content
+    alone = [
+        f"`{found.student}` alone scores {show_number(found.baseline.score.value, 'share', 'en')}"
+        for found in findings.students
+        if found.baseline is not None
+    ]
+    place = folder.relative_to(root)
+    head = (
+        f"**{findings.name}** ({content['data']['source']}, {content['data']['train_images']:,} training images, "
+        f"{SCORE_NAMES[findings.scored.number]['en']}): {', '.join(alone)}."
+    )
+    said = [
+        block.text("en")
+        for block in describe_declared(findings.declared, "en")
+        if isinstance(block, Claim) and block.key not in ("declared_before", "rest_explores")
+    ]
+    lines = [head, "", *[f"- {sentence}" for sentence in said], ""]
+    command = f"alambic report {place} --check {place.parent}/report.html"
+    return [*lines, f"`{command}` computes each number again; the study is in [{place.parent}]({place.parent}).", ""]
+
+
+def write_answers(root: Path) -> str:
+    """The README with its answers as the committed ledgers give them."""
+    text = (root / "README.md").read_text()
+    before, rest = text.split(START)
+    after = rest.split(END)[1]
+    told = [line for folder in claim_ledgers(root) for line in tell_study(folder, root)]
+    return before + START + "\n".join(told) + END + after
+
+
+if __name__ == "__main__":
+    (ROOT / "README.md").write_text(write_answers(ROOT))

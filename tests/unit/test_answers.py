@@ -1,0 +1,79 @@
+"""The answers at the top of the README are those of the committed ledgers, by a count of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from alambic.study.ledger import Ledger
+from report_ledger import make_ledger
+from script_tools import load_script
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    return load_script("write_answers")
+
+
+def test_the_readme_says_what_the_ledgers_say(script: ModuleType) -> None:
+    assert (ROOT / "README.md").read_text() == script.write_answers(ROOT), "run python scripts/write_answers.py"
+
+
+def test_a_study_that_declared_nothing_has_no_answer(script: ModuleType) -> None:
+    told = script.claim_ledgers(ROOT)
+    assert ROOT / "studies" / "cifar100-explore" / "ledger" not in told
+    assert told
+
+
+def test_each_declared_gain_by_a_plain_count(script: ModuleType) -> None:
+    text = (ROOT / "README.md").read_text()
+    for folder in script.claim_ledgers(ROOT):
+        ledger = Ledger(folder, read_only=True)
+        if f"{ledger.meta('study_name')}]" in text:  # not finished: the test below
+            continue
+        labels = np.array(json.loads(ledger.meta("labels_test") or "[]"))
+        for contrast in json.loads(ledger.meta("confirm") or "[]"):
+            scores: dict[str, dict[int, float]] = {"arm": {}, "against": {}}
+            for row in ledger.rows("done"):
+                content = row.content
+                if content["student"] != contrast["student"] or content["teacher"] not in (None, contrast["teacher"]):
+                    continue
+                for side in scores:
+                    found = ledger.predictions(row.id, "test", "int8")
+                    if content["arm"]["name"] == contrast[side] and found is not None:
+                        scores[side][content["seed"]] = float(np.mean(found.predicted == labels))
+            assert len(scores["arm"]) == len(scores["against"]) >= 10
+            gain = 100 * np.mean([scores["arm"][seed] - scores["against"][seed] for seed in scores["arm"]])
+            line = next(
+                line
+                for line in text.splitlines()
+                if f"{contrast['arm']} from {contrast['teacher']}" in line.split(":")[1]
+                and contrast["against"] in line.split(":")[1]
+            )
+            assert f"{abs(gain):.2f}" in line
+
+
+def test_an_unfinished_study_tells_its_state_alone(script: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "studies" / "a" / "ledger.sqlite"
+    path.parent.mkdir(parents=True)
+    make_ledger(path, seeds=3)
+    held = Ledger(path)
+    arms = [row.content["arm"]["name"] for row in held.rows("done") if row.content["teacher"]]
+    teacher = next(row.content["teacher"] for row in held.rows("done") if row.content["teacher"])
+    student = next(row.content["student"] for row in held.rows("done"))
+    contrast = {"arm": arms[0], "student": student, "teacher": teacher, "against": "none"}
+    held.set_meta("confirm", json.dumps([contrast]))
+    held.set_meta("confirm_hash", "c0ffee")
+    held.set_meta("study_text", "seeds = 10")
+    unfinished = script.tell_study(path, tmp_path)
+    assert "is not finished: 0 of its 1 declared contrasts have all 10 seeds" in unfinished[0]
+    assert len(unfinished) == 2
+    held.set_meta("study_text", "seeds = 3")
+    assert any("onfirmed for" in line for line in script.tell_study(path, tmp_path))
+    held.close()
