@@ -15,8 +15,10 @@ from alambic.report.claims import Claim
 from alambic.report.document import compose_document
 from alambic.report.document_words import HEADINGS
 from alambic.report.findings import find
+from alambic.report.print import _table
 from alambic.report.print_svg import paint
 from alambic.report.svg import tag
+from alambic.report.tables import Entry, Table
 from alambic.report.talk import compose_slides
 from alambic.report.wording import LANGS, Lang
 from report_ledger import make_ledger
@@ -127,3 +129,14 @@ def test_painted_drawings_need_no_style_sheet() -> None:
     assert 'stroke="#0b7a5b"' in text
     assert "&lt;b&gt;" in text
     assert 'width="9"' in text
+
+
+def test_a_table_of_many_columns_shares_the_page() -> None:
+    """With columns as wide as their texts, the wide ones were left so little that texts lay over each other."""
+    few = Table((("Method", "", False), ("Formula", "", False)))
+    few.rows.append([Entry("kd"), Entry("a long text", class_="wide")])
+    assert _table(few)["columns"] == ["auto", "wide"]
+    many = Table(tuple((head, "", False) for head in ("A", "Take", "Settings", "Gain to expect", "What not to do")))
+    texts = ("dscnn_24x3", "kd", "balance=2.75, epochs=16, lr=0.154", "+0.69 points", "kd from convnext, rsd from vit")
+    many.rows.append([Entry(text, class_="wide" if len(text) > 20 else "") for text in texts])
+    assert _table(many)["columns"] == [13, 7, 17, 17, 17]

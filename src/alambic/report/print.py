@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from alambic.report.tables import Table
 from alambic.report.texts import read_texts
 from alambic.report.wording import Lang
 
+FEW_COLUMNS = 4
+LONG, MARGIN = 14, 3  # letters: what is longer takes a second line; what a column leaves free beside its text
 CONTROL = re.compile(r"[\x00-\x1f]")
 
 
@@ -68,11 +71,22 @@ def _block(item: Block, lang: Lang) -> dict[str, Any]:
 
 
 def _table(table: Table) -> dict[str, Any]:
+    texts = [[_clean(f"{cell.text} {cell.note}".strip()) for cell in row] for row in table.rows]
     wide = [any("wide" in row[i].class_ for row in table.rows) for i in range(len(table.heads))]
+    columns: list[str | int] = ["wide" if is_wide else "auto" for is_wide in wide]
+    if any(wide) and len(wide) > FEW_COLUMNS:  # columns as wide as their texts would leave the wide ones no room
+        heads = [head for head, _, _ in table.heads]
+        columns = [_weigh(column) for column in zip(heads, *texts, strict=True)]
     return {
         "kind": "table",
         "heads": [head for head, _, _ in table.heads],
         "numeric": [numeric for _, _, numeric in table.heads],
-        "columns": ["wide" if is_wide else "auto" for is_wide in wide],
-        "rows": [[_clean(f"{cell.text} {cell.note}".strip()) for cell in row] for row in table.rows],
+        "columns": columns,
+        "rows": texts,
     }
+
+
+def _weigh(column: Sequence[str]) -> int:
+    """The share of a column of texts: room for its longest word, and for more where its texts are longer."""
+    word = max((len(word) for text in column for word in text.split()), default=1)
+    return MARGIN + max(word, min(LONG, max(map(len, column))))
