@@ -65,8 +65,13 @@ def read_extended(path: Path, seen: tuple[Path, ...] = ()) -> Document:
     if base is None:
         return document
     place = (document.path.parent / str(base)).resolve()
-    if not isinstance(base, str) or place in (*seen, document.path.resolve()):
-        raise AlambicError(f"{document.at(('extends',))}: expected another file's path, got {base!r}")
+    if not isinstance(base, str):
+        raise AlambicError(f"{document.at(('extends',))}: expected another file's path, got {base!r}; try a text")
+    if place in (*seen, document.path.resolve()):
+        raise AlambicError(
+            f"{document.at(('extends',))}: expected a file that does not come back to this one, got {base!r}, because "
+            "files that extend each other in a circle say nothing; take the line out of one of them"
+        )
     under = read_extended(place, (*seen, document.path.resolve()))
     both = {**under.tables, **tables}
     for name, table in tables.items():

@@ -50,12 +50,10 @@ def test_each_declared_gain_by_a_plain_count(script: ModuleType) -> None:
                         scores[side][content["seed"]] = float(np.mean(found.predicted == labels))
             assert len(scores["arm"]) == len(scores["against"]) >= 10
             gain = 100 * np.mean([scores["arm"][seed] - scores["against"][seed] for seed in scores["arm"]])
-            line = next(
-                line
-                for line in text.splitlines()
-                if f"{contrast['arm']} from {contrast['teacher']}" in line.split(":")[1]
-                and contrast["against"] in line.split(":")[1]
-            )
+            taught = f" from {contrast['teacher']}" if contrast["teacher"] else ""
+            verb = f"{contrast['student']}: {contrast['arm']}{taught}"
+            told = [line for line in text.splitlines() if f" {verb} beats " in line or f" {verb} against " in line]
+            line = next(line for line in told if f" {contrast['against']}" in line.split(verb)[1])
             assert f"{abs(gain):.2f}" in line
 
 

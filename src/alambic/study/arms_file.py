@@ -52,7 +52,10 @@ def read_arms(path: Path, teachers: dict[str, TeacherEntry], taken: tuple[str, .
     document = read_document(path)
     given = document.tables.get("arms")
     if not isinstance(given, list) or set(document.tables) != {"arms"}:
-        raise AlambicError(f"{path}: expected [[arms]] tables alone, got {', '.join(document.tables) or 'nothing'}")
+        raise AlambicError(
+            f"{path}: expected [[arms]] tables alone, got {', '.join(document.tables) or 'nothing'}; try the "
+            "tuned.toml of `alambic study tune`, or leave out arms_from"
+        )
     arms = {arm.name: arm for arm in (read_arm(table, document, teachers) for table in given)}
     for name in taken:
         if name not in arms:

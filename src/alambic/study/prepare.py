@@ -81,7 +81,9 @@ def prepare(study: Study, out: Path, say: Say, source: Source | None = None) -> 
         teachers[name], card = _prepare_teacher(study, teacher, source, out, say)
         if card is not None:
             banks[teachers[name].bank_key] = card
-    cells, skipped = _make_cells(study, source, shapes, _Teachers(study, source, out, say, live, teachers, banks))
+    cells, skipped = _make_cells(
+        study, source, shapes, _Teachers(study, source, out, say, live, teachers, banks, place)
+    )
     return Prepared(study, teachers, tuple(cells), tuple(skipped), banks, place)
 
 
@@ -96,6 +98,7 @@ class _Teachers:
     live: dict[str, Teacher]
     prepared: dict[str, PreparedTeacher]
     banks: dict[str, dict[str, Any]]
+    place: Place
 
     def treat(self, arm: Arm, student: str, name: str) -> str:
         """The key in ``prepared`` of what an arm learns from; AlambicError where a treatment refuses."""
@@ -268,7 +271,7 @@ def _make_cell(
     elif arm.recipe:
         more["shared_recipe"] = dataclasses.asdict(treat_study(study, dataclasses.replace(arm, recipe={})).recipe)
     content = {**describe(seen, source, task, arm, teacher), **more}
-    content |= choose_place(study.execution.device, source).describe(teacher.bank if teacher is not None else None)
+    content |= teachers.place.describe(teacher.bank if teacher is not None else None)
     if reason is None:
         reason = _impossible(seen, arm, task, shapes, teacher, len(train_ids(study, source)))
     return Cell(student, name, arm, 0, content), reason

@@ -99,9 +99,13 @@ class Tuning:
 
     def __post_init__(self) -> None:
         if self.trials < 2 or not 1 <= self.keep <= self.trials:
-            raise AlambicError(f"expected trials >= 2 and keep from 1 to trials, got {self.trials} and {self.keep}")
+            raise AlambicError(
+                f"expected trials >= 2 and keep from 1 to trials, got {self.trials} and {self.keep}; try 8 and 2"
+            )
         if not self.rungs or any(not 0 < share <= 1 for share in self.rungs) or list(self.rungs) != sorted(self.rungs):
-            raise AlambicError(f"expected rungs as rising shares of the epochs, each in (0, 1], got {self.rungs}")
+            raise AlambicError(
+                f"expected rungs as rising shares of the epochs, each in (0, 1], got {self.rungs}; try [0.25, 1.0]"
+            )
         own = {f"settings.{m}.{n}": span for m, table in self.settings.items() for n, span in table.items()}
         spans = {"lr": self.lr, "weight_decay": self.weight_decay, "balance": self.balance}
         spans = {**{key: value for key, value in spans.items() if value}, **own}
@@ -109,7 +113,9 @@ class Tuning:
             raise AlambicError("expected a range to try, got none; try lr = [0.3, 3.0]")
         for name, span in spans.items():
             if len(span) != 2 or not 0 < span[0] < span[1] < float("inf"):
-                raise AlambicError(f"expected {name} as [low, high] with 0 < low < high, got {list(span)}")
+                raise AlambicError(
+                    f"expected {name} as [low, high] with 0 < low < high, got {list(span)}; try [0.3, 3.0]"
+                )
 
 
 @dataclasses.dataclass(frozen=True)

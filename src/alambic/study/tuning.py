@@ -103,7 +103,7 @@ def draw_trials(arm: Arm, study: Study) -> list[Trial]:
 def _draw(name: str, span: Range, count: int, seed: int) -> list[float]:
     """``count`` values, one from each equal part of a range on a log scale, in a random order; three digits."""
     rng = np.random.default_rng(stream_seed(seed, f"tuning/{name}"))
-    places = (rng.permutation(count) + rng.random(count)) / max(count, 1)
+    places = (rng.permutation(count) + rng.random(count)) / count
     low, high = map(math.log, span)
     return [float(f"{math.exp(low + place * (high - low)):.3g}") for place in places]
 
