@@ -124,12 +124,13 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "int8_breaks": {
         "en": "int8 breaks single trainings of {student}, so that the means of their arms tell little: {listing} "
-        "lost in the worst seed. One cause is a channel far above the others, which sets the range of its layer: alambic "
-        "deploy names it, int8.equalise = true (deploy --equalise) scales it down, recipe.clip = 1.0 may keep it small.",
+        "lost in the worst seed. One cause is a channel far above the others, which sets the range of its layer: "
+        "alambic deploy names it, int8.equalise = true (deploy --equalise) scales it down, recipe.clip = 1.0 may keep "
+        "it small.",
         "fr": "L’int8 brise certains entraînements de {student}, si bien que la moyenne de leurs bras dit peu : "
         "{listing} perdus dans la pire graine. Une cause est un canal très au-dessus des autres, qui fixe l’étendue "
-        "de sa couche : alambic deploy le nomme, int8.equalise = true (deploy --equalise) le réduit, recipe.clip = 1.0 "
-        "peut le contenir.",
+        "de sa couche : alambic deploy le nomme, int8.equalise = true (deploy --equalise) le réduit, recipe.clip "
+        "= 1.0 peut le contenir.",
     },
     "slow": {
         "en": "By the clock, rough since cells share the machine, training {student} took from {least} ({quickest}) "
