@@ -11,6 +11,7 @@ import torch
 from alambic.errors import AlambicError
 from alambic.methods import Batch, Method, Specs, create_method
 from alambic.methods.asd import absorbable_directions, follow_directions
+from alambic.methods.gst import gst_loss
 from alambic.methods.kd import kd_loss
 from alambic.methods.lfcam import cosine_coefficients, shuffle_positions
 from alambic.methods.outlier_safe import random_choice, random_rotation
@@ -226,6 +227,26 @@ def test_shuffling_lfcam_changes_what_it_asks() -> None:
     plain, shuffled = (create_method("lfcam", shuffle=flag) for flag in (False, True))
     assert float(plain.loss(outputs, outputs, batch, 0.5)["lfcam"].max()) < 1e-10
     assert float(shuffled.loss(outputs, outputs, batch, 0.5)["lfcam"].min()) > 1e-3
+
+
+def test_the_controls_of_gst_differ_from_it_where_they_should() -> None:
+    torch.manual_seed(0)
+    student, teacher = torch.randn(40, 5), torch.randn(40, 5) * 4
+    whole = kd_loss(student, teacher, temperature=1.0)
+    assert float(whole.min()) < 0.5 < float(whole.max())
+    clipped, own = gst_loss(student, teacher, target="clipped"), gst_loss(student, teacher)
+    torch.testing.assert_close(clipped, whole.clamp_max(0.5))
+    torch.testing.assert_close(own, clipped)  # equal in value by design; what differs is the way that they pull
+    far = student[whole > 0.5].clone().requires_grad_()
+    gst_loss(far, teacher[whole > 0.5], target="clipped").sum().backward()
+    assert far.grad is not None
+    assert float(far.grad.abs().max()) == 0
+    gst_loss(far, teacher[whole > 0.5]).sum().backward()
+    assert float(far.grad.abs().sum(1).min()) > 1e-3
+    torch.testing.assert_close(gst_loss(student, teacher, target="share", share=1.0), whole)
+    assert float(gst_loss(student, teacher, target="share", share=0.0).abs().max()) < 1e-6
+    with pytest.raises(AlambicError, match="out of geodesic, share, clipped"):
+        build("gst", embeddings(3, 3), target="nearest")
 
 
 def test_common_views_ask_both_views_for_one_answer() -> None:

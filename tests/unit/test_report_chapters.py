@@ -422,3 +422,49 @@ def test_each_slide_is_one_message_with_its_evidence(tmp_path: Path, students: t
     assert any(title.startswith("rsd from") and "points" in title and "[" in title for title in titles)
     french = [slide.title.text("fr") for slide in compose_slides(findings, "fr") if isinstance(slide.title, Claim)]
     assert not set(titles) & set(french)
+
+
+# -- ideas -----------------------------------------------------------------------------------------------------------
+
+
+def judge_falsifiers(ledger: Path, *wanted: tuple[str, list[str]], effect: float = 0.3) -> dict[str, Section]:
+    held = Ledger(ledger)
+    tables = [{"idea": f"idea {arm}", "arm": arm, "against": a, "smallest_effect": effect} for arm, a in wanted]
+    held.set_meta("falsifiers", json.dumps(tables))
+    held.close()
+    return chapters(ledger)
+
+
+def test_ideas_are_judged_by_the_controls_that_were_declared(ledger: Path) -> None:
+    wanted = [("rsd", ["kd", "at"]), ("at", ["kd"]), ("rsd", ["kd", "uhkd"]), ("uhkd", ["kd"])]
+    found = judge_falsifiers(ledger, *wanted)["ideas"]
+    assert keys(found) == [
+        "ideas_judged",
+        "idea_survives",
+        "idea_refuted",
+        "idea_undecided",  # one of its controls is not there
+        "idea_unfinished",
+        "idea_not_run",
+    ]
+    (table,) = [block for block in found.blocks if isinstance(block, Table)]
+    assert len(table.rows) == 2 * 4  # two teachers
+    assert {str(row[-1].text) for row in table.rows} == {"survives", "refuted"}
+
+
+def test_one_control_that_does_as_well_refutes_an_idea(ledger: Path) -> None:
+    assert "idea_refuted" in keys(judge_falsifiers(ledger, ("rsd", ["kd", "rsd"]), effect=0.3)["ideas"])
+    assert "idea_refuted" in keys(judge_falsifiers(ledger, ("rsd", ["kd"]), effect=9.0)["ideas"])
+    undecided = judge_falsifiers(ledger, ("kd", ["label_smoothing"]), effect=0.01)["ideas"]
+    assert "idea_undecided" in keys(undecided)
+
+
+def test_each_number_of_an_idea_is_computed_again(ledger: Path, tmp_path: Path) -> None:
+    judge_falsifiers(ledger, ("rsd", ["kd"]))
+    page = write_report(ledger, tmp_path / "report.html")
+    assert not check_report(page, ledger).differences
+    held = Ledger(ledger)
+    held.set_meta(
+        "falsifiers", json.dumps([{"idea": "idea rsd", "arm": "rsd", "against": ["at"], "smallest_effect": 1}])
+    )
+    held.close()
+    assert check_report(page, ledger).differences

@@ -14,6 +14,7 @@ from alambic.report.blocks import Block, Figure, Section
 from alambic.report.chapter_classes import describe_classes
 from alambic.report.chapter_decisions import say_decisions, tabulate_decisions
 from alambic.report.chapter_declared import describe_declared
+from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.chapter_suitability import describe_suitability
 from alambic.report.chapter_trust import describe_alignment, describe_trust
 from alambic.report.chip import describe_chip
@@ -65,7 +66,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         "alignment": describe_alignment(findings, lang),
         "chip": chip,
         "suitability": describe_suitability(findings, lang),
-        "ideas": [_say_ideas(findings)],
+        "ideas": describe_ideas(findings.ideas, _own(findings), lang),
         "recommendations": [*say_decisions(findings), tabulate_decisions(findings, lang)],
         "limits": [*say_caveats(findings), *one, Claim("checkable", {})],
         "references": [tabulate_papers(findings, lang)],
@@ -83,9 +84,8 @@ def _say_compared(findings: Findings) -> Claim:
     return Claim("compared", {"methods": tuple(used_methods(findings))})
 
 
-def _say_ideas(findings: Findings) -> Claim:
-    own = tuple(name for name, method in used_methods(findings).items() if method.fidelity == "O")
-    return Claim("own_ideas", {"methods": own}) if own else Claim("no_ideas", {})
+def _own(findings: Findings) -> tuple[str, ...]:
+    return tuple(name for name, method in used_methods(findings).items() if method.fidelity == "O")
 
 
 def _say_protocol(findings: Findings) -> list[Claim]:

@@ -71,6 +71,36 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "De notre cru, non publié : {methods}. Les scores figurent parmi les résultats ; la page de "
         "chaque méthode dans docs/methods nomme la comparaison qui la réfuterait, sans que ce rapport en juge.",
     },
+    "ideas_judged": {
+        "en": "Each idea stands beside the controls that the study file named before the run. A control that surely "
+        "does as well, but for a difference too small to matter, refutes it; it survives where it surely beats all.",
+        "fr": "Chaque idée est confrontée aux témoins que le fichier d’étude a nommés avant le lancement. Un témoin "
+        "qui fait sûrement aussi bien, à un écart trop petit pour compter, la réfute ; elle survit si elle les bat "
+        "sûrement tous.",
+    },
+    "idea_refuted": {
+        "en": "{idea}: refuted here. {arm} against {other}: {gain}, the whole interval under {effect}.",
+        "fr": "{idea} : réfutée ici. {arm} face à {other} : {gain}, tout l’intervalle sous {effect}.",
+    },
+    "idea_survives": {
+        "en": "{idea}: survives here; the control that comes nearest: {arm} against {other}: {gain} (effect that "
+        "matters: {effect}).",
+        "fr": "{idea} : survit ici ; le témoin le plus proche : {arm} face à {other} : {gain} (effet qui compte : "
+        "{effect}).",
+    },
+    "idea_undecided": {
+        "en": "{idea}: undecided. {arm} against {other}: {gain}; neither surely an advantage nor surely under "
+        "{effect}.",
+        "fr": "{idea} : indécis. {arm} face à {other} : {gain} ; ni sûrement un avantage, ni sûrement sous {effect}.",
+    },
+    "idea_not_run": {
+        "en": "{idea}: declared, but neither it nor its controls are finished.",
+        "fr": "{idea} : déclarée, mais ni elle ni ses témoins ne sont finis.",
+    },
+    "idea_unfinished": {
+        "en": "{idea}: not compared yet with {listing}.",
+        "fr": "{idea} : pas encore comparée à {listing}.",
+    },
     "one_data": {
         "en": "One data set and one recipe: what holds here may not hold elsewhere.",
         "fr": "Un seul jeu de données et une seule recette : ce qui vaut ici peut ne pas valoir ailleurs.",

@@ -15,6 +15,7 @@ from alambic.report.declared import Declared, judge_declared
 from alambic.report.examined import Examination, measure_two_classes, read_examination
 from alambic.report.facts import Fact, Facts, count_query, ratio_query, sum_query
 from alambic.report.gather import Group, Scored, choose_score, group_rows
+from alambic.report.ideas import Idea, judge_ideas
 from alambic.report.sensors import measure_conditions
 from alambic.report.suited import Suitability, read_suitability
 from alambic.study.ledger import Ledger, Row
@@ -52,6 +53,7 @@ class Findings:
         declared: of a claim study. suitability, examination: of the files beside the ledger, None without them.
         two_classes: group's key -> calibration from the ledger's own margins, where there are two classes.
         conditions: group's key -> number -> what it scores behind other sensors and by other metrics.
+        ideas: beside the controls that the study file declared.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Findings:
     examination: Examination | None = None
     two_classes: dict[str, dict[str, Fact]] = field(default_factory=dict)
     conditions: dict[str, dict[str, Fact]] = field(default_factory=dict)
+    ideas: tuple[Idea, ...] = ()
 
     @property
     def settings(self) -> int:
@@ -129,6 +132,7 @@ def find(path: Path) -> Findings:
             read_examination(path.parent, groups, facts),
             measure_two_classes(ledger, groups, scored, facts),
             measure_conditions(groups, facts),
+            judge_ideas(json.loads(ledger.meta("falsifiers") or "[]"), groups, _floors(students), scored, facts),
         )
     finally:
         ledger.close()
@@ -138,11 +142,17 @@ def _declared(ledger: Ledger, students: list[StudentFindings], scored: Scored, f
     text = ledger.meta("confirm")
     if text is None:
         return None
-    floors = {f.student: f.sight.effect.value for f in students if f.sight is not None and f.sight.effect is not None}
     groups = [group for found in students for group in found.groups]
     told = ledger.meta("smallest_effect")
     smallest = float(told) if told is not None else None
-    return judge_declared(json.loads(text), ledger.meta("confirm_hash") or "", groups, floors, scored, facts, smallest)
+    return judge_declared(
+        json.loads(text), ledger.meta("confirm_hash") or "", groups, _floors(students), scored, facts, smallest
+    )
+
+
+def _floors(students: list[StudentFindings]) -> dict[str, float]:
+    """Student -> the smallest effect that the design could see."""
+    return {f.student: f.sight.effect.value for f in students if f.sight is not None and f.sight.effect is not None}
 
 
 def _image_fact(facts: Facts, scored: Scored) -> Fact | None:

@@ -135,6 +135,7 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
         ledger.set_meta("confirm_hash", study.confirmation.hash)
         ledger.set_meta("smallest_effect", str(study.confirmation.smallest_effect))
         ledger.set_meta("confirm", json.dumps([vars(contrast) for contrast in study.confirmation.contrasts]))
+    ledger.set_meta("falsifiers", json.dumps([vars(falsifier) for falsifier in study.falsifiers]))
     for split in ("tune", "test"):
         ledger.set_meta(f"labels_{split}", json.dumps(source.labels[source.splits[split]].tolist()))
     ledger.set_meta("class_names", json.dumps(list(source.class_names)))

@@ -15,6 +15,7 @@ from alambic.methods.base import create_method
 from alambic.study.arms_file import arms_of, read_arm, read_arms
 from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
+from alambic.study.falsifiers import Falsifier, read_falsifiers
 from alambic.study.place import Asked
 from alambic.training.recipe import Recipe
 from alambic.training.task import Metric
@@ -160,6 +161,7 @@ class Study:
     finalists: Finalists = Finalists()
     tuning: Tuning = dataclasses.field(default_factory=Tuning)
     test_sensors: dict[str, Sensor] = dataclasses.field(default_factory=dict)  # that each student is scored behind too
+    falsifiers: tuple[Falsifier, ...] = ()  # that the report judges ideas by
 
     @property
     def folder(self) -> Path:
@@ -194,6 +196,7 @@ TABLES = (
     "tuning",
     "teachers",
     "arms",
+    "falsifiers",
 )
 
 
@@ -243,6 +246,7 @@ def read_study(path: Path) -> Study:
         build(Finalists, document.tables.get("finalists", {}), document, ("finalists",)),
         build(Tuning, document.tables.get("tuning", {}), document, ("tuning",)),
         sensors,
+        read_falsifiers(document, [arm.name for arm in arms]),
     )
 
 

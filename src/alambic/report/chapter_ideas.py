@@ -1,0 +1,41 @@
+"""The chapter on new ideas: each beside what would refute it, and the verdict, also where it fails."""
+
+from __future__ import annotations
+
+from alambic.report.blocks import Block
+from alambic.report.claims import Blank, Claim
+from alambic.report.ideas import Idea
+from alambic.report.tables import Entry, Table, fact_entry
+from alambic.report.texts import read_texts
+from alambic.report.wording import Lang, name_group
+
+CLASSES = {"refuted": "loss", "survives": "gain", "undecided": "open"}
+
+
+def describe_ideas(ideas: tuple[Idea, ...], own: tuple[str, ...], lang: Lang) -> list[Block]:
+    """Claims and one table; ``own``: methods of our own in the study, for a study that declared no falsifier."""
+    if not ideas:
+        return [Claim("own_ideas", {"methods": own}) if own else Claim("no_ideas", {})]
+    texts = read_texts(lang)
+    blocks: list[Block] = [Claim("ideas_judged", {})]
+    for idea in ideas:
+        told: dict[str, Blank] = {"idea": idea.name, "effect": idea.smallest}
+        if not idea.contrasts:
+            blocks.append(Claim("idea_not_run", {"idea": idea.name}, "warning"))
+            continue
+        hardest = min(idea.contrasts, key=lambda contrast: contrast.paired.interval.high)
+        told |= {"arm": hardest.group, "other": hardest.other, "gain": hardest.gain}
+        blocks.append(Claim(f"idea_{idea.fate}", told, CLASSES[idea.fate]))
+        if idea.missing:
+            blocks.append(Claim("idea_unfinished", {"idea": idea.name, "listing": idea.missing}, "warning"))
+    names = ("idea", "student", "arm", "against", "gain_column", "p_holm", "verdict")
+    table = Table(tuple((texts[name], "", name in ("gain_column", "p_holm")) for name in names))
+    for idea in ideas:
+        for c in idea.contrasts:
+            first = [Entry(idea.name), Entry(c.group.student), Entry(name_group(c.group, lang))]
+            fate = idea.fate_of(c)
+            scores = [fact_entry(c.gain, lang, noun=False), fact_entry(c.p_holm, lang)]
+            table.rows.append(
+                [*first, Entry(name_group(c.other, lang)), *scores, Entry(texts[fate], class_=CLASSES[fate])]
+            )
+    return [*blocks, table] if table.rows else blocks

@@ -1,0 +1,79 @@
+"""Ideas and the controls that would refute them, as the study file declared them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from alambic.report.contrasts import Contrast, compare_groups, make_contrast, share_seeds
+from alambic.report.facts import Fact, Facts
+from alambic.report.gather import Group, Scored
+from alambic.study.stats import adjust_holm
+
+Fate = Literal["refuted", "survives", "undecided"]
+
+
+@dataclass(frozen=True)
+class Idea:
+    """One idea of the study.
+
+    Attributes:
+        contrasts: the idea's arm against each control, for each student and teacher; Holm over all ideas' contrasts.
+        missing: controls without finished cells beside the idea's. smallest: the declared effect, a share.
+    """
+
+    name: str
+    contrasts: tuple[Contrast, ...]
+    missing: tuple[str, ...]
+    smallest: Fact
+
+    def fate_of(self, contrast: Contrast) -> Fate:
+        """``refuted`` where the advantage is surely under the smallest effect, ``survives`` where it is surely one."""
+        if contrast.paired.interval.high < self.smallest.value:
+            return "refuted"
+        p = contrast.p_holm
+        return "survives" if contrast.paired.interval.low > 0 and p is not None and p.value <= 0.05 else "undecided"
+
+    @property
+    def fate(self) -> Fate:
+        """One control that does as well refutes; all must be beaten to survive."""
+        fates = [self.fate_of(contrast) for contrast in self.contrasts]
+        if "refuted" in fates:
+            return "refuted"
+        return "survives" if fates and set(fates) == {"survives"} and not self.missing else "undecided"
+
+
+def judge_ideas(
+    wanted: list[dict[str, Any]], groups: list[Group], floors: dict[str, float], scored: Scored, facts: Facts
+) -> tuple[Idea, ...]:
+    """Each declared falsifier with its contrasts. ``wanted``: idea, arm, against, smallest_effect in points."""
+    pairs: list[tuple[int, Group, Group]] = []
+    missing: list[list[str]] = [[] for _ in wanted]
+    for index, one in enumerate(wanted):
+        for against in one["against"]:
+            found = [
+                (index, first, second)
+                for first in groups
+                for second in groups
+                if (first.arm, second.arm) == (one["arm"], against)
+                and first.student == second.student
+                and second.teacher in (first.teacher, None)  # some controls have no teacher
+                and share_seeds(first, second, scored)
+            ]
+            pairs += found
+            missing[index] += [] if found else [against]
+    compared = [compare_groups(first, second, scored)[1] for _, first, second in pairs]
+    holm = adjust_holm([paired.p_t for paired in compared])
+    made: list[list[Contrast]] = [[] for _ in wanted]
+    for (index, first, second), paired, adjusted in zip(pairs, compared, holm, strict=True):
+        floor = floors.get(first.student, 0.0)
+        made[index].append(make_contrast(first, second, paired, adjusted, floor, scored, facts, "falsifiers"))
+    return tuple(
+        Idea(one["idea"], tuple(contrasts), tuple(lacking), _effect(index, one, facts))
+        for index, (one, contrasts, lacking) in enumerate(zip(wanted, made, missing, strict=True))
+    )
+
+
+def _effect(index: int, one: dict[str, Any], facts: Facts) -> Fact:
+    sql = f"SELECT json_extract(value, '$[{index}].smallest_effect') / 100.0 FROM meta WHERE key = 'falsifiers'"
+    return facts.add(f"smallest effect of {one['idea']}", one["smallest_effect"] / 100, "effect", (), sql)

@@ -1,0 +1,41 @@
+"""``[[falsifiers]]`` of a study file: an idea's arm beside the controls that refute it where they do as well."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from alambic.config import Document, build
+from alambic.errors import AlambicError, nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Falsifier:
+    """One idea and its refutation, written before the run.
+
+    Attributes:
+        idea: its name in the report. arm: what it bets on. against: the arms that refute it.
+        smallest_effect: points; an advantage over a control that is surely smaller counts as none.
+    """
+
+    idea: str
+    arm: str
+    against: tuple[str, ...]
+    smallest_effect: float = 0.3
+
+
+def read_falsifiers(document: Document, arms: list[str]) -> tuple[Falsifier, ...]:
+    """The tables of a study file. Raises AlambicError for an arm that the file does not have."""
+    given = document.tables.get("falsifiers", [])
+    if not isinstance(given, list):
+        raise AlambicError(f"{document.at(('falsifiers',))}: expected [[falsifiers]] tables, got {given!r}")
+    found = tuple(build(Falsifier, table, document, ("falsifiers",)) for table in given)
+    for one in found:
+        for name in (one.arm, *one.against):
+            if name not in arms:
+                raise AlambicError(f"{document.at(('falsifiers',))}: no arm is called {name!r}; {nearest(name, arms)}")
+        if not one.against or one.smallest_effect < 0:
+            raise AlambicError(
+                f"{document.at(('falsifiers',))}: expected arms in against and smallest_effect >= 0 for the idea "
+                f"{one.idea!r}, got {list(one.against)} and {one.smallest_effect}"
+            )
+    return found
