@@ -49,6 +49,8 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, help="folder for weights and cards; the file's own by default")
     train.add_argument("--only", help="one teacher of the file")
     train.add_argument("--threads", type=int, help="of torch; all cores by default")
+    train.add_argument("--devices", type=int, default=1, help="processes on this machine, one a GPU; else use torchrun")
+    train.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where to train")
     train.set_defaults(run=train_teacher_file)
     cli_suitability.add_commands(actions)
     cli_study.add_commands(commands)
@@ -71,9 +73,16 @@ def show_students(options: argparse.Namespace) -> int:
 def train_teacher_file(options: argparse.Namespace) -> int:
     import torch
 
-    from alambic.training import stop
+    from alambic.study.place import choose_place
+    from alambic.training import stop, together
+    from alambic.training.resident import move_source
     from alambic.training.teacher_file import train_teachers
 
+    out = options.out or options.file.parent
+    if options.devices > 1:
+        given = {"--only": options.only, "--threads": options.threads, "--device": options.device}
+        words = [word for name, value in given.items() if value for word in (name, str(value))]
+        together.start(options.devices, ["teachers", "train", str(options.file), "--out", str(out), *words])
     stop.listen()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -85,9 +94,14 @@ def train_teacher_file(options: argparse.Namespace) -> int:
         tune = f", tune {record['tune']:.4f}" if "tune" in record else ""
         print(f"{name}: epoch {record['epoch']}/{epochs}{tune}, {left:.0f} min left", flush=True)
 
-    for teacher in train_teachers(options.file, options.out or options.file.parent, report, options.only):
-        print(f"{teacher.name}: tune {teacher.card['tune']:.4f}, test {teacher.card['test']:.4f}")
-    print(f"done in {(time.monotonic() - started) / 60:.0f} min")
+    def move(source: Any) -> Any:
+        return move_source(source, choose_place(options.device, source).device)
+
+    with together.one_voice() as (_, count):
+        for teacher in train_teachers(options.file, out, report, options.only, move):
+            print(f"{teacher.name}: tune {teacher.card['tune']:.4f}, test {teacher.card['test']:.4f}")
+        told = f" by {count} processes" if count > 1 else ""
+        print(f"done in {(time.monotonic() - started) / 60:.0f} min{told}")
     return 0
 
 

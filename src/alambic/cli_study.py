@@ -205,9 +205,6 @@ def tune_study_file(options: argparse.Namespace) -> int:
 
 
 def build_study_banks(options: argparse.Namespace) -> int:
-    import contextlib
-    import os
-
     from alambic.study.banks import build_banks
     from alambic.study.study_file import read_study
     from alambic.training import stop, together
@@ -217,9 +214,7 @@ def build_study_banks(options: argparse.Namespace) -> int:
     if options.devices > 1:
         together.start(options.devices, ["study", "banks", str(options.file), "--out", str(out)])
     stop.listen()
-    with together.joined() as (number, count), contextlib.ExitStack() as stack:
-        if number:  # one voice
-            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+    with together.one_voice() as (_, count):
         for key, card in build_banks(study, out, print).items():
             print(
                 f"bank {key}: {card['images']:,} images x {card['views']} views, {card['seconds']} s, {count} processes"

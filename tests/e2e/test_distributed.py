@@ -1,11 +1,13 @@
-"""Two gloo processes build a bank: the arrays of one process, to the byte; what breaks in one ends both."""
+"""Two gloo processes build a bank: the arrays of one process, to the byte; what breaks in one ends both.
+
+And the two commands that start processes; how teachers are trained by several is in test_spread.py.
+"""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +25,7 @@ from alambic.training import bank as banks
 from alambic.training import together
 from alambic.training.bank import Bank, build_bank
 from alambic.training.setup import live_feed
+from process_tools import start_two
 
 IMAGES, VIEWS = 700, 2  # blocks of 250, 250 and 200 for each view: the two processes get unlike ones
 WANT = frozenset({"logits", "embedding", "energy"})
@@ -46,6 +49,23 @@ batch = 32
 net = "zoo:resnet8_w8"
 [teachers.small.recipe]
 epochs = 1
+"""
+
+TEACHERS = """
+[data]
+source = "SOURCE"
+tune = 60
+[views]
+flip = true
+[recipe]
+epochs = 2
+batch = 33
+[teachers.first]
+net = "timm:vit_tiny_patch16_224"
+kwargs = { img_size = 16, patch_size = 4, embed_dim = 24, depth = 2, num_heads = 3 }
+[teachers.second]
+net = "zoo:resnet8_w8"
+distil_from = "first"
 """
 
 
@@ -80,8 +100,7 @@ class Broken:
         return outputs
 
 
-def work(number: int, port: int, folder: Path, answers: Any) -> None:
-    os.environ |= {"RANK": str(number), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+def work(number: int, folder: Path, answers: Any) -> None:
     passes: list[tuple[int, int]] = []
     original = banks.LiveFeed.__call__
 
@@ -100,14 +119,8 @@ def work(number: int, port: int, folder: Path, answers: Any) -> None:
 
 def run_two(folder: Path) -> dict[tuple[int, str], tuple[str, list[tuple[int, int]]]]:
     """(process, which bank) -> what came of it, and the (view, first id) of each pass of the teacher."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-    processes = [context.Process(target=work, args=(n, port, folder, answers)) for n in range(2)]
-    for process in processes:
-        process.start()
+    answers = multiprocessing.get_context("spawn").Queue()
+    processes = start_two(work, folder, answers)
     told = [answers.get(timeout=900) for _ in range(4)]
     for process in processes:
         process.join(timeout=300)
@@ -142,16 +155,20 @@ def test_two_processes_build_the_bank_of_one_and_what_breaks_in_one_ends_both(tm
     assert list((tmp_path / "broken").iterdir()) == []
 
 
-@pytest.mark.slow
-def test_devices_starts_processes_whose_banks_a_run_finds(tmp_path: Path) -> None:
+def write_file(folder: Path, text: str) -> Path:
+    """A study's or teachers' file on 260 images."""
     source = make_source()
     rows = source.images.permute(0, 2, 3, 1).numpy()[:260], source.labels.numpy()[:260]
     test = source.images.permute(0, 2, 3, 1).numpy()[700:], source.labels.numpy()[700:]
-    np.savez(tmp_path / "x.npz", x_train=rows[0], y_train=rows[1], x_test=test[0], y_test=test[1])
-    (tmp_path / "study.toml").write_text(STUDY.replace("SOURCE", str(tmp_path / "x.npz")))
-    command = ["study", "banks", str(tmp_path / "study.toml"), "--out"]
+    np.savez(folder / "x.npz", x_train=rows[0], y_train=rows[1], x_test=test[0], y_test=test[1])
+    (folder / "file.toml").write_text(text.replace("SOURCE", str(folder / "x.npz")))
+    return folder / "file.toml"
+
+
+def run_on_two(command: list[str]) -> str:
+    """What ``alambic ... --devices 2`` prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "alambic.cli", *command, str(tmp_path / "two"), "--devices", "2"],
+        [sys.executable, "-m", "alambic.cli", *command, "--devices", "2"],
         capture_output=True,
         text=True,
         timeout=900,
@@ -159,10 +176,31 @@ def test_devices_starts_processes_whose_banks_a_run_finds(tmp_path: Path) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 processes" in done.stdout
-    assert done.stdout.count("bank of 2 views") == 1, "one voice"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_devices_starts_processes_whose_banks_a_run_finds(tmp_path: Path) -> None:
+    command = ["study", "banks", str(write_file(tmp_path, STUDY)), "--out"]
+    told = run_on_two([*command, str(tmp_path / "two")])
+    assert "2 processes" in told
+    assert told.count("bank of 2 views") == 1, "one voice"
     (made,) = (tmp_path / "two" / "banks").iterdir()
     assert main([*command, str(tmp_path / "one")]) == 0
     (single,) = (tmp_path / "one" / "banks").iterdir()
     assert single.name == made.name
     assert contents(single) == contents(made)
+
+
+@pytest.mark.slow
+def test_devices_trains_the_teachers_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["teachers", "train", str(write_file(tmp_path, TEACHERS)), "--threads", "1", "--out"]
+    told = run_on_two([*command, str(tmp_path / "two")])
+    assert told.count("first: epoch 1/2") == 1, "one voice"
+    assert "by 2 processes" in told
+    assert main([*command, str(tmp_path / "one")]) == 0
+    assert "processes" not in capsys.readouterr().out
+    runs = [(tmp_path / out / f"{name}.json").read_text() for out in ("two", "one") for name in ("first", "second")]
+    first, second, alone, other = (json.loads(text) for text in runs)
+    assert [card["processes"] for card in (first, second, alone, other)] == [2, 2, 1, 1]
+    assert first["tune"] == alone["tune"], "a transformer, without BatchNorm"

@@ -6,6 +6,7 @@ step is the library's plain one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.taps import Tapped
+from alambic.training import stop
 from alambic.training.objective import Loss, Objective
 
 if TYPE_CHECKING:
@@ -50,6 +52,14 @@ class Hooks(nn.Module):
         """Over the student, its objective's projectors and what is registered here."""
         return run.recipe.make_optimizer(run.student, run.objective, self)
 
+    def block(self, ids: Tensor) -> Tensor:
+        """What this process takes of a batch's ids, int64: all, but where several processes share a training."""
+        return ids
+
+    def stops(self) -> bool:
+        """Whether the training ends here, between two steps, its state saved."""
+        return stop.asked()
+
     def start_epoch(self, run: Run, epoch: int) -> None:
         """Before each epoch, from 0; torch's global generator is at the epoch's own seed."""
 
@@ -78,10 +88,18 @@ def judge(
     return (objective or run.objective)(seen, given.taught, batch, progress)
 
 
-def descend(run: Run, total: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """Gradient of a 0-d loss, clipping, optimiser step, the methods' own update."""
+def descend(
+    run: Run, total: Tensor, optimizer: torch.optim.Optimizer, before_clip: Callable[[], None] | None = None
+) -> None:
+    """Gradient of a 0-d loss, clipping, optimiser step, the methods' own update.
+
+    Args:
+        before_clip: what is done to the gradients first.
+    """
     optimizer.zero_grad(set_to_none=True)
     total.backward()
+    if before_clip is not None:
+        before_clip()
     clip(run, optimizer)
     optimizer.step()
     run.objective.after_step()

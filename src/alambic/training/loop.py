@@ -92,7 +92,7 @@ def train(run: Run, on_epoch: OnEpoch | None = None) -> History:
         order = trainee.start_epoch(epoch)
         for step, ids in batches(run, order, trainee.first_step):
             trainee.advance(ids, epoch, step, partial(gather, run, ids, epoch))
-            if stop.asked():
+            if run.hooks.stops():
                 trainee.save(step + 1)
                 raise stop.Stopped
         record = trainee.end_epoch(epoch)
@@ -105,7 +105,7 @@ def batches(run: Run, order: Tensor, first: int = 0) -> Iterator[tuple[int, Tens
     """(step, ids) of an epoch from step ``first``; the last incomplete batch is left out."""
     size = min(run.recipe.batch, len(order))
     for step in range(first, len(order) // size):
-        yield step, order[step * size : (step + 1) * size].to(run.device)
+        yield step, run.hooks.block(order[step * size : (step + 1) * size]).to(run.device)
 
 
 class Trainee:

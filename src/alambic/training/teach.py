@@ -5,7 +5,9 @@ The tune split chooses (nothing is chosen on the test split); the test split is 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import glob
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ from alambic.data import Source, ViewSpec, key
 from alambic.errors import AlambicError
 from alambic.methods.base import create_method
 from alambic.models.teachers import Teacher, TeacherSpec, create_net, fit_channels, load_teacher, save_teacher
+from alambic.training import together
 from alambic.training.feed import Normalise
 from alambic.training.loop import OnEpoch, Run, predict_logits, train
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream_seed
 from alambic.training.setup import live_feed, set_up, teacher_spec
+from alambic.training.spread import spread
 from alambic.training.task import Task, evaluate_metric, predict
 
 
@@ -47,15 +51,19 @@ def train_teacher(
     source_teacher: Teacher | None = None,
     start: Teacher | None = None,
     on_epoch: OnEpoch | None = None,
+    shared: bool = False,
 ) -> Teacher:
     """Trains, measures and saves one teacher at ``path`` (safetensors, card beside it); resumes a killed run.
 
     Args:
         source_teacher: whom to distil from; None trains on labels.
         start: of the same network, whose weights it begins with; None for its own initialisation.
+        shared: all joined processes call this and train it together (``spread``); else this one trains alone.
 
-    Raises AlambicError where ``start`` is another network.
+    Raises AlambicError where ``start`` is another network, or other processes than these have begun it.
     """
+    number, count = together.place() if shared else (0, 1)
+    checkpoint = choose_checkpoint(path, count)
     size = spec.size or source.size
     channels = spec.channels or source.channels
     mean, std = fit_channels(spec.mean or source.mean, channels), fit_channels(spec.std or source.std, channels)
@@ -92,11 +100,12 @@ def train_teacher(
         feed,
         given,
         f"teacher {name!r}",
-        path.with_suffix(".checkpoint"),
+        checkpoint,
         repr((spec, training, source.split_hash, start.hash if start is not None else "")),
         normalise=Normalise(mean, std),
     )
-    history = train(run, on_epoch)
+    with spread(run) if shared else contextlib.nullcontext():
+        history = train(run, on_epoch)
     card = {
         "name": name,
         "spec": spec.for_card(),
@@ -112,14 +121,34 @@ def train_teacher(
         "parameters": sum(p.numel() for p in net.parameters()),
         "train_images": len(ids),
         "tune": history[-1]["tune"],
-        "test": _score(run, source, "test") if len(source.splits["test"]) else None,
         "train_seconds": round(sum(record["seconds"] for record in history), 1),
+        "processes": count,
         "torch": torch.__version__,
     }
-    save_teacher(path, net, card)
-    path.with_suffix(".checkpoint").unlink(missing_ok=True)
+    with together.all_or_none() if shared else contextlib.nullcontext():
+        if number == 0:
+            test = _score(run, source, "test") if len(source.splits["test"]) else None
+            save_teacher(path, net, {**card, "test": test})
+            checkpoint.unlink(missing_ok=True)
     stored = dataclasses.replace(spec, weights=path.name)
     return load_teacher(name, stored, task.classes, source.channels, source.size, source.mean, source.std, path.parent)
+
+
+def choose_checkpoint(path: Path, count: int) -> Path:
+    """Where a teacher trained by ``count`` processes is kept while it trains.
+
+    Raises AlambicError where another number of processes has begun it: their steps are others (see ``spread``).
+    """
+    one, many = path.with_suffix(".checkpoint"), "-processes.checkpoint"
+    chosen = one if count == 1 else path.with_suffix(f".{count}{many}")
+    begun = [one, *path.parent.glob(f"{glob.escape(path.stem)}.*{many}")]
+    others = [other for other in begun if other != chosen and other.exists()]
+    if others:
+        raise AlambicError(
+            f"expected the number of processes that began {path.name}, got {count}, because {others[0].name} is "
+            "there; try as many processes as then, or delete it to begin anew"
+        )
+    return chosen
 
 
 def copy_weights(start: Teacher, net: nn.Module, name: str) -> None:

@@ -11,6 +11,7 @@ from alambic.config import Document, build, read_document, read_tables
 from alambic.data import DataSpec, Source, ViewSpec, load_source
 from alambic.errors import AlambicError, nearest
 from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
+from alambic.training import together
 from alambic.training.recipe import Recipe
 from alambic.training.task import Task
 from alambic.training.teach import TeacherTraining, train_teacher
@@ -108,12 +109,23 @@ def put_in_order(entries: dict[str, TeacherEntry], document: Document) -> dict[s
     return ordered
 
 
-def train_teachers(path: Path, out: Path, report: Report, only: str | None = None) -> list[Teacher]:
-    """Trains each teacher of a file that is not yet at ``out/NAME.safetensors``; resumes a killed one."""
+def train_teachers(
+    path: Path, out: Path, report: Report, only: str | None = None, move: Callable[[Source], Source] | None = None
+) -> list[Teacher]:
+    """Trains each teacher of a file that is not yet at ``out/NAME.safetensors``; resumes a killed one.
+
+    Where several processes are joined (``training.together``) each calls this with the same arguments, and they train
+    each teacher together.
+
+    Args:
+        move: puts the data on the device to train on; where they are without it.
+    """
     data, entries = read_teacher_file(path)
     if only is not None and only not in entries:
         raise AlambicError(f"{path}: there is no teacher {only!r}; {nearest(only, entries)}")
     source = load_source(data)
+    if move is not None:
+        source = move(source)
     task = Task(source.num_classes)
     made: dict[str, Teacher] = {}
     wanted = set(entries) if only is None else _ancestors(entries, only)
@@ -121,7 +133,7 @@ def train_teachers(path: Path, out: Path, report: Report, only: str | None = Non
         if name not in wanted:
             continue
         target = out / f"{name}.safetensors"
-        if target.exists():
+        if together.share(target.exists()):
             made[name] = load_saved(name, target, source)
             continue
         epochs = entry.training.recipe.epochs
@@ -136,6 +148,7 @@ def train_teachers(path: Path, out: Path, report: Report, only: str | None = Non
             made.get(entry.distil_from),
             made.get(entry.start_from),
             lambda record, name=name, epochs=epochs: report(name, record, epochs),  # type: ignore[misc]
+            shared=True,
         )
     return list(made.values())
 

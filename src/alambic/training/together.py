@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed
@@ -45,8 +45,24 @@ def joined() -> Iterator[tuple[int, int]]:
         distributed.destroy_process_group()
 
 
+@contextmanager
+def one_voice() -> Iterator[tuple[int, int]]:
+    """``joined``, where only the first process prints."""
+    with joined() as (number, count):
+        if not number:
+            yield number, count
+            return
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            yield number, count
+
+
 def start(devices: int, arguments: Sequence[str]) -> None:
-    """Becomes ``devices`` processes of ``alambic`` with these arguments, under torchrun. Does not return."""
+    """Becomes ``devices`` processes of ``alambic`` with these arguments, under torchrun. Does not return.
+
+    Raises AlambicError in a process that torchrun started already.
+    """
+    if "RANK" in os.environ:
+        raise AlambicError(f"expected torchrun or --devices, got both ({devices} in each process); try one of them")
     threads = str(max(1, (os.cpu_count() or 1) // devices))
     environment = {"OMP_NUM_THREADS": threads, **os.environ}
     run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={devices}", "-m", "alambic.cli"]
@@ -58,8 +74,34 @@ def share(value: T) -> T:
     if place()[1] == 1:
         return value
     told = [value]
-    distributed.broadcast_object_list(told, src=0)
+    with noticing():
+        distributed.broadcast_object_list(told, src=0)
     return told[0]
+
+
+def gather(value: T) -> list[T]:
+    """Every process's value, in the order of their numbers, in every process."""
+    told: list[Any] = [value]
+    count = place()[1]
+    if count > 1:
+        told *= count
+        with noticing():
+            distributed.all_gather_object(told, value)
+    return told
+
+
+@contextmanager
+def noticing(where: str = "where all meet") -> Iterator[None]:
+    """Turns what torch says of a process that ended, or does not answer in time, into an AlambicError."""
+    try:
+        yield
+    except RuntimeError as error:
+        number, count = place()
+        raise AlambicError(
+            f"process {number} of {count} lost another one {where}: expected an answer, got none, because that one "
+            f"ended or hangs ({str(error).splitlines()[0]}); its own words say why; the same command goes on from what "
+            "is saved"
+        ) from error
 
 
 @contextmanager
@@ -71,10 +113,7 @@ def all_or_none() -> Iterator[None]:
     except (AlambicError, OSError, Stopped) as error:
         trouble = error
     number, count = place()
-    told: list[str | None] = [None] * count
-    if count > 1:
-        # a stop that was asked for has no text
-        distributed.all_gather_object(told, None if trouble is None else str(trouble))
+    told = gather(None if trouble is None else str(trouble))  # a stop that was asked for has no text
     if trouble is not None:
         raise trouble
     broken = [(other, text) for other, text in enumerate(told) if text is not None]
