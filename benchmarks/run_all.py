@@ -18,7 +18,7 @@ from common import HERE
 from method_costs import describe_machine
 
 PATH = HERE / "RESULTS.md"
-NAMES = ("epochs", "methods", "grid", "peers", "floor", "memory")
+NAMES = ("epochs", "methods", "grid", "peers", "floor", "compile", "memory")
 HEAD = """# Benchmarks
 
 Made by `python benchmarks/run_all.py`; each section holds the command that made it and what it printed. Ratios compare

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from alambic.errors import AlambicError, nearest
 from alambic.models.discover import Anatomy, dissect, feature_of
 from alambic.models.feature import Feature, Head, Outputs, OutputSpec, stage_energy, stage_indices
 from alambic.models.grouped import GroupedClasses, merge_scores
+
+Tap = tuple[str, Literal["input", "output"]]  # name of a module, and which side of it is read
 
 
 class Tapped:
@@ -105,7 +107,7 @@ class Tapped:
 
     def _read(self, images: Tensor) -> Outputs:
         if self.want <= {"logits"}:
-            return Outputs(logits=self.net(images))
+            return Outputs(logits=self._catch(images, ())[0])
         return self._call_timm(images) if self._timm else self._call_hooks(images)
 
     def _call_timm(self, images: Tensor) -> Outputs:
@@ -121,28 +123,32 @@ class Tapped:
     def _call_hooks(self, images: Tensor) -> Outputs:
         anatomy = self._anatomy
         assert anatomy is not None
-        caught: dict[str, Any] = {}
-        handles = []
-        modules = dict(self.net.named_modules())
-        if self.want & {"stages", "energy"} or not anatomy.heads:
-            for name in anatomy.stages:
-                handles.append(modules[name].register_forward_hook(_keep_output(caught, name)))
-        for name in anatomy.heads:
-            handles.append(modules[name].register_forward_hook(_keep_input(caught, f"into {name}")))
-        try:
-            logits = self.net(images)
-        finally:
-            for handle in handles:
-                handle.remove()
+        names = anatomy.stages if self.want & {"stages", "energy"} or not anatomy.heads else ()
+        taps: list[Tap] = [(name, "output") for name in names]
+        logits, caught = self._catch(images, (*taps, *((name, "input") for name in anatomy.heads)))
         stages = tuple(
-            feature_of(caught[name], name, anatomy.layouts[name]) for name in anatomy.stages if name in caught
+            feature_of(caught[name, "output"], name, anatomy.layouts[name])
+            for name in names
+            if (name, "output") in caught
         )
-        vectors = [caught[f"into {name}"] for name in anatomy.heads]
+        vectors = [caught[name, "input"] for name in anatomy.heads]
         if not vectors and stages:
             vectors = [stages[-1].as_vector()]
         embedding = sum(vectors[1:], vectors[0]) / len(vectors) if vectors else None
-        head = modules[anatomy.heads[0]] if len(anatomy.heads) == 1 else None
+        head = self.net.get_submodule(anatomy.heads[0]) if len(anatomy.heads) == 1 else None
         return self._select(logits, embedding, stages, head)
+
+    def _catch(self, images: Tensor, taps: tuple[Tap, ...]) -> tuple[Tensor, dict[Tap, Any]]:
+        """One forward pass: the logits, and what goes into or comes out of modules."""
+        caught: dict[Tap, Any] = {}
+        handles = []
+        try:
+            for tap in taps:
+                handles.append(self.net.get_submodule(tap[0]).register_forward_hook(_keep(caught, tap)))
+            return self.net(images), caught
+        finally:
+            for handle in handles:
+                handle.remove()
 
     def _select(self, logits: Tensor, embedding: Tensor | None, stages: tuple[Feature, ...], head: Any) -> Outputs:
         want = self.want
@@ -177,16 +183,9 @@ def read_intermediates(net: Any, images: Tensor) -> tuple[Tensor, tuple[Feature,
     return final, tuple(Feature(maps[i], "map", name=f"stage {i}") for i in chosen)
 
 
-def _keep_output(store: dict[str, Any], name: str) -> Any:
+def _keep(caught: dict[Tap, Any], tap: Tap) -> Any:
     def hook(module: nn.Module, args: Any, output: Any) -> None:
-        store[name] = output
-
-    return hook
-
-
-def _keep_input(store: dict[str, Any], name: str) -> Any:
-    def hook(module: nn.Module, args: Any, output: Any) -> None:
-        store[name] = args[0]
+        caught[tap] = args[0] if tap[1] == "input" else output
 
     return hook
 

@@ -129,7 +129,9 @@ def sees_test(study: Study, source: Source, student: str, arm: Arm, teacher: str
     return study.purpose == "demo"
 
 
-def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: PreparedTeacher | None) -> dict[str, Any]:
+def describe(
+    study: Study, source: Source, task: Task, student: str, arm: Arm, teacher: PreparedTeacher | None
+) -> dict[str, Any]:
     """The content of a cell beside student, teacher, arm and seed."""
     ids = train_ids(study, source)
     content: dict[str, Any] = {
@@ -153,6 +155,8 @@ def describe(study: Study, source: Source, task: Task, arm: Arm, teacher: Prepar
         "methods": {name: method_version(name) for name in arm.methods},
         "sources": {},
     }
+    if student in study.compiled and not arm.treatments:  # a treatment changes the student, or its step
+        content["compiled"] = True  # left out else, so that older cells keep their ids
     if study.test_sensors:
         content["test_sensors"] = {name: dataclasses.asdict(sensor) for name, sensor in study.test_sensors.items()}
     if arm.treatments:

@@ -1,4 +1,4 @@
-"""Where a study's cells train: settled once, before the first cell, by what the file asks and what is there.
+"""Where and on what a study's cells train: settled once, before the first cell, by the file and what is there.
 
 On a GPU the images, and each bank that fits, lie in its memory; a step is one CUDA graph where nothing forbids it, and
 cells that share their batches train side by side in one process (``training.graph``, ``training.lockstep``). Teachers
@@ -21,7 +21,35 @@ from alambic.training.feed import Feed
 from alambic.training.resident import ResidentBank
 
 Asked = Literal["cpu", "cuda", "auto"]
+Compile = Literal["auto"] | bool
 SHARE = 0.25  # of a device's whole memory, at most: for the images, and for each bank
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Resources: parallel processes (0 = as many as the cores have room for, one on a GPU), threads of each, live
+    teachers only, the device that cells train on, whether students are compiled (``torch.compile``).
+
+    With ``threads = 0`` the study measures which is quicker here, several processes of one thread or one of several
+    (``study.processors``), and keeps that choice. ``compile = "auto"`` measures plain and compiled training of each
+    student that trains for an hour or more a process and keeps what pays after its compile time (``study.compiling``);
+    true compiles each student that can be. Compiled cells differ in their last bits: they are other cells.
+    """
+
+    jobs: int = 0
+    threads: int = 1
+    live_only: bool = False
+    device: Asked = "cpu"
+    compile: Compile = False
+
+    def __post_init__(self) -> None:
+        if self.jobs < 0 or self.threads < 0:
+            raise AlambicError(f"execution: expected jobs >= 0 and threads >= 0, got {self.jobs} and {self.threads}")
+        if self.compile and self.device != "cpu":
+            raise AlambicError(
+                f'execution: expected device = "cpu" with compile, got {self.device!r}, because a GPU replays recorded '
+                "steps instead; try compile = false"
+            )
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,7 @@ def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
     ids = train_ids(study, source)
     count, steps = 0, 0.0  # cells of one student, and as how many cells of cross-entropy they take
     for arm in study.arms:
-        teachers = [n for n in study.teachers if not arm.teachers or n in arm.teachers]
-        cells = study.seeds * (len(teachers) if arm.uses_teacher else 1)
+        cells = count_cells(study, arm)
         count, steps = count + cells, steps + cells * cost_of(arm)
     images = len(ids) * study.recipe.epochs
     each = {s: images / measure_speed(study, s, source) for s in study.students}
@@ -92,6 +91,12 @@ def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
         bank += bank_bytes(len(ids), views, task.classes, embedding, 0)
     effect = detectable_effect(spread, study.seeds, image_error(study, source))
     return Plan(count * len(study.students), total, each, forward, int(bank), effect, jobs)
+
+
+def count_cells(study: Study, arm: Arm) -> int:
+    """How many cells an arm has for each student."""
+    teachers = [n for n in study.teachers if not arm.teachers or n in arm.teachers]
+    return study.seeds * (len(teachers) if arm.uses_teacher else 1)
 
 
 def cost_of(arm: Arm) -> float:

@@ -270,7 +270,7 @@ def _make_cell(
         more["shared_recipe"] = dataclasses.asdict(study.recipe)
     elif arm.recipe:
         more["shared_recipe"] = dataclasses.asdict(treat_study(study, dataclasses.replace(arm, recipe={})).recipe)
-    content = {**describe(seen, source, task, arm, teacher), **more}
+    content = {**describe(seen, source, task, student, arm, teacher), **more}
     content |= teachers.place.describe(teacher.bank if teacher is not None else None)
     if reason is None:
         reason = _impossible(seen, arm, task, shapes, teacher, len(train_ids(study, source)))

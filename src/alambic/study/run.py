@@ -13,6 +13,7 @@ from alambic.data import Source
 from alambic.errors import AlambicError
 from alambic.files import remove_parts
 from alambic.study.cell import Cell
+from alambic.study.compiling import settle_compiling
 from alambic.study.content import environment, train_ids
 from alambic.study.finalists import finish_finalists
 from alambic.study.follow import Say
@@ -59,6 +60,7 @@ def run_study(
             remove_parts(out / room)
         study = settle_threads(study, out, say)
         with share_images(study.data, out) as (source, images):
+            study = settle_compiling(study, source, out, say)
             prepared = dataclasses.replace(prepare(study, out, say, source), images=images)
             _describe(ledger, prepared, source)
             return _run_prepared(prepared, ledger, out, board, say, only_seed, execute)

@@ -16,7 +16,7 @@ from alambic.study.arms_file import arms_of, read_arm, read_arms
 from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
 from alambic.study.falsifiers import Falsifier, read_falsifiers
-from alambic.study.place import Asked
+from alambic.study.place import Execution
 from alambic.training.recipe import Recipe
 from alambic.training.task import Metric
 from alambic.training.teacher_file import TeacherEntry, put_in_order, read_entry
@@ -120,25 +120,6 @@ class Tuning:
 
 
 @dataclasses.dataclass(frozen=True)
-class Execution:
-    """Resources: parallel processes (0 = as many as the cores have room for, one on a GPU), threads of each, live
-    teachers only, the device that cells train on (``study.place``).
-
-    With ``threads = 0`` the study measures which is quicker here, several processes of one thread or one of several
-    (``study.processors``), and keeps that choice.
-    """
-
-    jobs: int = 0
-    threads: int = 1
-    live_only: bool = False
-    device: Asked = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.jobs < 0 or self.threads < 0:
-            raise AlambicError(f"execution: expected jobs >= 0 and threads >= 0, got {self.jobs} and {self.threads}")
-
-
-@dataclasses.dataclass(frozen=True)
 class Study:
     """A named grid of cells."""
 
@@ -162,6 +143,7 @@ class Study:
     tuning: Tuning = dataclasses.field(default_factory=Tuning)
     test_sensors: dict[str, Sensor] = dataclasses.field(default_factory=dict)  # that each student is scored behind too
     falsifiers: tuple[Falsifier, ...] = ()  # that the report judges ideas by
+    compiled: tuple[str, ...] = ()  # students that train compiled, as ``study.compiling`` settled it
 
     @property
     def folder(self) -> Path:

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from alambic.data import Source, load_source
 from alambic.errors import AlambicError
 from alambic.files import write_atomic
+from alambic.models.compiled import Compiled
 from alambic.models.students import count_macs, count_parameters
 from alambic.models.teachers import Teacher, load_teacher
 from alambic.study.cell import Cell, is_live, taught_by
@@ -201,6 +202,8 @@ class Workshop:
         attach_all(run, treatments, scene)
         if cell.arm.balance is not None:
             run.objective.weights = balance(run, cell.arm.balance)
+        if "compiled" in cell.content:
+            run.tapped = Compiled(run.tapped)
         _ = run.saved  # read here: a damaged checkpoint costs this cell, not its group
         return run
 
