@@ -126,9 +126,9 @@ def test_without_predictions_there_is_no_class(ledger: Path) -> None:
 # -- what was declared -----------------------------------------------------------------------------------------------
 
 
-def declare(path: Path, *arms: str, teacher: str = "vit") -> None:
+def declare(path: Path, *arms: str, teacher: str = "vit", against: str = "none") -> None:
     held = Ledger(path)
-    wanted = [{"arm": arm, "student": "dscnn_24x3", "teacher": teacher, "against": "none"} for arm in arms]
+    wanted = [{"arm": arm, "student": "dscnn_24x3", "teacher": teacher, "against": against} for arm in arms]
     held.set_meta("confirm", json.dumps(wanted))
     held.set_meta("confirm_hash", "c0ffee" * 8)
     held.set_meta("purpose", "claim")
@@ -171,6 +171,19 @@ def test_a_gain_below_the_declared_effect_is_too_small_to_matter(ledger: Path) -
         assert findings.declared.smallest.value == pytest.approx(float(points) / 100)
         assert keys(chapters(ledger)["declared"])[1:3] == ["declared_smallest", key]
         assert decide(findings)[0].confidence == confidence
+
+
+def test_a_gain_over_another_arm_without_a_teacher_confirms_and_says_over_which(ledger: Path) -> None:
+    declare(ledger, "rsd", against="kd")  # beating another teacher's arm says nothing of a teacher's worth
+    assert decide(find(ledger))[0].confidence == "lead"
+    declare(ledger, "rsd", against="label_smoothing")
+    findings = find(ledger)
+    made = decide(findings)[0]
+    assert made.confirmed is not None
+    assert (made.confidence, made.confirmed.other.arm) == ("confirmed", "label_smoothing")
+    claims = compose_document(findings, "en")
+    (told,) = [c for section in claims for c in section.claims if c.key == "take_confirmed_against"]
+    assert told.blanks["gain"] == made.confirmed.gain  # not the one over the student alone, which was not declared
 
 
 def test_a_gain_that_was_not_declared_is_not_confirmed(ledger: Path) -> None:

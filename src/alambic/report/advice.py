@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alambic.report.contrasts import Contrast
-from alambic.report.declared import is_confirmed
+from alambic.report.declared import find_confirmed
 from alambic.report.findings import Findings, StudentFindings
 
 Confidence = Literal["confirmed", "lead", "unproved"]
@@ -19,14 +19,21 @@ class Decision:
     Attributes:
         take: the arm with the largest gain among those told apart from the student alone, confirmed ones first; None
             where there is none.
-        confidence: ``confirmed`` where that contrast was declared beforehand, else a ``lead``; ``unproved`` without.
+        confirmed: the contrast, declared beforehand, that confirms it; of the same arm against ``none`` or against
+            another arm without a teacher.
         avoid: arms that were shown to harm it, worst first.
     """
 
     found: StudentFindings
     take: Contrast | None
-    confidence: Confidence
+    confirmed: Contrast | None
     avoid: tuple[Contrast, ...]
+
+    @property
+    def confidence(self) -> Confidence:
+        if self.take is None:
+            return "unproved"
+        return "lead" if self.confirmed is None else "confirmed"
 
 
 def decide(findings: Findings) -> list[Decision]:
@@ -37,10 +44,9 @@ def decide(findings: Findings) -> list[Decision]:
             continue
         gains = [contrast for contrast in found.contrasts if contrast.verdict == "gain"]
         losses = sorted((c for c in found.contrasts if c.verdict == "loss"), key=lambda c: (c.gain.value, c.group.key))
-        sure = [c for c in gains if is_confirmed(findings.declared, c)] or gains
+        known = {c.group.key: find_confirmed(findings.declared, c) for c in gains}
+        sure = [c for c in gains if known[c.group.key] is not None] or gains
         take = max(sure, key=lambda c: (c.gain.value, c.group.key)) if sure else None
-        confidence: Confidence = "unproved" if take is None else "lead"
-        if take is not None and findings.scored.split == "test" and is_confirmed(findings.declared, take):
-            confidence = "confirmed"
-        made.append(Decision(found, take, confidence, tuple(losses)))
+        tested = take is not None and findings.scored.split == "test"
+        made.append(Decision(found, take, known[take.group.key] if take and tested else None, tuple(losses)))
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alambic.report import tables
 from alambic.report.advice import Decision, decide
 from alambic.report.answers import name_student
-from alambic.report.claims import Claim
+from alambic.report.claims import Blank, Claim
 from alambic.report.document_words import HEADINGS
 from alambic.report.findings import Findings
 from alambic.report.gather import Group
@@ -31,8 +31,13 @@ def say_decision(made: Decision, student: str) -> Claim:
     """Take this arm, or none: the title of a slide too."""
     if made.take is None:
         return Claim("take_none", {"student": student}, "tie")
-    key = "take_confirmed" if made.confidence == "confirmed" else "take_lead"
-    return Claim(key, {"student": student, "arm": made.take.group, "gain": made.take.gain}, "gain")
+    told: dict[str, Blank] = {"student": student, "arm": made.take.group, "gain": made.take.gain}
+    if made.confirmed is None:
+        return Claim("take_lead", told, "gain")
+    if made.confirmed.other.key == made.take.other.key:
+        return Claim("take_confirmed", told, "gain")
+    told |= {"gain": made.confirmed.gain, "other": made.confirmed.other}
+    return Claim("take_confirmed_against", told, "gain")
 
 
 def tabulate_decisions(findings: Findings, lang: Lang) -> Table:

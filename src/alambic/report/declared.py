@@ -73,8 +73,9 @@ def _find(groups: list[Group], student: str, arm: str, teacher: str) -> Group | 
     return next((g for g in own if g.teacher == (teacher or None)), next((g for g in own if g.teacher is None), None))
 
 
-def is_confirmed(declared: Declared | None, contrast: Contrast) -> bool:
-    """Whether a gain over the student alone was declared, found, and not too small to matter."""
+def find_confirmed(declared: Declared | None, contrast: Contrast) -> Contrast | None:
+    """The declared contrast that confirms a gain over the student alone: that very one, else the same arm's against
+    another arm without a teacher; None where none was declared, found, and large enough to matter."""
     found = [c for c in declared.contrasts if not declared.is_small(c)] if declared is not None else []
-    same = [c for c in found if c.group.key == contrast.group.key and c.other.key == contrast.other.key]
-    return any(c.verdict == "gain" for c in same)
+    gains = [c for c in found if c.verdict == "gain" and c.group.key == contrast.group.key and c.other.teacher is None]
+    return min(gains, key=lambda c: c.other.key != contrast.other.key, default=None)

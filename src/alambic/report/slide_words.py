@@ -9,6 +9,10 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Take {arm} for {student}: {gain}, confirmed",
         "fr": "Prendre {arm} pour {student} : {gain}, confirmé",
     },
+    "take_confirmed_against": {
+        "en": "Take {arm} for {student}: {gain} over {other}, confirmed",
+        "fr": "Prendre {arm} pour {student} : {gain} de plus que {other}, confirmé",
+    },
     "take_lead": {
         "en": "Try {arm} for {student}: {gain}, a lead to confirm",
         "fr": "Essayer {arm} pour {student} : {gain}, une piste à confirmer",
