@@ -52,7 +52,7 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "slide_gains": {
         "en": "{student}: of {count} arms, {better} help, {worse} harm, {tied} cannot be told apart",
-        "fr": "{student} : sur {count} bras, {better} aident, {worse} nuisent, {tied} ne se distinguent pas",
+        "fr": "{student}, {count} bras : {better} en gain, {worse} en perte, {tied} sans différence visible",
     },
     "slide_best_apart": {
         "en": "{best} scores highest, {score}, above all others",
