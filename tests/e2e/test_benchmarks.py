@@ -60,6 +60,6 @@ def test_rendering_a_batch_costs_little_of_a_step():
 
 def test_the_committed_results_tell_how_they_were_made():
     text = (BENCHMARKS / "RESULTS.md").read_text()
-    for name in ("epochs", "methods", "grid", "peers", "floor", "memory"):
+    for name in ("epochs", "methods", "grid", "peers", "floor", "compile", "memory"):
         assert f"\n## {name}\n\n`OMP_NUM_THREADS=1 python benchmarks/{name}.py" in text
     assert "cores" in text

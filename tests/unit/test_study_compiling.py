@@ -135,8 +135,9 @@ def test_students_are_compiled_where_it_saves_more_than_it_costs(study, source, 
         settled = settle_compiling(study, source, out, quiet, measure)
         assert settled.compiled == (study.students if compiled else ())
         assert asked == list(study.students)
-    slower, _ = measuring(Measured(20.0, 10.0, 0.0, 0.0))
-    assert settle_compiling(study, source, tmp_path / "slower", quiet, slower).compiled == ()
+    for plain, compiled in ((20.0, 10.0), (10.0, 10.4)):
+        little, _ = measuring(Measured(plain, compiled, 0.0, 0.0))
+        assert settle_compiling(study, source, tmp_path / str(plain), quiet, little).compiled == ()
 
 
 def test_a_choice_is_kept_and_a_new_student_alone_is_measured(study, source, tmp_path, long):
@@ -153,6 +154,12 @@ def test_a_choice_is_kept_and_a_new_student_alone_is_measured(study, source, tmp
     assert "it branches" in told[2]
     settle_compiling(study, source, tmp_path, told.append, other)
     assert (len(again), len(told)) == (2, 3)  # nothing is measured or said again
+
+
+@pytest.mark.parametrize("asked", ["auto", True])
+def test_a_study_of_treatments_alone_compiles_nothing(study, source, tmp_path, long, asked):
+    treated = replace(asking(study, asked), arms=study.arms[-1:])
+    assert settle_compiling(treated, source, tmp_path, quiet).compiled == ()
 
 
 def test_off_reads_and_writes_nothing(study, source, tmp_path):
@@ -245,6 +252,7 @@ def test_a_worker_compiles_the_cells_that_say_so(study, tmp_path, monkeypatch):
 def test_a_compiled_study_is_resumed_to_the_bit(study, tmp_path, long, monkeypatch):
     """Compiled and trained in processes of their own; the second study, which measures, stops half way."""
     monkeypatch.setattr(compiling, "MARGIN", -1e9)  # whatever it measures, it pays
+    monkeypatch.setattr(compiling, "GAIN", 0.0)
     told, weights = [], []
     for name, asked in (("whole", True), ("halves", "auto")):
         chosen = replace(asking(study, asked), students=("dscnn_8x2",))

@@ -44,6 +44,7 @@ class Compiled(Tapped):
         if self._reader is None:  # not before: the layout of the weights is settled when the training starts
             torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = MANY
             torch._inductor.config.compile_threads = 1  # the cores belong to the other cells
+            torch._inductor.config.cpp.threads = torch.get_num_threads()  # code is cached by it, and computes by it
             self._reader = torch.compile(_Reader(self.net, taps), fullgraph=True, dynamic=False)
         logits, caught = self._reader(images)
         return logits, dict(caught)

@@ -13,6 +13,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +28,7 @@ from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.models.compiled import Compiled, check_compiler
 from alambic.models.taps import Tapped
+from alambic.study.cell import Arm
 from alambic.study.content import make_objective, make_student, make_task, train_ids
 from alambic.study.follow import Say
 from alambic.study.local import choose_jobs
@@ -39,7 +41,8 @@ from alambic.training.setup import input_channels, probe
 FILE = "compiled.json"
 LEAST = 3600.0  # seconds of plain training a process, below which measuring, about a minute, would cost too much
 MARGIN = 2.0  # how many times its compile time a student must save
-ROUNDS = 5
+GAIN = 1.05  # by how much compiled training must be quicker: less is noise
+ROUNDS = 9
 TOLERANCE = {"fp32": 1e-3, "bf16": 0.1}  # of the largest value: between plain and compiled numbers of one step
 
 
@@ -95,6 +98,8 @@ def decide(study: Study, student: str, source: Source, measure: Measure) -> dict
     asked = study.execution.compile
     images, forms = weigh(study, source)
     jobs = choose_jobs(study.execution.jobs, study.execution.threads)
+    if not forms:
+        return {"asked": asked, "compiled": False, "because": "every arm has a treatment, which changes the step"}
     if asked == "auto":
         seconds = images / jobs / measure_speed(study, student, source)
         if seconds < LEAST:
@@ -114,20 +119,25 @@ def decide(study: Study, student: str, source: Source, measure: Measure) -> dict
         f"{found.compiled:.0f} images a second against {found.plain:.0f} save {saved:.0f} seconds a process, and "
         f"compiling takes {cost:.0f}"
     )
-    told = {"asked": asked, "compiled": saved > MARGIN * cost, "because": because}
+    pays = saved > MARGIN * cost and found.compiled > GAIN * found.plain
+    told = {"asked": asked, "compiled": pays, "because": because}
     return {**told, "measured": dataclasses.asdict(found)}
 
 
 def weigh(study: Study, source: Source) -> tuple[int, int]:
     """(training images of a student's cells that may be compiled, in how many forms it would be compiled)."""
     images, forms = 0, set()
-    for arm in study.arms:
-        if not arm.treatments:
-            recipe = treat_study(study, arm).recipe
-            images += count_cells(study, arm) * recipe.epochs * len(train_ids(study, source))
-            needs = make_objective(arm, make_task(study, source)).needs
-            forms.add((needs.student, recipe.batch, recipe.precision))
+    for arm, needs in _read_by(study, source):
+        recipe = treat_study(study, arm).recipe
+        images += count_cells(study, arm) * recipe.epochs * len(train_ids(study, source))
+        forms.add((needs, recipe.batch, recipe.precision))
     return images, len(forms)
+
+
+def _read_by(study: Study, source: Source) -> list[tuple[Arm, frozenset[str]]]:
+    """Arms whose cells may be compiled, and what each reads of the student."""
+    task = make_task(study, source)
+    return [(arm, make_objective(arm, task).needs.student | {"logits"}) for arm in study.arms if not arm.treatments]
 
 
 def measure_student(study: Study, student: str) -> Measured:
@@ -156,13 +166,18 @@ def _try(study: Study, student: str, cache: str | None) -> tuple[float, float, f
 
 def time_student(study: Study, student: str, source: Source) -> tuple[float, float, float]:
     """(plain images a second, compiled ones, seconds until the first compiled step is done), cross-entropy's cost left
-    out. Raises AlambicError where a student cannot be compiled, or its numbers are others then."""
-    step = _Step(study, student, source)
+    out. Raises AlambicError where a student cannot be compiled, or its numbers are others then.
+
+    Numbers are compared with all read that any arm reads; speed is that of what most cells read.
+    """
+    wants: Counter[frozenset[str]] = Counter()
+    for arm, needs in _read_by(study, source):
+        wants[needs] += count_cells(study, arm)
+    step = _Step(study, student, source, frozenset().union(*wants))
     expected = step.results(step.tapped)
     started = time.perf_counter()
     try:
-        compiled = Compiled(step.tapped)
-        found = step.results(compiled)
+        found = step.results(Compiled(step.tapped))
     except Exception as error:  # torch tells what it cannot compile, such as a branch on a tensor, in many ways
         if isinstance(error, AlambicError):
             raise
@@ -177,27 +192,38 @@ def time_student(study: Study, student: str, source: Source) -> tuple[float, flo
                 f"student {student!r}: expected its {name} when compiled, got others by {apart:.1e} of {largest:.1e}, "
                 "because torch.compile changes what it draws or computes"
             )
-    clock = time.process_time if study.execution.threads == 1 else time.perf_counter
-    spent: dict[Tapped, list[float]] = {step.tapped: [], compiled: []}
-    for _ in range(ROUNDS):
-        for tapped, times in spent.items():
-            begun = clock()
-            step(tapped)
-            times.append(clock() - begun)
-    plain, quick = (len(step.images) / statistics.median(times) for times in spent.values())
+    plain, quick = _compare(_Step(study, student, source, max(wants, key=lambda want: wants[want])), study)
     return plain, quick, seconds
 
 
-class _Step:
-    """A pass forward and back of a student on noise, everything read that any arm of the study reads."""
+def _compare(step: _Step, study: Study) -> tuple[float, float]:
+    """(plain, compiled) images a second of steps taken in turn."""
+    clock = time.process_time if study.execution.threads == 1 else time.perf_counter
 
-    def __init__(self, study: Study, student: str, source: Source) -> None:
+    def take(tapped: Tapped) -> float:
+        begun = clock()
+        step(tapped)
+        return clock() - begun
+
+    compiled, before, ratios = Compiled(step.tapped), [], []
+    step(compiled)
+    for _ in range(ROUNDS):
+        first, spent, last = take(step.tapped), take(compiled), take(step.tapped)
+        before.append((first + last) / 2)
+        ratios.append(spent / before[-1])
+    plain = len(step.images) / statistics.median(before)
+    return plain, plain / statistics.median(ratios)
+
+
+class _Step:
+    """A pass forward and back of a student on noise, with a gradient through each thing that is read of it."""
+
+    def __init__(self, study: Study, student: str, source: Source, want: frozenset[str]) -> None:
         torch.manual_seed(0)
         self.net = make_student(study, student, source, 0)
         self.bf16 = study.recipe.precision == "bf16"
         example = torch.zeros(2, input_channels(source, study.views), *source.size)
-        task, shapes = make_task(study, source), probe(self.net, example, f"student {student!r}")
-        want = {"logits"}.union(*(make_objective(arm, task).needs.student for arm in study.arms if not arm.treatments))
+        shapes = probe(self.net, example, f"student {student!r}")
         want -= set() if shapes.embedding is not None else {"embedding", "head"}
         want -= set() if shapes.stages else {"stages", "energy"}
         self.tapped = Tapped(self.net, example, want, label=f"student {student!r}")
