@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -119,9 +121,7 @@ def _runs_live(study: Study, arm: Arm, task: Task) -> bool:
 
 def measure_speed(study: Study, student: str, source: Source) -> float:
     """Training images a second of one process, cross-entropy only."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, study.execution.threads))
-    try:
+    with _as_trained(study):
         net = make_student(study, student, source, 0)
         count = min(study.recipe.batch, len(train_ids(study, source)))
         batch = torch.randn(count, input_channels(source, study.views), *source.size)
@@ -133,6 +133,15 @@ def measure_speed(study: Study, student: str, source: Source) -> float:
                 started = time.perf_counter()
             net(batch).sum().backward()
         return TIMED_STEPS * len(batch) / (time.perf_counter() - started)
+
+
+@contextmanager
+def _as_trained(study: Study) -> Iterator[None]:
+    """Measures with the threads of one process of the study: more of them wait for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, study.execution.threads))
+    try:
+        yield
     finally:
         torch.set_num_threads(threads)
 
@@ -145,8 +154,10 @@ def _measure_teacher(study: Study, name: str, source: Source, classes: int) -> t
     size, channels = spec.size or source.size, spec.channels or source.channels
     net = create_net(spec, classes, channels, size, study.folder).eval()
     images, label = torch.randn(16, channels, *size), f"teacher {name!r}"
-    run_once(net, images, label)
-    started = time.perf_counter()
-    run_once(net, images, label)
+    with _as_trained(study):
+        run_once(net, images, label)
+        started = time.perf_counter()
+        run_once(net, images, label)
+        seconds = (time.perf_counter() - started) / len(images)
     linears = [m for m in net.modules() if isinstance(m, torch.nn.Linear)]
-    return (time.perf_counter() - started) / len(images), linears[-1].in_features if linears else 0
+    return seconds, linears[-1].in_features if linears else 0
