@@ -1,8 +1,10 @@
-"""Writes what the committed studies confirmed into the README: `python scripts/write_answers.py`.
+"""Writes what the committed studies found into the README and docs/ideas.md: `python scripts/write_answers.py`.
 
 Each study with purpose "claim" whose ledger is exported beside its file (``studies/**/ledger``) is told, in the words
 of its own report, between two marks of the README. A test writes it again and compares. A study that is not finished
 is named and nothing else is told of it: whoever looks at p values while the seeds come in finds what he likes.
+
+Studies that declared falsifiers are told in docs/ideas.md likewise: each idea's fate beside its controls.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import tomllib
 from pathlib import Path
 
 from alambic.report.chapter_declared import describe_declared
+from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.claims import SCORE_NAMES, Claim
 from alambic.report.findings import find
 from alambic.report.wording import show_number
@@ -79,14 +82,50 @@ def tell_study(folder: Path, root: Path) -> list[str]:
     return [*lines, f"`{command}` computes each number again; the study is in [{place.parent}]({place.parent}).", ""]
 
 
+def idea_ledgers(root: Path) -> list[Path]:
+    """Exported ledgers of studies that declared falsifiers, in order of their paths."""
+    found = sorted(path.parent for path in (root / "studies").rglob("ledger/cells.parquet"))
+    return [folder for folder in found if json.loads(Ledger(folder, read_only=True).meta("falsifiers") or "[]")]
+
+
+def tell_ideas(folder: Path, root: Path) -> list[str]:
+    """One study of ideas: on what, each idea's fate, where its cells stand."""
+    findings = find(folder)
+    content = findings.groups[0].rows[0].content
+    wanted = tomllib.loads(findings.meta["study_text"]).get("seeds", 4)
+    place = folder.relative_to(root).parent
+    where = f"[{findings.name}](../{place})"
+    seeds = [len(contrast.paired.seeds) for idea in findings.ideas for contrast in idea.contrasts]
+    if min(seeds, default=0) < wanted or any(idea.missing for idea in findings.ideas):
+        return [f"**{where}** is not finished, and nothing is told before all of its seeds are there.", ""]
+    students = ", ".join(f"`{found.student}`" for found in findings.students)
+    head = (
+        f"**{where}** ({content['data']['source']}, {content['data']['train_images']:,} training images, "
+        f"{SCORE_NAMES[findings.scored.number]['en']}, {wanted} seeds) on {students}:"
+    )
+    claims = [block for block in describe_ideas(findings.ideas, (), "en") if isinstance(block, Claim)]
+    lines = [f"- {claim.text('en')}" for claim in claims if claim.key != "ideas_judged"]
+    page = (folder.parent / "report.html").exists()
+    told = [f"Every control and the cells of each number: `{place}/report.html`.", ""] if page else []
+    return [head, "", *lines, "", *told]
+
+
+def _between_marks(path: Path, told: list[str]) -> str:
+    before, rest = path.read_text().split(START)
+    return before + START + "\n".join(told) + END + rest.split(END)[1]
+
+
 def write_answers(root: Path) -> str:
     """The README with its answers as the committed ledgers give them."""
-    text = (root / "README.md").read_text()
-    before, rest = text.split(START)
-    after = rest.split(END)[1]
-    told = [line for folder in claim_ledgers(root) for line in tell_study(folder, root)]
-    return before + START + "\n".join(told) + END + after
+    return _between_marks(root / "README.md", [line for f in claim_ledgers(root) for line in tell_study(f, root)])
+
+
+def write_fates(root: Path) -> str:
+    """docs/ideas.md with the fates of the ideas as the committed ledgers give them."""
+    told = [line for folder in idea_ledgers(root) for line in tell_ideas(folder, root)]
+    return _between_marks(root / "docs" / "ideas.md", told or ["No study of ideas is committed yet.", ""])
 
 
 if __name__ == "__main__":
-    (ROOT / "README.md").write_text(write_answers(ROOT))
+    for name, write in (("README.md", write_answers), ("docs/ideas.md", write_fates)):
+        (ROOT / name).write_text(write(ROOT))

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from alambic.study.archive import write_archive
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger
 from script_tools import load_script
@@ -23,6 +24,32 @@ def script() -> ModuleType:
 
 def test_the_readme_says_what_the_ledgers_say(script: ModuleType) -> None:
     assert (ROOT / "README.md").read_text() == script.write_answers(ROOT), "run python scripts/write_answers.py"
+
+
+def test_the_page_of_ideas_says_what_the_ledgers_say(script: ModuleType) -> None:
+    written = (ROOT / "docs" / "ideas.md").read_text()
+    assert written == script.write_fates(ROOT), "run python scripts/write_answers.py"
+
+
+def test_ideas_are_told_when_all_seeds_are_there(script: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "studies" / "own" / "ledger"
+    folder.parent.mkdir(parents=True)
+    made = make_ledger(folder.parent / "ledger.sqlite", test=False)
+    held = Ledger(made)
+    wanted = [{"idea": "I9 relations", "arm": "rsd", "against": ["kd"], "smallest_effect": 0.3}]
+    held.set_meta("falsifiers", json.dumps(wanted))
+    held.set_meta("study_text", "seeds = 4\n")
+    held.close()
+    write_archive(made, folder)
+    assert script.idea_ledgers(tmp_path) == [folder]
+    told = "\n".join(script.tell_ideas(folder, tmp_path))
+    assert "- I9 relations: survives here" in told
+    held = Ledger(made)
+    held.set_meta("study_text", "seeds = 5\n")
+    held.close()
+    write_archive(made, folder)
+    assert "not finished" in "\n".join(script.tell_ideas(folder, tmp_path))
+    assert "survives" not in "\n".join(script.tell_ideas(folder, tmp_path))
 
 
 def test_a_study_that_declared_nothing_has_no_answer(script: ModuleType) -> None:
