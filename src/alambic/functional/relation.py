@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -50,13 +52,49 @@ def distances(features: Tensor, eps: float = 1e-12) -> Tensor:
     return squares.sqrt() * ~torch.eye(len(squares), dtype=torch.bool, device=squares.device)
 
 
-def angles(features: Tensor) -> Tensor:
-    """Cosine of the angle at sample i between samples j and k; B x D -> B x B x B, indices i, j, k.
+def unit_sides(features: Tensor, anchors: slice, eps: float = 1e-16) -> tuple[Tensor, Tensor]:
+    """Directions from the anchor samples to all samples, as in ``to_unit``, and one over their lengths.
 
-    Angles with a side of no length count 0. Costs B² D values of memory.
+    Args:
+        features: B x D. anchors: K of the B samples.
+
+    Returns: K x B x D unit vectors and K x B x 1 factors; both 0 where the squared length is at most ``eps``.
     """
-    sides = to_unit(features[None] - features[:, None], 2)
-    return sides @ sides.transpose(1, 2)
+    sides = features[None] - features[anchors, None]
+    squares = torch.linalg.vector_norm(sides, dim=2, keepdim=True).square()
+    factor = squares.clamp_min(eps).rsqrt() * (squares > eps)
+    return sides.mul_(factor), factor
+
+
+def angles(features: Tensor, anchors: Iterable[slice], eps: float = 1e-16) -> Iterator[Tensor]:
+    """Cosine of the angle at an anchor i between samples j and k, for each slice of K anchors: K x B x B.
+
+    Computed from inner products, in float64 because they are differences of larger numbers: the width of ``features``,
+    B x D, then costs nothing. Angles count 0 where a side's squared length is at most ``eps``, or lost in rounding.
+    Not differentiable.
+    """
+    centred = features.detach().double()
+    centred = centred - centred.mean(0)
+    products = centred @ centred.T
+    norms = products.diagonal()
+    sums = norms[:, None] + norms
+    squares = sums - 2 * products
+    factors = squares.clamp_min(eps).rsqrt() * (squares > (1e-12 * sums).clamp_min(eps))
+    factors, offsets = factors.to(features.dtype), products - norms[:, None] / 2
+    for rows in anchors:
+        factor, offset = factors[rows], offsets[rows]
+        cosines = (products - offset[:, :, None]).sub_(offset[:, None]).to(features.dtype)
+        yield cosines.mul_(factor[:, :, None]).mul_(factor[:, None])
+
+
+def blocks(rows: int, values: int, most: int = 2**17) -> Iterator[slice]:
+    """Slices that cover the rows, each of at most ``most`` values where a row has ``values``; at least a row each.
+
+    The default fits a core's cache: the arithmetic on a large fresh tensor takes less time than getting its memory.
+    """
+    step = max(1, most // max(values, 1))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
 
 
 def info_nce(student: Tensor, teacher: Tensor, temperature: float | Tensor) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from alambic.functional.relation import angles, distances
+from alambic.functional.relation import angles, blocks, distances, unit_sides
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts
 from alambic.models.feature import Outputs
 
@@ -41,8 +44,43 @@ def _scaled(features: Tensor) -> Tensor:
 
 
 def angle_rows(student: Tensor, teacher: Tensor) -> Tensor:
-    """mean_jk huber of the gap between the cosines at sample i; B values. Costs B³ and B² D values of memory."""
-    return F.smooth_l1_loss(angles(student), angles(teacher), reduction="none").mean((1, 2))
+    """mean_jk huber of the gap between the cosines at sample i; B values. Costs B² D_s values of memory.
+
+    The teacher gets no gradient.
+    """
+    return cast(Tensor, _AngleRows.apply(student, teacher))
+
+
+class _AngleRows(torch.autograd.Function):
+    """Block by block of anchors i, with each anchor's gradient at once: autograd would keep several B x B x B tensors.
+
+    huber(g) = c (g - c / 2) and its derivative is c, the gap g clipped to [-1, 1]; c is symmetric in j and k.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, teacher: Tensor) -> Tensor:
+        size, rows = len(student), []
+        slopes = student.new_empty(size, *student.shape) if ctx.needs_input_grad[0] else None
+        slices = list(blocks(size, size * max(size, student.shape[1])))
+        for anchors, target in zip(slices, angles(teacher, slices), strict=True):
+            sides, factor = unit_sides(student, anchors)
+            gap = target.baddbmm_(sides, sides.mT, beta=-1)
+            clipped = gap.clamp(-1, 1)
+            rows.append(gap.sub_(clipped, alpha=0.5).mul_(clipped).mean((1, 2)))
+            if slopes is not None:
+                slope = torch.bmm(clipped, sides, out=slopes[anchors])
+                along = (slope * sides).sum(2, keepdim=True)
+                slope.addcmul_(sides, along, value=-1).mul_(factor * (2 / size**2))
+                slope[range(len(slope)), range(size)[anchors]] = -slope.sum(1)  # the anchor is one end of each side
+        if slopes is not None:
+            ctx.save_for_backward(slopes)
+        return torch.cat(rows)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, weights: Tensor) -> tuple[Tensor, None]:
+        (slopes,) = ctx.saved_tensors
+        return torch.tensordot(weights, slopes, 1), None
 
 
 class RKD(Method):
