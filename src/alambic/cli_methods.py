@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import textwrap
 from typing import Any
 
 # the parser is built at each start, so heavy imports stay inside the functions
@@ -11,7 +13,9 @@ from typing import Any
 def add_commands(commands: Any) -> None:
     """Adds the command to the main parser."""
     methods = commands.add_parser("methods", help="list the distillation methods, or explain one")
-    methods.add_argument("name", nargs="?", help="a method: formula, defaults, differences, evidence, cost")
+    methods.add_argument(
+        "name", nargs="?", help="a method, modifier or treatment: formula, defaults, differences, evidence, cost"
+    )
     methods.add_argument("--count", action="store_true", help="how many there are, by kind")
     methods.add_argument("--family", help="only this family: logit, embedding, map, relation, control, baseline")
     methods.add_argument("--needs", metavar="A,B", help="only methods that read these: logits, embedding, labels, ...")
@@ -29,10 +33,9 @@ def add_commands(commands: Any) -> None:
 def show_methods(options: argparse.Namespace) -> int:
     """One method, the counts, or the table of those that pass the filters."""
     from alambic.catalogue import select_methods
-    from alambic.methods import create_method
 
     if options.name:
-        print(describe_method(create_method(options.name)))
+        print(describe_named(options.name))
         return 0
     filters = ("family", "needs", "without", "year", "cost", "fidelity", "evidence", "classes")
     chosen = select_methods(**{name: getattr(options, name) for name in filters})
@@ -46,6 +49,7 @@ def show_methods(options: argparse.Namespace) -> int:
 def list_methods(methods: Any) -> str:
     """The table: a star marks a reconstruction, which stands apart in every count."""
     from alambic.training.costs import read_cost
+    from alambic.treatments import all_modifiers, all_treatments
 
     lines = [f"{'method':20}{'family':12}{'mark':6}{'year':6}{'time':7}{'student reads':26}teacher gives"]
     for name, cls in methods.items():
@@ -55,6 +59,7 @@ def list_methods(methods: Any) -> str:
         reads, gives = (" ".join(sorted(side)) for side in (cls.needs.student, cls.needs.teacher))
         year = str(cls.paper.year or "")
         lines.append(f"{name + star:20}{cls.family:12}{cls.fidelity:6}{year:6}{time:7}{reads:26}{gives}")
+    lines.append("around them: " + ", ".join([*all_modifiers(), *all_treatments()]))
     lines.append(f"{len(methods)} methods; time: a training step beside plain cross-entropy's; * reconstructed")
     return "\n".join(lines)
 
@@ -76,6 +81,45 @@ def describe_counts(methods: Any, whole: bool) -> str:
         controls = f"controls: {counts['controls']} losses and baselines, {kinds.count('control')} treatments"
     lines.append(controls)
     return "\n".join(lines)
+
+
+def describe_named(name: str) -> str:
+    """A method, modifier or treatment by name. Raises AlambicError with the nearest of all for an unknown one."""
+    from alambic.errors import AlambicError, nearest
+    from alambic.methods import all_methods, create_method
+    from alambic.methods.modifier import Modifier
+    from alambic.treatments import all_modifiers, all_treatments, create_modifier, create_treatment
+    from alambic.treatments.base import Treatment
+
+    if name in all_modifiers():
+        return describe_around(create_modifier(name), Modifier, "modifier of logit losses")
+    if name in all_treatments():
+        treatment = create_treatment(name)
+        kind = "control" if treatment.kind == "control" else f"treatment of the {treatment.kind}"
+        return describe_around(treatment, Treatment, kind)
+    known = [*all_methods(), *all_modifiers(), *all_treatments()]
+    if name not in known:
+        raise AlambicError(f"no method, modifier or treatment is called {name!r}; {nearest(name, known)}")
+    return describe_method(create_method(name))
+
+
+def describe_around(item: Any, base: type, kind: str) -> str:
+    """A modifier or a treatment for a person: what it is, paper, formula, defaults, differences, evidence."""
+    from alambic.methods.settings import declared_settings
+
+    paper = item.paper
+    settings = ", ".join(f"{name} {value}" for name, value in declared_settings(type(item), base).items())
+    lines = [
+        f"{item.name}  ({kind}, fidelity {item.fidelity})",
+        f"  {paper.title}" + (f", {paper.authors}, {paper.venue} {paper.year}" if paper.year else ""),
+        f"  arXiv {paper.arxiv}" if paper.arxiv else "",
+        f"  formula: {item.formula}" if item.formula else "",
+        f"  defaults: {settings}" if settings else "",
+        f"  differences from the authors' code: {item.differences or 'none known'}",
+        f"  evidence: {item.evidence or 'none published'}",
+        textwrap.indent(inspect.getdoc(type(item)) or "", "  "),
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def describe_method(method: Any) -> str:

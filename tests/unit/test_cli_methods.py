@@ -90,3 +90,13 @@ def test_list_and_explanation(capsys: pytest.CaptureFixture[str]) -> None:
     assert "also reads: ids" in told(capsys, "crd")
     assert main(["methods", "rds"]) == 2
     assert "rsd" in capsys.readouterr().err
+
+
+def test_what_stands_around_a_method_is_explained_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (*all_modifiers(), *all_treatments()):
+        text = told(capsys, name)
+        assert text.startswith(f"{name}  (")
+        assert "evidence:" in text
+    assert "wide_student" in told(capsys)  # the list names them
+    assert main(["methods", "quant_noize"]) != 0
+    assert "did you mean 'quant_noise'" in capsys.readouterr().err
