@@ -18,7 +18,7 @@ import torch
 
 from alambic.data.arrays import as_labels
 from alambic.data.decode import Opener, check_room, collect, opener
-from alambic.data.raw import RawImages, need_path, split_of
+from alambic.data.raw import RawImages, data_root, need_path, split_of
 from alambic.data.spec import DataSpec
 from alambic.errors import AlambicError, nearest
 
@@ -36,7 +36,10 @@ def read(spec: DataSpec, download: bool) -> RawImages:
     root = need_path(spec, NAME)
     files = find_files(root)
     if not files:
-        raise AlambicError(f"{root}: expected .parquet files here or below data, got none")
+        raise AlambicError(
+            f"{root}: expected .parquet files here or below data, got {'none' if root.exists() else 'no such folder'}; "
+            f"try another path, or ALAMBIC_DATA, the folder where such names are looked for ({data_root()})"
+        )
     return read_files(root, files, spec)
 
 

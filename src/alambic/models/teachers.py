@@ -277,6 +277,9 @@ def merge_card(spec: TeacherSpec, card: dict[str, Any]) -> TeacherSpec:
             values[name] = tuple(value) if isinstance(value, list) else value
     if spec.net == "card":
         if "net" not in made:
-            raise AlambicError(f"expected a card beside {spec.weights} that names its network, found none; set net")
+            raise AlambicError(
+                f"expected a card beside {spec.weights} that names its network, found none; try `alambic teachers "
+                'train` with the file that lists it, or net = "timm:NAME" for weights of another origin'
+            )
         values["net"] = made["net"]
     return TeacherSpec(**values)
