@@ -4,7 +4,8 @@ Each study with purpose "claim" whose ledger is exported beside its file (``stud
 of its own report, between two marks of the README. A test writes it again and compares. A study that is not finished
 is named and nothing else is told of it: whoever looks at p values while the seeds come in finds what he likes.
 
-Studies that declared falsifiers are told in docs/ideas.md likewise: each idea's fate beside its controls.
+``docs/answers.svg`` shows all declared contrasts. Studies that declared falsifiers are told in docs/ideas.md likewise:
+each idea's fate beside its controls.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from pathlib import Path
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.claims import SCORE_NAMES, Claim
+from alambic.report.contrasts import Contrast
 from alambic.report.findings import find
-from alambic.report.wording import show_number
+from alambic.report.print_svg import paint
+from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
+from alambic.report.wording import name_group, show_number
 from alambic.study.ledger import Ledger
 
+FIGURE = "docs/answers.svg"
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- answers: written by scripts/write_answers.py -->\n", "<!-- end of answers -->\n"
 
@@ -46,12 +51,21 @@ def count_seeds(ledger: Ledger) -> list[int]:
     return [len(find_seeds(one, "arm") & find_seeds(one, "against")) for one in declared]
 
 
+def count_wanted(ledger: Ledger) -> int:
+    """Seeds that the study file asks for."""
+    return int(tomllib.loads(ledger.meta("study_text") or "")["seeds"])
+
+
+def is_finished(ledger: Ledger) -> bool:
+    """Whether every declared contrast has all of its seeds."""
+    return min(count_seeds(ledger), default=0) >= count_wanted(ledger)
+
+
 def tell_study(folder: Path, root: Path) -> list[str]:
     """One study: what was compared on what, each declared contrast, the command that computes it again."""
     ledger = Ledger(folder, read_only=True)
-    wanted = tomllib.loads(ledger.meta("study_text") or "")["seeds"]
-    found = count_seeds(ledger)
-    if min(found) < wanted:
+    if not is_finished(ledger):
+        wanted, found = count_wanted(ledger), count_seeds(ledger)
         place = folder.relative_to(root).parent
         whole = sum(count >= wanted for count in found)
         return [
@@ -80,6 +94,41 @@ def tell_study(folder: Path, root: Path) -> list[str]:
     lines = [head, "", *[f"- {sentence}" for sentence in said], ""]
     command = f"alambic report {place} --check {place.parent}/report.html"
     return [*lines, f"`{command}` computes each number again; the study is in [{place.parent}]({place.parent}).", ""]
+
+
+def draw_answers(root: Path) -> str:
+    """An SVG: every declared contrast of the finished claims with its interval, in points."""
+    rows: list[tuple[str, Contrast | None, bool]] = []
+    for folder in claim_ledgers(root):
+        findings = find(folder)
+        if findings.declared is None or not is_finished(Ledger(folder, read_only=True)):
+            continue
+        content = findings.groups[0].rows[0].content
+        name = Path(content["data"]["source"]).name
+        rows.append(
+            (f"{name}, {content['data']['train_images']:,} images, {findings.students[0].student}", None, False)
+        )
+        for contrast in findings.declared.contrasts:
+            told = f"{name_group(contrast.group, 'en')} – {name_group(contrast.other, 'en')}"
+            rows.append((told, contrast, findings.declared.is_small(contrast)))
+    seen = [c.paired.interval for _, c, _ in rows if c is not None]
+    low, high = (100 * min([i.low for i in seen] + [0.0]) - 0.2, 100 * max([i.high for i in seen] + [0.0]) + 0.2)
+    scale, height, bottom = Scale(low, high, 300.0, 740.0), 24.0, 20.0 + 24.0 * len(rows)
+    drawn = [tag("rect", width=760, height=bottom + 44, fill="#ffffff")]
+    for tick in round_ticks(low, high):
+        drawn += [line(scale(tick), 12, scale(tick), bottom, "axis" if tick == 0 else "grid")]
+        drawn += [text(scale(tick), bottom + 16, f"{tick:+g}" if tick else "0", "middle", "tick")]
+    drawn += [text(520, bottom + 34, "points gained by the int8 network, 95 % intervals", "middle", "axis")]
+    for index, (told, contrast, small) in enumerate(rows):
+        y = 24 + height * index
+        drawn.append(text(8 if contrast is None else 20, y + 4, told, class_="head" if contrast is None else ""))
+        if contrast is None:
+            continue
+        tone = "tie" if small else contrast.verdict
+        found = contrast.paired.interval
+        drawn += [line(scale(100 * found.low), y, scale(100 * found.high), y, f"whisker {tone}")]
+        drawn += [mark("diamond", scale(100 * found.mean), y, 5, f"point {tone}")]
+    return paint(drawing(760, bottom + 44, "Every declared contrast of the finished studies", *drawn)) + "\n"
 
 
 def idea_ledgers(root: Path) -> list[Path]:
@@ -127,5 +176,5 @@ def write_fates(root: Path) -> str:
 
 
 if __name__ == "__main__":
-    for name, write in (("README.md", write_answers), ("docs/ideas.md", write_fates)):
+    for name, write in (("README.md", write_answers), ("docs/ideas.md", write_fates), (FIGURE, draw_answers)):
         (ROOT / name).write_text(write(ROOT))

@@ -26,6 +26,17 @@ def test_the_readme_says_what_the_ledgers_say(script: ModuleType) -> None:
     assert (ROOT / "README.md").read_text() == script.write_answers(ROOT), "run python scripts/write_answers.py"
 
 
+def test_the_figure_shows_what_the_ledgers_say(script: ModuleType) -> None:
+    drawn = script.draw_answers(ROOT)
+    assert (ROOT / script.FIGURE).read_text() == drawn, "run python scripts/write_answers.py"
+    contrasts = sum(
+        len(json.loads(Ledger(folder, read_only=True).meta("confirm") or "[]"))
+        for folder in script.claim_ledgers(ROOT)
+        if script.is_finished(Ledger(folder, read_only=True))
+    )
+    assert drawn.count("<polygon") == contrasts > 0
+
+
 def test_the_page_of_ideas_says_what_the_ledgers_say(script: ModuleType) -> None:
     written = (ROOT / "docs" / "ideas.md").read_text()
     assert written == script.write_fates(ROOT), "run python scripts/write_answers.py"
