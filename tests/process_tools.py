@@ -20,7 +20,7 @@ def start_two(work: Callable[..., None], *arguments: Any) -> list[BaseProcess]:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_enter, args=(n, port, work, arguments)) for n in range(COUNT)]
+    processes = [context.Process(target=_enter, args=(n, port, work, arguments), daemon=True) for n in range(COUNT)]
     for process in processes:
         process.start()
     return list(processes)

@@ -18,7 +18,7 @@ import torch
 
 from alambic.data import DataSpec, Source, ViewSpec, from_arrays
 from alambic.errors import AlambicError
-from alambic.files import hash_tensors
+from alambic.files import hash_tensors, write_atomic
 from alambic.models.teachers import TeacherSpec
 from alambic.training import loop, spread, stop, teach, together
 from alambic.training.recipe import Recipe
@@ -54,28 +54,31 @@ def make_source() -> Source:
 def fit(out: Path, net: str, seed: int = 0) -> None:
     """Trains a teacher at ``out/mine.safetensors``; leaves this process's exact weights, even where it breaks."""
     out.mkdir(exist_ok=True, parents=True)
-    (out / "nets.py").write_text(NETS)
+    write_atomic(out / "nets.py", lambda part: part.write_text(NETS))  # the other process may be reading it
     recipe = Recipe(epochs=EPOCHS, batch=BATCH, lr=0.1, clip=0.5, eval_every=1)
     training = TeacherTraining(recipe, ViewSpec(flip=True, shift=1, mix="mixup"), seed=seed)
     number, count = together.place()
-    original, save = teach.train, loop.save_checkpoint
-    wrote = out / f"wrote{number}of{count}"
+    original, save, save_weights = teach.train, loop.save_checkpoint, teach.save_teacher
 
     def save_and_tell(path: Path, state: Any) -> None:
-        wrote.touch()
+        (out / f"wrote_state{number}").touch()
         save(path, state)
+
+    def save_weights_and_tell(*given: Any) -> None:
+        (out / f"wrote_weights{number}").touch()
+        save_weights(*given)
 
     def train_and_keep(run: Any, on_epoch: Any) -> Any:
         history = original(run, on_epoch)
         torch.save({"state": run.student.state_dict(), "history": history}, out / f"{number}of{count}.pt")
         return history
 
-    teach.train, loop.save_checkpoint = train_and_keep, save_and_tell
+    teach.train, loop.save_checkpoint, teach.save_teacher = train_and_keep, save_and_tell, save_weights_and_tell
     try:
         spec = TeacherSpec(f"nets.py:{net}")
         train_teacher("mine", spec, training, make_source(), Task(3), out / "mine.safetensors", out, shared=True)
     finally:
-        teach.train, loop.save_checkpoint = original, save
+        teach.train, loop.save_checkpoint, teach.save_teacher = original, save, save_weights
 
 
 def attempt(out: Path, net: str, deed: Deed | None = None, seed: int = 0) -> None:
@@ -127,6 +130,7 @@ def hang(number: int, step: int, given: Any) -> None:
 
 def work_on_all(number: int, folder: Path) -> None:
     stop.listen()
+    spread.PATIENCE = timedelta(seconds=20)  # where a check of these fails, so that the test ends
     with together.joined():
         attempt(folder / "plain", "plain")
         attempt(folder / "full", "full")
@@ -195,7 +199,8 @@ def test_two_processes_end_with_the_weights_of_one(trained: Path, tmp_path: Path
     cards = [json.loads((folder / "mine.json").read_text()) for folder in (trained / "plain", tmp_path / "one")]
     assert [card["processes"] for card in cards] == [2, 1]
     assert cards[0]["test"] == cards[1]["test"]
-    assert [path.name for path in trained.glob("plain/wrote*")] == ["wrote0of2"], "one process writes"
+    wrote = sorted(path.name for path in trained.glob("plain/wrote*"))
+    assert wrote == ["wrote_state0", "wrote_weights0"], "one process writes"
     assert not list(trained.glob("plain/*.checkpoint")), "a finished teacher leaves none"
 
 

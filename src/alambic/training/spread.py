@@ -58,12 +58,13 @@ def spread(run: Run) -> Iterator[None]:
     if count == 1:
         yield
         return
-    check_batch(run, count)
-    check_separable(run)
+    with together.all_or_none():  # all are here, so that no group waits for one that ended before
+        check_batch(run, count)
+        check_separable(run)
+        _ = run.saved  # every process goes on from the file that the first one writes
     words = distributed.new_group(backend="gloo", timeout=PATIENCE)
     numbers = distributed.new_group(backend="nccl", timeout=PATIENCE) if _own_gpus(run, count) else words
     run.hooks = Spread(words, numbers)
-    _ = run.saved  # every process goes on from the file that the first one writes
     if number:
         run.checkpoint = None
     yield
