@@ -150,10 +150,11 @@ def make_page() -> str:
         "`alambic study banks STUDY.toml --devices 8` builds the banks by eight processes, each its share of the "
         "blocks: the arrays are those of one. `alambic teachers train TEACHERS.toml --devices 8 --device cuda` trains "
         "teachers so: each process takes its block of the recipe's batch, gradients are averaged before they are "
-        "clipped, and the card tells the number of processes. Without BatchNorm the weights are those of one process but for "
-        "rounding; BatchNorm normalises by its own block, and its running numbers are averaged. A process that ends or "
-        "hangs ends the others; the same command goes on. Over several machines, whose processes see one disk: "
-        "`torchrun --nnodes 2 --nproc-per-node 8 ... -m alambic.cli teachers train TEACHERS.toml --device cuda`.",
+        "clipped, and the card tells the number of processes. Without BatchNorm the weights are those of one process "
+        "but for rounding; BatchNorm normalises by its own block, and its running numbers are averaged. A process "
+        "that ends or hangs ends the others; the same command goes on. Over several machines, whose processes see "
+        "one disk: `torchrun --nnodes 2 --nproc-per-node 8 ... -m alambic.cli teachers train "
+        "TEACHERS.toml --device cuda`.",
         "",
         f"## The students: {EPOCHS} epochs each, {RUNS} of them (methods x seeds)",
         "",
