@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from study_page import make_study_page
+
 from alambic.catalogue import CONTROLS, FIDELITY, MARKS, count_methods, needs_of
 from alambic.methods import all_methods, create_method
 from alambic.methods.base import Method, Paper
@@ -262,7 +264,7 @@ def make_all() -> dict[Path, str]:
         "modifiers": make_modifier_table(dict(all_modifiers())),
         "treatments": make_treatment_table(dict(all_treatments())),
     }
-    return {**pages, survey: fill(survey.read_text(), parts)}
+    return {**pages, survey: fill(survey.read_text(), parts), DOCS / "study_file.md": make_study_page()}
 
 
 def main() -> int:

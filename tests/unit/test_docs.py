@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from alambic.methods import all_methods
+from alambic.study.study_file import TABLES
 from alambic.training.costs import read_cost
 from alambic.treatments import all_modifiers, all_treatments
 from script_tools import load_script
@@ -20,6 +22,7 @@ DOCS = ROOT / "docs"
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
+    load_script("study_page")  # which it imports
     return load_script("make_docs")
 
 
@@ -96,3 +99,17 @@ def test_reference_table_names_commits() -> None:
         assert re.fullmatch(r"[\w.-]+/[\w.+-]+@[0-9a-f]{7,40}", cells[4]), row
         ours, theirs = float(cells[1]), float(cells[2])
         assert abs(ours - theirs) <= 2e-6 * abs(theirs), row
+
+
+def test_every_key_of_a_study_file_is_explained() -> None:
+    page = load_script("study_page")
+    read = {*TABLES, "falsifiers"} - {"arms", "teachers", "test_sensors"}
+    headings = " ".join(page.TABLES)
+    for table in read | {"arms", "teachers.NAME", "test_sensors.NAME"}:
+        assert f"[{table}]" in headings
+    for heading, classes in page.TABLES.items():
+        for cls in classes:
+            told = page.describe_fields(cls)
+            fields = {field.name for field in dataclasses.fields(cls)} - page.FILLED_IN
+            assert not fields - set(told), f"{heading}: {cls.__name__} does not explain {sorted(fields - set(told))}"
+            assert all(len(text) > 3 for text in told.values())

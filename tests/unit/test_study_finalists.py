@@ -15,7 +15,8 @@ from alambic.study.finalists import choose_finalists, finish_finalists
 from alambic.study.ledger import Ledger, Row
 from alambic.study.prepare import Prepared, prepare
 from alambic.study.refit import refit_rows
-from alambic.study.study_file import Finalists, read_study
+from alambic.study.specs import Finalists
+from alambic.study.study_file import read_study
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")

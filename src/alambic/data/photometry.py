@@ -53,7 +53,7 @@ class Photometry:
     """Random changes of brightness and colour, for one side.
 
     Attributes:
-        brightness, contrast, saturation: strengths s; the factor is uniform in [1 - s, 1 + s], in [0, 1] each.
+        brightness, contrast, saturation: strength s in [0, 1]; the factor is uniform in [1 - s, 1 + s].
         erase: probability of random erasing (Zhong et al., arXiv 1708.04896): a rectangle of 2 to 40 % of the area
             and a shape ratio up to 10 : 3 is filled with the image's mean (the authors' RE-M takes ImageNet's).
         sensor: the camera; applied last.

@@ -17,6 +17,19 @@ from alambic.treatments.registry import create_treatment
 
 @dataclasses.dataclass(frozen=True)
 class _ArmTable:
+    """One ``[[arms]]`` table.
+
+    Attributes:
+        method: one name, or several whose losses add up. name: in tables; from method and treatments unless told.
+        settings: of the method, or a table for each of several.
+        weights: a factor for each method. schedules: its course over the training (constant, rise, fall, cosine_fall,
+            first_half, second_half).
+        recipe: of this arm, such as a tuned learning rate. modifiers, treatments: names, see `alambic methods`.
+        modifier_settings, treatment_settings: name -> settings.
+        ce_weight: of cross-entropy; the authors' unless told. teachers: that the arm is run with; empty for every one.
+        balance: each method's gradient at the start as a multiple of cross-entropy's.
+    """
+
     method: str | tuple[str, ...]
     name: str = ""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)

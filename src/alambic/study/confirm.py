@@ -18,7 +18,12 @@ MOST_CONTRASTS = 6
 
 @dataclass(frozen=True)
 class Contrast:
-    """One declared comparison: an arm against another, for a student, with a teacher ("" where neither has one)."""
+    """One declared comparison.
+
+    Attributes:
+        arm: of the study. student: that it is compared for. teacher: of both arms; "" where neither has one.
+        against: the arm that it is compared with.
+    """
 
     arm: str
     student: str
@@ -51,6 +56,12 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class _File:
+    """What a claim declares before it looks at the test split; the file lies beside the study file.
+
+    Attributes:
+        contrasts: at most six tables. smallest_effect: points below which a difference would not matter.
+    """
+
     contrasts: tuple[Contrast, ...]
     smallest_effect: float = 0.3
 

@@ -13,7 +13,7 @@ class Falsifier:
     """One idea and its refutation, written before the run.
 
     Attributes:
-        idea: its name in the report. arm: what it bets on. against: the arms that refute it.
+        idea: its name in the report. arm: what it bets on. against: the arms that refute it where they do as well.
         smallest_effect: points; an advantage over a control that is surely smaller counts as none.
     """
 

@@ -33,7 +33,7 @@ from alambic.study.content import make_objective, make_task, train_ids
 from alambic.study.follow import Say
 from alambic.study.ledger import Ledger, Predictions, Row
 from alambic.study.prepare import Prepared
-from alambic.study.study_file import Finalists
+from alambic.study.specs import Finalists
 from alambic.study.treat import treat_study
 from alambic.study.work import Workshop
 from alambic.training.lockstep import train_group

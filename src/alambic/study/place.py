@@ -27,13 +27,16 @@ SHARE = 0.25  # of a device's whole memory, at most: for the images, and for eac
 
 @dataclass(frozen=True)
 class Execution:
-    """Resources: parallel processes (0 = as many as the cores have room for, one on a GPU), threads of each, live
-    teachers only, the device that cells train on, whether students are compiled (``torch.compile``).
+    """Resources.
 
-    With ``threads = 0`` the study measures which is quicker here, several processes of one thread or one of several
-    (``study.processors``), and keeps that choice. ``compile = "auto"`` measures plain and compiled training of each
-    student that trains for an hour or more a process and keeps what pays after its compile time (``study.compiling``);
-    true compiles each student that can be. Compiled cells differ in their last bits: they are other cells.
+    Attributes:
+        jobs: parallel processes; 0 takes as many as the cores have room for, one on a GPU.
+        threads: of each process; 0 measures which is quicker here, several processes of one thread or one of several
+            (``study.processors``), and keeps that choice.
+        live_only: no banks: teachers run in each step. device: that cells train on.
+        compile: ``torch.compile``; true compiles each student that can be, "auto" measures each one that trains for an
+            hour or more a process and keeps what pays after its compile time (``study.compiling``). Compiled cells
+            differ in their last bits: they are other cells.
     """
 
     jobs: int = 0

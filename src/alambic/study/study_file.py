@@ -17,106 +17,12 @@ from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
 from alambic.study.falsifiers import Falsifier, read_falsifiers
 from alambic.study.place import Execution
+from alambic.study.specs import Finalists, Int8Spec, TaskSpec, Tuning
 from alambic.training.recipe import Recipe
-from alambic.training.task import Metric
 from alambic.training.teacher_file import TeacherEntry, put_in_order, read_entry
 from alambic.treatments.registry import create_modifier
 
 Purpose = Literal["demo", "explore", "claim"]
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskSpec:
-    """What is learnt: the metric that ranks, weights of classes, one logit instead of two for a two-class task.
-
-    ``also``: metrics that each row gets besides; nothing ranks by them.
-    """
-
-    metric: Metric = "accuracy"
-    class_weights: tuple[float, ...] = ()
-    one_logit: bool = False
-    also: tuple[Metric, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Int8Spec:
-    """Whether and how each student is quantised: calibration images from train, their method, weights per channel,
-    outlier channels scaled down first (``deploy.equalise``)."""
-
-    enabled: bool = True
-    calibration_images: int = 256
-    calibration: Literal["minmax", "percentile", "entropy"] = "minmax"
-    per_channel: bool = True
-    equalise: bool = False
-
-    def __post_init__(self) -> None:
-        if self.calibration_images < 1:
-            raise AlambicError(f"int8: expected calibration_images >= 1, got {self.calibration_images}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Finalists:
-    """What the best arms of each student get once all cells are done; no cell depends on it.
-
-    Attributes:
-        count: arms of each student by tune score, beside the student alone; 0 for none.
-        whole_test: the device's kernels run the whole split instead of 500 images.
-        qat_epochs: of quantisation-aware training from the trained weights; 0 for none. qat_lr: times the recipe's.
-    """
-
-    count: int = 0
-    whole_test: bool = True
-    qat_epochs: int = 2
-    qat_lr: float = 0.1
-
-    def __post_init__(self) -> None:
-        if min(self.count, self.qat_epochs) < 0 or self.qat_lr <= 0:
-            raise AlambicError(
-                "expected count >= 0, qat_epochs >= 0 and qat_lr > 0, got "
-                f"{self.count}, {self.qat_epochs} and {self.qat_lr}"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class Tuning:
-    """What ``alambic study tune`` tries, alike for every arm.
-
-    Attributes:
-        trials: settings of each arm, the arm as written among them. rungs: share of the recipe's epochs of each round.
-        keep: trials of each arm that go on to the next rung. seed: of the draws.
-        lr, weight_decay: (low, high) as multiples of the recipe's; empty leaves it alone. balance: (low, high) of the
-            pull at the start as a multiple of cross-entropy's, for arms with a method.
-        settings: method -> hyper-parameter -> (low, high). All ranges are drawn on a log scale.
-    """
-
-    trials: int = 8
-    rungs: tuple[float, ...] = (0.25, 1.0)
-    keep: int = 2
-    seed: int = 0
-    lr: tuple[float, ...] = (0.3, 3.0)
-    weight_decay: tuple[float, ...] = ()
-    balance: tuple[float, ...] = ()
-    settings: dict[str, dict[str, tuple[float, ...]]] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.trials < 2 or not 1 <= self.keep <= self.trials:
-            raise AlambicError(
-                f"expected trials >= 2 and keep from 1 to trials, got {self.trials} and {self.keep}; try 8 and 2"
-            )
-        if not self.rungs or any(not 0 < share <= 1 for share in self.rungs) or list(self.rungs) != sorted(self.rungs):
-            raise AlambicError(
-                f"expected rungs as rising shares of the epochs, each in (0, 1], got {self.rungs}; try [0.25, 1.0]"
-            )
-        own = {f"settings.{m}.{n}": span for m, table in self.settings.items() for n, span in table.items()}
-        spans = {"lr": self.lr, "weight_decay": self.weight_decay, "balance": self.balance}
-        spans = {**{key: value for key, value in spans.items() if value}, **own}
-        if not spans:
-            raise AlambicError("expected a range to try, got none; try lr = [0.3, 3.0]")
-        for name, span in spans.items():
-            if len(span) != 2 or not 0 < span[0] < span[1] < float("inf"):
-                raise AlambicError(
-                    f"expected {name} as [low, high] with 0 < low < high, got {list(span)}; try [0.3, 3.0]"
-                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +45,7 @@ class Study:
     text: str
     confirmation: Confirmation | None = None  # of a claim
     chip: Chip | None = None  # that each row is judged for; measured after training, so no cell depends on it
-    finalists: Finalists = Finalists()
+    finalists: Finalists = dataclasses.field(default_factory=Finalists)
     tuning: Tuning = dataclasses.field(default_factory=Tuning)
     test_sensors: dict[str, Sensor] = dataclasses.field(default_factory=dict)  # that each student is scored behind too
     falsifiers: tuple[Falsifier, ...] = ()  # that the report judges ideas by
@@ -153,16 +59,30 @@ class Study:
 
 @dataclasses.dataclass(frozen=True)
 class _Head:
+    """What stands above the first table.
+
+    Attributes:
+        name: of the study and its folder under runs/.
+        purpose: ``demo`` ranks nothing; ``explore`` scores the tune split alone; ``claim`` needs a confirm.toml beside
+            it, which declares what the test split decides.
+        students: zoo names (`alambic students`) or ``file.py:function``. seeds: of each arm, paired over arms.
+        chip: of `alambic chips` that each row is judged for. chips: a file with chips of your own.
+        methods: each once as its authors weigh it; [[arms]] say more.
+        arms_from: a file with more [[arms]], such as `alambic study tune` writes. arms_taken: the names taken from it;
+            empty for all.
+        balances: each method once for each of these multiples of cross-entropy's gradient.
+    """
+
     name: str
     purpose: Purpose
     students: tuple[str, ...]
     chip: str = ""
-    chips: str = ""  # a file with chips of your own
+    chips: str = ""
     seeds: int = 4
     methods: tuple[str, ...] = ()
-    arms_from: str = ""  # a file with more [[arms]], such as `alambic study tune` writes
-    arms_taken: tuple[str, ...] = ()  # the names that are taken from it; empty for all
-    balances: tuple[float, ...] = ()  # each method once for each of these multiples of cross-entropy's gradient
+    arms_from: str = ""
+    arms_taken: tuple[str, ...] = ()
+    balances: tuple[float, ...] = ()
 
 
 MOST_SEEDS = 1000

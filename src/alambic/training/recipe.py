@@ -18,11 +18,11 @@ class Recipe:
     """How a network is trained.
 
     Attributes:
-        epochs, batch: passes over the training images, images a step (the last incomplete batch is left out).
+        epochs: passes over the training images. batch: images a step; the last incomplete batch is left out.
         optimizer: ``sgd`` (Nesterov momentum) or ``adamw``.
         lr: peak learning rate. momentum: for sgd.
         weight_decay: on weights with two or more dimensions; never on biases, norms and learned scalars.
-        schedule: ``cosine`` to zero or ``constant``, after ``warmup`` epochs of linear rise.
+        schedule: ``cosine`` to zero or ``constant``, after the warm-up. warmup: epochs of linear rise.
         clip: largest gradient norm, over student and projectors together; 0 leaves gradients alone.
         precision: ``fp32`` or ``bf16`` autocast of the student (losses stay in fp32).
         channels_last: memory layout of the student and its images.

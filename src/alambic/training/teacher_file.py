@@ -43,6 +43,16 @@ class TeacherEntry:
 
 @dataclasses.dataclass(frozen=True)
 class _Training:
+    """What a teacher's table says of its training, beside its network.
+
+    Attributes:
+        recipe, views: of this teacher, filled in from the file's own.
+        distil_from: name of the teacher that teaches it; labels alone without one. method: that distils it, kd unless
+            told. settings: of that method. seed: of the training.
+        start_from: name of a teacher of the same network whose weights it begins with.
+        fit_head: its weights stay, a study fits its last layer alone on the labelled training images.
+    """
+
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
     views: dict[str, Any] = dataclasses.field(default_factory=dict)
     distil_from: str = ""
