@@ -82,7 +82,8 @@ def test_a_batch_too_small_for_the_processes_is_refused() -> None:
 
 
 def test_a_teacher_is_finished_by_as_many_processes_as_began_it(tmp_path: Path) -> None:
-    (tmp_path / "vit2.4-processes.checkpoint").touch()
+    for other in ("vit2.4", "vit.5.4"):  # of other teachers
+        (tmp_path / f"{other}-processes.checkpoint").touch()
     path = tmp_path / "vit.safetensors"
     assert choose_checkpoint(path, 1) == tmp_path / "vit.checkpoint"
     assert choose_checkpoint(path, 4) == tmp_path / "vit.4-processes.checkpoint"
@@ -90,6 +91,9 @@ def test_a_teacher_is_finished_by_as_many_processes_as_began_it(tmp_path: Path) 
     assert choose_checkpoint(path, 1).exists()
     with pytest.raises(AlambicError, match=r"got 4, because vit\.checkpoint is there"):
         choose_checkpoint(path, 4)
+    (tmp_path / "vit.16-processes.checkpoint").touch()
+    with pytest.raises(AlambicError, match=r"got 1, because vit\.16-processes\.checkpoint is there"):
+        choose_checkpoint(path, 1)
 
 
 def test_torchrun_and_devices_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

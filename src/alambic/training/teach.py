@@ -141,8 +141,9 @@ def choose_checkpoint(path: Path, count: int) -> Path:
     """
     one, many = path.with_suffix(".checkpoint"), "-processes.checkpoint"
     chosen = one if count == 1 else path.with_suffix(f".{count}{many}")
-    begun = [one, *path.parent.glob(f"{glob.escape(path.stem)}.*{many}")]
-    others = [other for other in begun if other != chosen and other.exists()]
+    found = path.parent.glob(f"{glob.escape(path.stem)}.*{many}")  # those of a teacher named "vit.5" too
+    begun = [other for other in found if other.name[len(path.stem) + 1 : -len(many)].isdecimal()]
+    others = [other for other in (one, *begun) if other != chosen and other.exists()]
     if others:
         raise AlambicError(
             f"expected the number of processes that began {path.name}, got {count}, because {others[0].name} is "
