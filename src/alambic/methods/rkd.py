@@ -71,7 +71,7 @@ class _AngleRows(torch.autograd.Function):
                 slope = torch.bmm(clipped, sides, out=slopes[anchors])
                 along = (slope * sides).sum(2, keepdim=True)
                 slope.addcmul_(sides, along, value=-1).mul_(factor * (2 / size**2))
-                slope[range(len(slope)), range(size)[anchors]] = -slope.sum(1)  # the anchor is one end of each side
+                slope.diagonal(anchors.start).copy_(-slope.sum(1).mT)  # the anchor is one end of each side
         if slopes is not None:
             ctx.save_for_backward(slopes)
         return torch.cat(rows)
