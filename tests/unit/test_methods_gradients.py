@@ -36,7 +36,7 @@ CASES = {"angles": (rkd.angle_rows, plain_angles), "pairs": (pair_order._PairRow
 def test_values_and_gradients_are_those_of_the_plain_formula(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     quick, plain = CASES[name]
     for module in (rkd, pair_order):
-        monkeypatch.setattr(module, "blocks", lambda rows, values, most=0: relation.blocks(rows, 1, 3))
+        monkeypatch.setattr(module, "blocks", lambda rows, values, most: relation.blocks(rows, 1, 3))
     torch.manual_seed(0)
     student, teacher = torch.randn(7, 4).double(), torch.randn(7, 4).double()
     student[1], teacher[2] = student[0], teacher[3]  # sides without length
@@ -75,3 +75,12 @@ def test_no_value_comes_from_the_host(name: str) -> None:
         LOSSES[name](student, torch.empty(70, 6, device="cuda"))  # the gradient of rkd's angles is in it
     assert watch.count > 10
     assert watch.on_host == []
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_few_kernels_off_the_cpu(name: str) -> None:
+    """A block for a CPU's cache would make them thousands: each costs its start. The meta device stands for a GPU."""
+    with Watch() as watch:
+        student = torch.empty(256, 100, device="meta", requires_grad=True)
+        LOSSES[name](student, torch.empty(256, 100, device="meta")).sum().backward()
+    assert 50 < watch.count < 400

@@ -87,14 +87,20 @@ def angles(features: Tensor, anchors: Iterable[slice], eps: float = 1e-16) -> It
         yield cosines.mul_(factor[:, :, None]).mul_(factor[:, None])
 
 
-def blocks(rows: int, values: int, most: int = 2**17) -> Iterator[slice]:
-    """Slices that cover the rows, each of at most ``most`` values where a row has ``values``; at least a row each.
-
-    The default fits a core's cache: the arithmetic on a large fresh tensor takes less time than getting its memory.
-    """
+def blocks(rows: int, values: int, most: int) -> Iterator[slice]:
+    """Slices that cover the rows, each of at most ``most`` values where a row has ``values``; at least a row each."""
     step = max(1, most // max(values, 1))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
+
+
+def block_size(device: torch.device) -> int:
+    """How many values a block of ``blocks`` had best hold there.
+
+    On a CPU it fits a core's cache: the arithmetic on a large fresh tensor takes less time than getting its memory.
+    Elsewhere starting a kernel costs more, so a block is as large as memory allows: 64 MB in float32.
+    """
+    return 2**17 if device.type == "cpu" else 2**24
 
 
 def info_nce(student: Tensor, teacher: Tensor, temperature: float | Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from alambic.functional.relation import blocks
+from alambic.functional.relation import block_size, blocks
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts
 from alambic.models.feature import Outputs
 
@@ -66,7 +66,7 @@ class _PairRows(torch.autograd.Function):
 def _pair_blocks(odds: Tensor) -> Iterator[tuple[slice, slice]]:
     rows, classes = odds.shape
     for others in blocks(rows, 1, 64):
-        for some in blocks(rows, 64 * classes):
+        for some in blocks(rows, 64 * classes, block_size(odds.device)):
             yield some, others
 
 

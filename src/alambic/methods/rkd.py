@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from alambic.functional.relation import angles, blocks, distances, unit_sides
+from alambic.functional.relation import angles, block_size, blocks, distances, unit_sides
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts
 from alambic.models.feature import Outputs
 
@@ -61,7 +61,7 @@ class _AngleRows(torch.autograd.Function):
     def forward(ctx: Any, student: Tensor, teacher: Tensor) -> Tensor:
         size, rows = len(student), []
         slopes = student.new_empty(size, *student.shape) if ctx.needs_input_grad[0] else None
-        slices = list(blocks(size, size * max(size, student.shape[1])))
+        slices = list(blocks(size, size * max(size, student.shape[1]), block_size(student.device)))
         for anchors, target in zip(slices, angles(teacher, slices), strict=True):
             sides, factor = unit_sides(student, anchors)
             gap = target.baddbmm_(sides, sides.mT, beta=-1)
