@@ -84,3 +84,35 @@ def test_few_kernels_off_the_cpu(name: str) -> None:
         student = torch.empty(256, 100, device="meta", requires_grad=True)
         LOSSES[name](student, torch.empty(256, 100, device="meta")).sum().backward()
     assert 50 < watch.count < 400
+
+
+HALF, BRAIN, SINGLE, DOUBLE = torch.float16, torch.bfloat16, torch.float32, torch.float64
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    ("ours", "theirs", "given"),
+    [
+        (HALF, HALF, SINGLE),
+        (BRAIN, BRAIN, SINGLE),
+        (BRAIN, SINGLE, SINGLE),
+        (SINGLE, HALF, SINGLE),
+        (HALF, BRAIN, SINGLE),
+        (SINGLE, DOUBLE, DOUBLE),
+        (DOUBLE, HALF, DOUBLE),
+    ],
+    ids=str,
+)
+def test_narrow_and_mixed_types_are_computed_in_the_wider(
+    name: str, ours: torch.dtype, theirs: torch.dtype, given: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    student, teacher = (20 * torch.randn(80, 5)).to(ours), (20 * torch.randn(80, 5)).to(theirs)
+    student.requires_grad_()
+    value = LOSSES[name](student, teacher)
+    assert value.dtype == given
+    torch.testing.assert_close(value, LOSSES[name](student.to(given), teacher.to(given)))
+    value.mean().backward()
+    assert student.grad is not None
+    assert student.grad.dtype == ours
+    assert student.grad.isfinite().all()

@@ -9,6 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def widen(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in the wider of their types, at least float32: sums over pairs and triples overflow or vanish in half."""
+    dtype = torch.promote_types(torch.promote_types(student.dtype, teacher.dtype), torch.float32)
+    return student.to(dtype), teacher.to(dtype)
+
+
 def to_unit(vectors: Tensor, dim: int = 1, eps: float = 1e-16) -> Tensor:
     """Vectors along ``dim`` scaled to length 1; shape kept.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from alambic.functional.relation import block_size, blocks
+from alambic.functional.relation import block_size, blocks, widen
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts
 from alambic.models.feature import Outputs
 
@@ -23,8 +23,10 @@ def pair_order_loss(
         student, teacher: logits B x C; of one logit, that logit is its log odds.
         temperature: divides the differences.
 
-    Returns: B values >= 0, the mean over the batch's other images j and over classes. The teacher gets no gradient.
+    Returns: B values >= 0, the mean over the batch's other images j and over classes, in the wider of the two types,
+    at least float32. The teacher gets no gradient.
     """
+    student, teacher = widen(student, teacher)
     ours, theirs = log_odds(student) / temperature, log_odds(teacher) / temperature
     pairs = max(len(student) - 1, 1) * student.shape[1]
     return cast(Tensor, _PairRows.apply(ours, theirs)) * (temperature**2 / pairs)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from alambic.functional.relation import angles, block_size, blocks, distances, unit_sides
+from alambic.functional.relation import angles, block_size, blocks, distances, unit_sides, widen
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts
 from alambic.models.feature import Outputs
 
@@ -27,13 +27,14 @@ def rkd_loss(
     Args:
         student, teacher: embeddings B x D_s and B x D_t; the widths may differ.
 
-    Returns: B values >= 0.
+    Returns: B values >= 0, in the wider of the two types, at least float32.
     """
     return distance_weight * distance_rows(student, teacher) + angle_weight * angle_rows(student, teacher)
 
 
 def distance_rows(student: Tensor, teacher: Tensor) -> Tensor:
     """mean_j huber of the gap between distances, each in units of its batch's mean distance; B values."""
+    student, teacher = widen(student, teacher)
     return F.smooth_l1_loss(_scaled(student), _scaled(teacher), reduction="none").mean(1)
 
 
@@ -48,7 +49,7 @@ def angle_rows(student: Tensor, teacher: Tensor) -> Tensor:
 
     The teacher gets no gradient.
     """
-    return cast(Tensor, _AngleRows.apply(student, teacher))
+    return cast(Tensor, _AngleRows.apply(*widen(student, teacher)))
 
 
 class _AngleRows(torch.autograd.Function):
