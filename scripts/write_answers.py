@@ -11,7 +11,7 @@ each idea's fate beside its controls.
 from __future__ import annotations
 
 import json
-import tomllib
+import re
 from pathlib import Path
 
 from alambic.report.chapter_declared import describe_declared
@@ -23,6 +23,7 @@ from alambic.report.print_svg import paint
 from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
 from alambic.report.wording import name_group, show_number
 from alambic.study.ledger import Ledger
+from alambic.study.study_file import _Head
 
 FIGURE = "docs/answers.svg"
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,8 +53,12 @@ def count_seeds(ledger: Ledger) -> list[int]:
 
 
 def count_wanted(ledger: Ledger) -> int:
-    """Seeds that the study file asks for."""
-    return int(tomllib.loads(ledger.meta("study_text") or "")["seeds"])
+    """Seeds that the study asks for; of older ledgers its file's first word on it (an extended file comes after)."""
+    told = ledger.meta("seeds")
+    if told is None:
+        found = re.search(r"^seeds = (\d+)", ledger.meta("study_text") or "", re.MULTILINE)
+        told = found[1] if found else str(_Head.seeds)
+    return int(told)
 
 
 def is_finished(ledger: Ledger) -> bool:
@@ -103,14 +108,14 @@ def draw_answers(root: Path) -> str:
         findings = find(folder)
         if findings.declared is None or not is_finished(Ledger(folder, read_only=True)):
             continue
-        content = findings.groups[0].rows[0].content
-        name = Path(content["data"]["source"]).name
-        rows.append(
-            (f"{name}, {content['data']['train_images']:,} images, {findings.students[0].student}", None, False)
-        )
-        for contrast in findings.declared.contrasts:
-            told = f"{name_group(contrast.group, 'en')} – {name_group(contrast.other, 'en')}"
-            rows.append((told, contrast, findings.declared.is_small(contrast)))
+        data = findings.groups[0].rows[0].content["data"]
+        where = f"{Path(data['source']).name}, {data['train_images']:,} images"
+        for student in dict.fromkeys(contrast.group.student for contrast in findings.declared.contrasts):
+            rows.append((f"{where}, {student}, {findings.scored.precision}", None, False))
+            for contrast in findings.declared.contrasts:
+                if contrast.group.student == student:
+                    told = f"{name_group(contrast.group, 'en')} – {name_group(contrast.other, 'en')}"
+                    rows.append((told, contrast, findings.declared.is_small(contrast)))
     seen = [c.paired.interval for _, c, _ in rows if c is not None]
     low, high = (100 * min([i.low for i in seen] + [0.0]) - 0.2, 100 * max([i.high for i in seen] + [0.0]) + 0.2)
     scale, height, bottom = Scale(low, high, 300.0, 740.0), 24.0, 20.0 + 24.0 * len(rows)
@@ -118,7 +123,7 @@ def draw_answers(root: Path) -> str:
     for tick in round_ticks(low, high):
         drawn += [line(scale(tick), 12, scale(tick), bottom, "axis" if tick == 0 else "grid")]
         drawn += [text(scale(tick), bottom + 16, f"{tick:+g}" if tick else "0", "middle", "tick")]
-    drawn += [text(520, bottom + 34, "points gained by the int8 network, 95 % intervals", "middle", "axis")]
+    drawn += [text(520, bottom + 34, "points gained, 95 % intervals", "middle", "axis")]
     for index, (told, contrast, small) in enumerate(rows):
         y = 24 + height * index
         drawn.append(text(8 if contrast is None else 20, y + 4, told, class_="head" if contrast is None else ""))
@@ -141,7 +146,7 @@ def tell_ideas(folder: Path, root: Path) -> list[str]:
     """One study of ideas: on what, each idea's fate, where its cells stand."""
     findings = find(folder)
     content = findings.groups[0].rows[0].content
-    wanted = tomllib.loads(findings.meta["study_text"]).get("seeds", 4)
+    wanted = count_wanted(Ledger(folder, read_only=True))
     place = folder.relative_to(root).parent
     where = f"[{findings.name}](../{place})"
     seeds = [len(contrast.paired.seeds) for idea in findings.ideas for contrast in idea.contrasts]
@@ -152,7 +157,7 @@ def tell_ideas(folder: Path, root: Path) -> list[str]:
         f"**{where}** ({content['data']['source']}, {content['data']['train_images']:,} training images, "
         f"{SCORE_NAMES[findings.scored.number]['en']}, {wanted} seeds) on {students}:"
     )
-    claims = [block for block in describe_ideas(findings.ideas, (), "en") if isinstance(block, Claim)]
+    claims = [block for block in describe_ideas(findings.ideas, (), findings.ideas_changed, "en") if isinstance(block, Claim)]
     lines = [f"- {claim.text('en')}" for claim in claims if claim.key != "ideas_judged"]
     page = (folder.parent / "report.html").exists()
     told = [f"Every control and the cells of each number: `{place}/report.html`.", ""] if page else []

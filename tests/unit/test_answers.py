@@ -49,14 +49,14 @@ def test_ideas_are_told_when_all_seeds_are_there(script: ModuleType, tmp_path: P
     held = Ledger(made)
     wanted = [{"idea": "I9 relations", "arm": "rsd", "against": ["kd"], "smallest_effect": 0.3}]
     held.set_meta("falsifiers", json.dumps(wanted))
-    held.set_meta("study_text", "seeds = 4\n")
+    held.set_meta("study_text", 'extends = "base.toml"\nseeds = 4\n# extended: base.toml\nextends = ""\nseeds = 9\n')
     held.close()
     write_archive(made, folder)
     assert script.idea_ledgers(tmp_path) == [folder]
     told = "\n".join(script.tell_ideas(folder, tmp_path))
     assert "- I9 relations: survives here" in told
     held = Ledger(made)
-    held.set_meta("study_text", "seeds = 5\n")
+    held.set_meta("seeds", "5")
     held.close()
     write_archive(made, folder)
     assert "not finished" in "\n".join(script.tell_ideas(folder, tmp_path))

@@ -1,6 +1,7 @@
 """What a study asks before anything is trained, and what makes a cell another one: each was once silent."""
 
 import dataclasses
+import json
 import sqlite3
 
 import numpy as np
@@ -304,3 +305,21 @@ def test_another_file_of_the_same_name_does_not_write_into_its_ledger(place, tmp
     place_told = Ledger(out / "ledger.sqlite", read_only=True).meta("study_place")
     assert place_told
     assert str(tmp_path) not in place_told
+
+
+def test_the_ledger_keeps_the_falsifiers_and_those_of_its_first_run(place):
+    def quiet(text):
+        pass
+
+    table = '\n[[falsifiers]]\nidea = "I9"\narm = "none"\nagainst = ["label_smoothing"]\n'
+    first = place(('["none", "kd"]', '["none", "label_smoothing"]'), more=table)
+    out = first.folder / "out"
+    run_study(first, out, say=quiet, execute=pretend)
+    ledger = Ledger(out / "ledger.sqlite", read_only=True)
+    told = {"idea": "I9", "arm": "none", "against": ["label_smoothing"], "smallest_effect": 0.3}
+    assert json.loads(ledger.meta("falsifiers")) == json.loads(ledger.meta("falsifiers_first")) == [told]
+    assert ledger.meta("seeds") == str(first.seeds)
+    first.path.write_text(first.path.read_text().replace('"I9"\n', '"I9"\nsmallest_effect = 0.1\n'))
+    run_study(read_study(first.path), out, say=quiet, execute=pretend)
+    assert json.loads(ledger.meta("falsifiers"))[0]["smallest_effect"] == 0.1
+    assert json.loads(ledger.meta("falsifiers_first")) == [told]

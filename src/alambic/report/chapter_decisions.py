@@ -49,10 +49,14 @@ def tabulate_decisions(findings: Findings, lang: Lang) -> Table:
         group = made.take.group if made.take else made.found.groups[0]
         data = group.rows[0].content["data"]
         take = Entry(name_group(group, lang) if made.take else words["alone"])
-        gain = tables.fact_entry(made.take.gain if made.take else None, lang)
+        shown = made.confirmed or made.take
+        gain = tables.fact_entry(shown.gain if shown else None, lang)
+        sure = words[made.confidence]
+        if made.confirmed and made.take and made.confirmed.other.key != made.take.other.key:
+            sure += f", {read_texts(lang)['against'].lower()} {name_group(made.confirmed.other, lang)}"
         avoid = "; ".join(name_group(contrast.group, lang) for contrast in made.avoid[:MOST_AVOIDED]) or "–"
         first = [Entry(name_student(made.found, findings)), Entry(f"{data['source']} {data['train_images']}"), take]
-        last = [Entry(words[made.confidence]), Entry(avoid, class_="wide")]
+        last = [Entry(sure), Entry(avoid, class_="wide")]
         table.rows.append([*first, Entry(_settings(group) if made.take else "–", class_="wide mid"), gain, *last])
     return table
 

@@ -12,20 +12,29 @@ from alambic.report.wording import Lang, name_group
 CLASSES = {"refuted": "loss", "survives": "gain", "undecided": "open"}
 
 
-def describe_ideas(ideas: tuple[Idea, ...], own: tuple[str, ...], lang: Lang) -> list[Block]:
-    """Claims and one table; ``own``: methods of our own in the study, for a study that declared no falsifier."""
+def describe_ideas(ideas: tuple[Idea, ...], own: tuple[str, ...], changed: bool, lang: Lang) -> list[Block]:
+    """Claims and one table.
+
+    Args:
+        own: methods of our own in the study, for a study that declared no falsifier. changed: whether the falsifiers
+            are other ones than at the ledger's first run.
+    """
     if not ideas:
         return [Claim("own_ideas", {"methods": own}) if own else Claim("no_ideas", {})]
     texts = read_texts(lang)
     blocks: list[Block] = [Claim("ideas_judged", {})]
+    if changed:
+        blocks.append(Claim("ideas_changed", {}, "warning"))
     for idea in ideas:
-        told: dict[str, Blank] = {"idea": idea.name, "effect": idea.smallest}
         if not idea.contrasts:
             blocks.append(Claim("idea_not_run", {"idea": idea.name}, "warning"))
             continue
-        hardest = min(idea.contrasts, key=lambda contrast: contrast.paired.interval.high)
-        told |= {"arm": hardest.group, "other": hardest.other, "gain": hardest.gain}
-        blocks.append(Claim(f"idea_{idea.fate}", told, CLASSES[idea.fate]))
+        telling = [contrast for contrast in idea.contrasts if idea.fate_of(contrast) == idea.fate]
+        if telling:  # else only what is missing keeps it undecided
+            hardest = min(telling, key=lambda contrast: contrast.paired.interval.high)
+            told: dict[str, Blank] = {"idea": idea.name, "effect": idea.smallest, "arm": hardest.group}
+            told |= {"other": hardest.other, "gain": hardest.gain}
+            blocks.append(Claim(f"idea_{idea.fate}", told, CLASSES[idea.fate]))
         if idea.missing:
             blocks.append(Claim("idea_unfinished", {"idea": idea.name, "listing": idea.missing}, "warning"))
     names = ("idea", "student", "arm", "against", "gain_column", "p_holm", "verdict")

@@ -48,12 +48,14 @@ def judge_declared(
     """
     pairs, missing = [], []
     for one in wanted:
-        first = _find(groups, one["student"], one["arm"], one["teacher"])
-        second = _find(groups, one["student"], one["against"], one["teacher"])
-        if first is None or second is None or not share_seeds(first, second, scored):
+        firsts = _find(groups, one["student"], one["arm"], one["teacher"])
+        seconds = _find(groups, one["student"], one["against"], one["teacher"])
+        both = [(first, second) for first in firsts for second in seconds if share_seeds(first, second, scored)]
+        if not both:
             taught = f" ({one['teacher']})" if one["teacher"] else ""
             missing.append(f"{one['student']}: {one['arm']}{taught} – {one['against']}")
         else:
+            first, second = min(both, key=lambda pair: pair[0].setting != pair[1].setting)  # of one setting if any are
             pairs.append((first, second, compare_groups(first, second, scored)[1]))
     holm = adjust_holm([paired.p_t for _, _, paired in pairs])
     contrasts = tuple(
@@ -67,10 +69,10 @@ def judge_declared(
     return Declared(contrasts, tuple(missing), file_hash, effect)
 
 
-def _find(groups: list[Group], student: str, arm: str, teacher: str) -> Group | None:
-    """The group of an arm: with this teacher, or the one that has none, as ``none`` has."""
+def _find(groups: list[Group], student: str, arm: str, teacher: str) -> list[Group]:
+    """The groups of an arm: with this teacher, or those that have none, as ``none`` has."""
     own = [group for group in groups if (group.student, group.arm) == (student, arm)]
-    return next((g for g in own if g.teacher == (teacher or None)), next((g for g in own if g.teacher is None), None))
+    return [g for g in own if g.teacher == (teacher or None)] or [g for g in own if g.teacher is None]
 
 
 def find_confirmed(declared: Declared | None, contrast: Contrast) -> Contrast | None:

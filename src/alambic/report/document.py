@@ -66,7 +66,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         "alignment": describe_alignment(findings, lang),
         "chip": chip,
         "suitability": describe_suitability(findings, lang),
-        "ideas": describe_ideas(findings.ideas, _own(findings), lang),
+        "ideas": describe_ideas(findings.ideas, _own(findings), findings.ideas_changed, lang),
         "recommendations": [*say_decisions(findings), tabulate_decisions(findings, lang)],
         "limits": [*say_caveats(findings), *one, Claim("checkable", {})],
         "references": [tabulate_papers(findings, lang)],

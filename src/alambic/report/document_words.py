@@ -72,11 +72,14 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "chaque méthode dans docs/methods nomme la comparaison qui la réfuterait, sans que ce rapport en juge.",
     },
     "ideas_judged": {
-        "en": "Each idea stands beside the controls that the study file named before the run. A control that surely "
-        "does as well, but for a difference too small to matter, refutes it; it survives where it surely beats all.",
-        "fr": "Chaque idée est confrontée aux témoins que le fichier d’étude a nommés avant le lancement. Un témoin "
-        "qui fait sûrement aussi bien, à un écart trop petit pour compter, la réfute ; elle survit si elle les bat "
-        "sûrement tous.",
+        "en": "Each idea stands beside the controls that the study file names. A control that surely does as well, but "
+        "for a difference too small to matter, refutes it; it survives where it surely beats all.",
+        "fr": "Chaque idée est confrontée aux témoins que le fichier d’étude nomme. Un témoin qui fait sûrement aussi "
+        "bien, à un écart trop petit pour compter, la réfute ; elle survit si elle les bat sûrement tous.",
+    },
+    "ideas_changed": {
+        "en": "The controls, or the effect that matters, were changed after this ledger’s first run.",
+        "fr": "Les témoins, ou l’effet qui compte, ont été changés après le premier lancement de ce registre.",
     },
     "idea_refuted": {
         "en": "{idea}: refuted here. {arm} against {other}: {gain}, the whole interval under {effect}.",

@@ -53,7 +53,7 @@ class Findings:
         declared: of a claim study. suitability, examination: of the files beside the ledger, None without them.
         two_classes: group's key -> calibration from the ledger's own margins, where there are two classes.
         conditions: group's key -> number -> what it scores behind other sensors and by other metrics.
-        ideas: beside the controls that the study file declared.
+        ideas: beside the controls that the study file declared; ``ideas_changed`` since the ledger's first run.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Findings:
     two_classes: dict[str, dict[str, Fact]] = field(default_factory=dict)
     conditions: dict[str, dict[str, Fact]] = field(default_factory=dict)
     ideas: tuple[Idea, ...] = ()
+    ideas_changed: bool = False
 
     @property
     def settings(self) -> int:
@@ -133,6 +134,7 @@ def find(path: Path) -> Findings:
             measure_two_classes(ledger, groups, scored, facts),
             measure_conditions(groups, facts),
             judge_ideas(json.loads(ledger.meta("falsifiers") or "[]"), groups, _floors(students), scored, facts),
+            ledger.meta("falsifiers_first") not in (None, ledger.meta("falsifiers")),
         )
     finally:
         ledger.close()

@@ -59,6 +59,11 @@ class Group:
     numbers: dict[str, Fact]
 
     @property
+    def place(self) -> str:
+        """What is alike for cells that a treatment gave another recipe or other images: their setting but for these."""
+        return _hash({key: self.rows[0].content.get(key) for key in SHARED if key not in ("recipe", "data")})
+
+    @property
     def ids(self) -> tuple[str, ...]:
         return tuple(row.id for row in self.rows)
 

@@ -18,8 +18,9 @@ class Idea:
     """One idea of the study.
 
     Attributes:
-        contrasts: the idea's arm against each control, for each student and teacher; Holm over all ideas' contrasts.
-        missing: controls without finished cells beside the idea's. smallest: the declared effect, a share.
+        contrasts: the idea's arm against each control, for each student, teacher and setting; Holm over all ideas'
+            contrasts. missing: controls without finished cells beside some of the idea's.
+        smallest: the declared effect, a share.
     """
 
     name: str
@@ -28,11 +29,16 @@ class Idea:
     smallest: Fact
 
     def fate_of(self, contrast: Contrast) -> Fate:
-        """``refuted`` where the advantage is surely under the smallest effect, ``survives`` where it is surely one."""
+        """``refuted`` where the advantage is surely under the smallest effect, ``survives`` where it is surely one.
+
+        One seed decides nothing: its interval speaks of that training alone.
+        """
+        p = contrast.p_holm
+        if p is None:
+            return "undecided"
         if contrast.paired.interval.high < self.smallest.value:
             return "refuted"
-        p = contrast.p_holm
-        return "survives" if contrast.paired.interval.low > 0 and p is not None and p.value <= 0.05 else "undecided"
+        return "survives" if contrast.paired.interval.low > 0 and p.value <= 0.05 else "undecided"
 
     @property
     def fate(self) -> Fate:
@@ -50,18 +56,17 @@ def judge_ideas(
     pairs: list[tuple[int, Group, Group]] = []
     missing: list[list[str]] = [[] for _ in wanted]
     for index, one in enumerate(wanted):
+        own = [group for group in groups if group.arm == one["arm"]]
         for against in one["against"]:
-            found = [
-                (index, first, second)
-                for first in groups
-                for second in groups
-                if (first.arm, second.arm) == (one["arm"], against)
-                and first.student == second.student
-                and second.teacher in (first.teacher, None)  # some controls have no teacher
-                and share_seeds(first, second, scored)
-            ]
-            pairs += found
-            missing[index] += [] if found else [against]
+            for first in own:
+                found = [
+                    second for second in find_controls(first, against, groups) if share_seeds(first, second, scored)
+                ]
+                pairs += [(index, first, second) for second in found]
+                if not found:
+                    taught = f" ({first.teacher})" if first.teacher else ""
+                    missing[index].append(f"{against}{taught}, {first.student}")
+            missing[index] += [] if own else [against]
     compared = [compare_groups(first, second, scored)[1] for _, first, second in pairs]
     holm = adjust_holm([paired.p_t for paired in compared])
     made: list[list[Contrast]] = [[] for _ in wanted]
@@ -72,6 +77,23 @@ def judge_ideas(
         Idea(one["idea"], tuple(contrasts), tuple(lacking), _effect(index, one, facts))
         for index, (one, contrasts, lacking) in enumerate(zip(wanted, made, missing, strict=True))
     )
+
+
+def find_controls(first: Group, against: str, groups: list[Group]) -> list[Group]:
+    """The groups of a control that an idea's group may be compared with: of its student, its teacher or none, its
+    setting; where its setting has none, of another recipe or other images by a treatment (qat for twice as long)."""
+    same = [
+        group
+        for group in groups
+        if group.arm == against and group.student == first.student and group.teacher in (first.teacher, None)
+    ]
+    within = [group for group in same if group.setting == first.setting]
+    treated = [
+        group
+        for group in same
+        if group.place == first.place and any(side.rows[0].content["arm"].get("treatments") for side in (group, first))
+    ]
+    return within or treated
 
 
 def _effect(index: int, one: dict[str, Any], facts: Facts) -> Fact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from alambic.config import Document, build
 from alambic.errors import AlambicError, nearest
@@ -33,9 +34,13 @@ def read_falsifiers(document: Document, arms: list[str]) -> tuple[Falsifier, ...
         for name in (one.arm, *one.against):
             if name not in arms:
                 raise AlambicError(f"{document.at(('falsifiers',))}: no arm is called {name!r}; {nearest(name, arms)}")
-        if not one.against or one.smallest_effect < 0:
+        wrong = not one.against or one.arm in one.against or len(set(one.against)) < len(one.against)
+        if wrong or not 0 <= one.smallest_effect < math.inf:
             raise AlambicError(
-                f"{document.at(('falsifiers',))}: expected arms in against and smallest_effect >= 0 for the idea "
-                f"{one.idea!r}, got {list(one.against)} and {one.smallest_effect}"
+                f"{document.at(('falsifiers',))}: expected other arms than {one.arm!r}, each once, in against and a "
+                f"finite smallest_effect >= 0 for {one.idea!r}, got {list(one.against)} and {one.smallest_effect}"
             )
+    names = [one.idea for one in found]
+    if len(set(names)) < len(names):
+        raise AlambicError(f"{document.at(('falsifiers',))}: expected each idea once, got {', '.join(names)}")
     return found

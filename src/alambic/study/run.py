@@ -137,7 +137,11 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
         ledger.set_meta("confirm_hash", study.confirmation.hash)
         ledger.set_meta("smallest_effect", str(study.confirmation.smallest_effect))
         ledger.set_meta("confirm", json.dumps([vars(contrast) for contrast in study.confirmation.contrasts]))
-    ledger.set_meta("falsifiers", json.dumps([vars(falsifier) for falsifier in study.falsifiers]))
+    falsifiers = json.dumps([vars(falsifier) for falsifier in study.falsifiers])
+    if study.falsifiers and ledger.meta("falsifiers_first") is None:  # what was named before the run
+        ledger.set_meta("falsifiers_first", falsifiers)
+    ledger.set_meta("falsifiers", falsifiers)
+    ledger.set_meta("seeds", str(study.seeds))
     for split in ("tune", "test"):
         ledger.set_meta(f"labels_{split}", json.dumps(source.labels[source.splits[split]].tolist()))
     ledger.set_meta("class_names", json.dumps(list(source.class_names)))

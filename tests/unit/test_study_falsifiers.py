@@ -1,0 +1,50 @@
+"""``[[falsifiers]]`` of a study file: what is read, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alambic.errors import AlambicError
+from alambic.study.study_file import read_study
+
+HEAD = """
+name = "ideas"
+purpose = "explore"
+students = ["resnet8_w8"]
+methods = ["none", "kd", "rsd"]
+[data]
+source = "fashion-mnist"
+"""
+
+
+def read(folder: Path, *tables: str) -> object:
+    path = folder / "study.toml"
+    path.write_text(HEAD + "".join(f"[[falsifiers]]\n{table}\n" for table in tables))
+    return read_study(path).falsifiers
+
+
+def test_falsifiers_are_read(tmp_path: Path) -> None:
+    (one,) = read(tmp_path, 'idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nsmallest_effect = 0.5')  # type: ignore[misc]
+    assert (one.idea, one.arm, one.against, one.smallest_effect) == ("I1", "rsd", ("kd",), 0.5)
+    assert read(tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        (['idea = "I1"\narm = "rsdd"\nagainst = ["kd"]'], "no arm is called 'rsdd'; did you mean 'rsd'"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["dk"]'], "no arm is called 'dk'"),
+        (['idea = "I1"\narm = "rsd"\nagainst = []'], "expected other arms than 'rsd'"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd", "rsd"]'], "expected other arms than 'rsd'"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd", "kd"]'], "each once"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nsmallest_effect = -1.0'], "smallest_effect >= 0"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nsmallest_effect = nan'], "smallest_effect"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]'] * 2, "each idea once"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\neffect = 1.0'], "effect"),
+    ],
+)
+def test_what_says_nothing_is_refused(tables: list[str], said: str, tmp_path: Path) -> None:
+    with pytest.raises(AlambicError, match=said):
+        read(tmp_path, *tables)
