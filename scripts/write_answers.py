@@ -157,11 +157,12 @@ def tell_ideas(folder: Path, root: Path) -> list[str]:
         f"**{where}** ({content['data']['source']}, {content['data']['train_images']:,} training images, "
         f"{SCORE_NAMES[findings.scored.number]['en']}, {wanted} seeds) on {students}:"
     )
-    claims = [block for block in describe_ideas(findings.ideas, (), findings.ideas_changed, "en") if isinstance(block, Claim)]
+    told = describe_ideas(findings.ideas, (), findings.ideas_changed, "en")
+    claims = [block for block in told if isinstance(block, Claim)]
     lines = [f"- {claim.text('en')}" for claim in claims if claim.key != "ideas_judged"]
     page = (folder.parent / "report.html").exists()
-    told = [f"Every control and the cells of each number: `{place}/report.html`.", ""] if page else []
-    return [head, "", *lines, "", *told]
+    traced = [f"Every control and the cells of each number: `{place}/report.html`.", ""] if page else []
+    return [head, "", *lines, "", *traced]
 
 
 def _between_marks(path: Path, told: list[str]) -> str:

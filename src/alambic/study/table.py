@@ -30,7 +30,10 @@ def print_results(path: Path) -> None:
         print("\nResults, not a ranking:")
     of = {key: "test" if all("test" in numbers for numbers in found) else "tune" for key, found in groups.items()}
     title = next(iter(of.values())) if len(set(of.values())) == 1 else "score"
-    print(f"{'student':16}{'arm':18}{'teacher':12}{'seeds':>6}{title:>10}{'spread':>8}{'int8':>8}{'seconds':>9}")
+    names = ("student", "arm", "teacher")
+    wide = [2 + max([len(name), *(len(key[place]) for key in groups)]) for place, name in enumerate(names)]
+    head = "".join(f"{name:{width}}" for name, width in zip(names, wide, strict=True))
+    print(f"{head}{'seeds':>6}{title:>10}{'spread':>8}{'int8':>8}{'seconds':>9}")
     seen: Counter[tuple[str, str, str]] = Counter()
     for key, found in sorted(groups.items()):
         (student, arm, teacher, _), score = key, of[key]
@@ -43,7 +46,8 @@ def print_results(path: Path) -> None:
         spread = f"{100 * values.std(ddof=1):.2f}" if len(values) > 1 else "-"
         small = f"{100 * np.mean(int8):.2f}" if int8 else "-"
         seconds = np.mean([numbers["seconds"] for numbers in found])
+        place = "".join(f"{name:{width}}" for name, width in zip(key, wide, strict=False))
         print(
-            f"{student:16}{arm:18}{teacher:12}{len(values):>6}{100 * values.mean():>10.2f}{spread:>8}{small:>8}"
-            f"{seconds:>9.1f}{'  ' if told else ''}{', '.join(told)}"
+            f"{place}{len(values):>6}{100 * values.mean():>10.2f}{spread:>8}{small:>8}{seconds:>9.1f}"
+            f"{'  ' if told else ''}{', '.join(told)}"
         )
