@@ -146,9 +146,21 @@ def work_until_death(number: int, folder: Path) -> None:
         attempt(folder, "full", die)
 
 
+def hang_at_first(number: int) -> None:
+    original = spread.hash_tensors
+
+    def hash_late(*given: Any) -> str:
+        time.sleep(60 * number)
+        return original(*given)
+
+    spread.hash_tensors = hash_late  # type: ignore[attr-defined]
+
+
 def work_until_hung(number: int, folder: Path) -> None:
     spread.PATIENCE = timedelta(seconds=3)
     with together.joined():
+        if folder.name == "before":
+            hang_at_first(number)
         attempt(folder, "plain", hang)
 
 
@@ -256,10 +268,14 @@ def test_a_killed_process_ends_the_other_and_both_go_on_bit_for_bit(trained: Pat
 
 
 @pytest.mark.slow
-def test_a_process_that_hangs_is_noticed(tmp_path: Path) -> None:
-    processes = start_two(work_until_hung, tmp_path)
+@pytest.mark.parametrize("when", ["before", "within"])
+def test_a_process_that_hangs_is_noticed(tmp_path: Path, when: str) -> None:
+    """Before the first step, where all tell the weights they start from, or within a step."""
+    folder = tmp_path / when
+    processes = start_two(work_until_hung, folder)
     processes[0].join(timeout=60)
     processes[1].kill()
-    told = json.loads((tmp_path / "answer0.json").read_text())
+    told = json.loads((folder / "answer0.json").read_text())
+    assert told["steps"] == (0 if when == "before" else 3)
     assert "process 0 of 2 lost another one" in told["told"]
     assert told["waited"] < 20

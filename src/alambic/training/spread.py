@@ -15,8 +15,9 @@ What differs from one process:
   fills a table of its own, is refused.
 
 Only the first process writes. Words (a stop that was asked for, which parameters have a gradient) go over gloo in each
-step, so a process that ends, however it ends, is noticed by all others in the same step; one that hangs, after
-``PATIENCE``. Numbers go over nccl where each process has a GPU of its own, over gloo else.
+step, so a process that ends, however it ends, is noticed by all others in the same step; one that hangs while they
+train, after ``PATIENCE``, one that never begins to, or never finishes the teacher, after ``together.PATIENCE``. Numbers
+go over nccl where each process has a GPU of its own, over gloo else.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def spread(run: Run) -> Iterator[None]:
         check_separable(run)
         _ = run.saved  # every process goes on from the file that the first one writes
     words = distributed.new_group(backend="gloo", timeout=PATIENCE)
-    numbers = distributed.new_group(backend="nccl", timeout=PATIENCE) if _own_gpus(run, count) else words
+    own = _own_gpus(run, count, words)
+    numbers = distributed.new_group(backend="nccl", timeout=PATIENCE) if own else words
     run.hooks = Spread(words, numbers)
     if number:
         run.checkpoint = None
@@ -72,10 +74,10 @@ def spread(run: Run) -> Iterator[None]:
         distributed.destroy_process_group(group)
 
 
-def _own_gpus(run: Run, count: int) -> bool:
+def _own_gpus(run: Run, count: int, words: Any) -> bool:
     """Whether every process has a GPU of its own: nccl refuses to share one."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", count))
-    return all(together.gather(run.device.type == "cuda" and torch.cuda.device_count() >= here))
+    return all(together.gather(run.device.type == "cuda" and torch.cuda.device_count() >= here, words))
 
 
 def check_batch(run: Run, count: int) -> None:
@@ -152,7 +154,7 @@ class Spread(Hooks):
     def start_epoch(self, run: Run, epoch: int) -> None:
         if self.checked:
             return
-        states = together.gather((epoch, hash_tensors(run.student.state_dict())))
+        states = together.gather((epoch, hash_tensors(run.student.state_dict())), self.words)
         if len(set(states)) > 1:
             raise AlambicError(
                 f"expected {self.count} processes that start from the same weights, got epochs and weights "

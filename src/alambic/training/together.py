@@ -79,14 +79,14 @@ def share(value: T) -> T:
     return told[0]
 
 
-def gather(value: T) -> list[T]:
-    """Every process's value, in the order of their numbers, in every process."""
+def gather(value: T, group: Any = None) -> list[T]:
+    """Every process's value, in the order of their numbers, in every process; ``group``: whose patience it has."""
     told: list[Any] = [value]
     count = place()[1]
     if count > 1:
         told *= count
         with noticing():
-            distributed.all_gather_object(told, value)
+            distributed.all_gather_object(told, value, group)
     return told
 
 
