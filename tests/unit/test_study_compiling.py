@@ -71,6 +71,28 @@ class Branch(nn.Module):
 def branch(in_channels, num_classes):
     return Branch(in_channels, num_classes)
 
+class Drifting(Branch):
+    def __init__(self, channels, classes, in_place):
+        super().__init__(channels, classes)
+        self.register_buffer("scale", torch.ones(1))
+        self.in_place = in_place
+
+    def forward(self, images):
+        vectors = self.conv(images).mean((2, 3))
+        # less in one step than the tolerance
+        scale = 0.9995 * self.scale + 0.0005 * vectors.detach().mean()
+        if self.in_place:
+            self.scale.copy_(scale)
+        else:
+            self.scale = scale
+        return self.head(vectors * self.scale)
+
+def replaced(in_channels, num_classes):
+    return Drifting(in_channels, num_classes, in_place=False)
+
+def kept(in_channels, num_classes):
+    return Drifting(in_channels, num_classes, in_place=True)
+
 def noisy(in_channels, num_classes):
     return nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(144 * in_channels, num_classes))
 """
@@ -232,6 +254,14 @@ def test_what_torch_cannot_compile_alike_is_refused(study, source, monkeypatch):
             replace(study, recipe=replace(study.recipe, precision=precision)), "dscnn_8x2", source
         )
         assert min(plain, compiled) > 0
+
+
+def test_a_forward_that_replaces_a_buffer_is_not_compiled(study, source, monkeypatch):
+    """The network that is evaluated and saved would keep the buffer it began with."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    with pytest.raises(AlambicError, match=r"replaced.*puts others in their place"):
+        time_student(study, "own.py:replaced", source)
+    assert min(time_student(study, "own.py:kept", source)) > 0
 
 
 def test_a_worker_compiles_the_cells_that_say_so(study, tmp_path, monkeypatch):

@@ -49,6 +49,12 @@ class Compiled(Tapped):
         logits, caught = self._reader(images)
         return logits, dict(caught)
 
+    def is_shared(self) -> bool:
+        """Whether the twin holds the network's own tensors: not after a forward that puts others in their place."""
+        sides = (self.net, self.net if self._reader is None else self._reader)
+        own, twin = ([id(t) for t in (*net.parameters(), *net.buffers())] for net in sides)
+        return own == twin
+
 
 class _Reader(nn.Module):
     """The twin: images -> logits, and (tap, tensor) pairs in the order of the pass."""

@@ -174,16 +174,21 @@ def time_student(study: Study, student: str, source: Source) -> tuple[float, flo
     for arm, needs in _read_by(study, source):
         wants[needs] += count_cells(study, arm)
     step = _Step(study, student, source, frozenset().union(*wants))
-    expected = step.results(step.tapped)
+    expected, compiled = step.results(step.tapped), Compiled(step.tapped)
     started = time.perf_counter()
     try:
-        found = step.results(Compiled(step.tapped))
+        found = step.results(compiled)
     except Exception as error:  # torch tells what it cannot compile, such as a branch on a tensor, in many ways
         if isinstance(error, AlambicError):
             raise
         told = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise AlambicError(f"student {student!r}: torch.compile refuses it: {told}") from error
     seconds = time.perf_counter() - started
+    if not compiled.is_shared():
+        raise AlambicError(
+            f"student {student!r}: expected a forward that keeps its parameters and buffers, got one that puts others "
+            "in their place, because compiled code does that in a copy; try self.buffer.copy_(…)"
+        )
     for name, values in expected.items():
         largest = max(float(value.abs().max()) for value in values)
         apart = max(float((a - b).abs().max()) for a, b in zip(values, found[name], strict=True))
