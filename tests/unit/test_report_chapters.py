@@ -470,6 +470,9 @@ def test_ideas_are_judged_by_the_controls_that_were_declared(ledger: Path) -> No
     ]
     (table,) = [block for block in found.blocks if isinstance(block, Table)]
     assert len(table.rows) == 2 * 4  # two teachers
+    slides = [slide for slide in compose_slides(find(ledger), "en") if getattr(slide.title, "key", "") == "slide_ideas"]
+    assert len(slides) == 1
+    assert "survive 1, refuted 1, undecided 2" in slides[0].title.text("en")  # type: ignore[union-attr]
     assert {str(row[-1].text) for row in table.rows} == {"survives", "refuted"}
 
 

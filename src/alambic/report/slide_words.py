@@ -103,6 +103,11 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "int8 answers as fp32 does on {least} of the images or more",
         "fr": "L’int8 répond comme le fp32 sur au moins {least} des images",
     },
+    "slide_ideas": {
+        "en": "New ideas, {ideas} put to the test: survive {survives}, refuted {refuted}, undecided {undecided}",
+        "fr": "Idées nouvelles, {ideas} mises à l’épreuve : survivent {survives}, réfutées {refuted}, indécises "
+        "{undecided}",
+    },
     "slide_confirmed": {
         "en": "Of {declared} contrasts declared beforehand, {confirmed} are confirmed",
         "fr": "Sur {declared} contrastes déclarés d’avance, {confirmed} sont confirmés",

@@ -146,7 +146,7 @@ def _draw_table(page: Any, table: Table) -> None:
     cells = [[head for head, _, _ in table.heads], *([f"{c.text} {c.note}".strip() for c in row] for row in rows)]
     if len(table.rows) > ROWS:
         cells.append([f"… +{len(table.rows) - ROWS}", *("" for _ in table.heads[1:])])
-    widths = [max(8, min(60, max(len(row[i]) for row in cells) + 3)) for i in range(len(cells[0]))]
+    widths = [max(8, min(44, max(len(row[i]) for row in cells) + 5)) for i in range(len(cells[0]))]
     size = int(max(11, min(18, 11.9 * 72 / (0.62 * sum(widths)))))
     frame = page.shapes.add_table(len(cells), len(cells[0]), Inches(0.7), Inches(1.6), Inches(11.9), Inches(0.4))
     for index, width in enumerate(widths):

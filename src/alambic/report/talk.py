@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -63,7 +64,8 @@ def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
     made += _falls(findings, lang, texts)
     made += _classes(findings, lang, texts) if one else []
     made += [*_trust(findings, lang, texts, chapters), *_sizes(findings, lang, texts, chapters)]
-    made += [*_teachers(findings, lang, texts, chapters), *_close(findings, chapters, lang)]
+    made += [*_teachers(findings, lang, texts, chapters), *_ideas(findings, chapters)]
+    made += _close(findings, chapters, lang)
     while len(made) > MOST_SLIDES and any(slide.spare for slide in made):
         made.remove(max(made, key=lambda slide: slide.spare))
     return made
@@ -102,6 +104,18 @@ def _declared(findings: Findings, chapters: dict[str, Section]) -> list[Slide]:
     title = Claim("slide_confirmed", {"declared": len(found), "confirmed": confirmed})
     table = next(block for block in chapters["declared"].blocks if isinstance(block, Table))
     return [Slide(title, (), table, chapters["declared"].claims)]
+
+
+def _ideas(findings: Findings, chapters: dict[str, Section]) -> list[Slide]:
+    tables = [block for block in chapters["ideas"].blocks if isinstance(block, Table)]
+    if not tables:
+        return []
+    fates = Counter(idea.fate for idea in findings.ideas)
+    counts = {name: fates[name] for name in ("survives", "refuted", "undecided")}
+    title = Claim("slide_ideas", {"ideas": len(findings.ideas), **counts})
+    # the student is one, or stands in the document; a wall has room for idea, arms, gain, p and verdict
+    brief = Table(tables[0].heads[:1] + tables[0].heads[2:], [row[:1] + row[2:] for row in tables[0].rows])
+    return [Slide(title, (), brief, chapters["ideas"].claims)]
 
 
 def _answer(
