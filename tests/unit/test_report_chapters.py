@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from alambic.errors import AlambicError
+from alambic.report import chapter_classes
 from alambic.report.advice import decide
 from alambic.report.blocks import Figure, Section
 from alambic.report.check import check_report
@@ -31,8 +32,6 @@ from alambic.suitability.gains import measure_gains
 from alambic.suitability.judgement import pass_judgement, save_judgement
 from alambic.suitability.scorecard import Scorecard, save_scorecards
 from report_ledger import make_content, make_ledger
-
-SCORED = tuple((split, precision) for split in ("tune", "test") for precision in ("fp32", "int8"))
 
 
 @pytest.fixture(scope="module")
@@ -447,95 +446,22 @@ def test_each_slide_is_one_message_with_its_evidence(tmp_path: Path, students: t
     assert not set(titles) & set(french)
 
 
-# -- ideas -----------------------------------------------------------------------------------------------------------
+def test_many_classes_are_tabulated_at_both_ends(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = chapters(ledger)["classes"]
+    assert "classes_cut" not in keys(whole)
+    monkeypatch.setattr(chapter_classes, "TABLED", 3)
+    cut = chapters(ledger)["classes"]
+    assert "classes_cut" in keys(cut)
+    tables = [next(block for block in section.blocks if isinstance(block, Table)) for section in (whole, cut)]
+    names = [[str(row[0].text) for row in table.rows] for table in tables]
+    assert names[1] == [*names[0][:3], *names[0][-3:]]
 
 
-def judge_falsifiers(ledger: Path, *wanted: tuple[str, list[str]], effect: float = 0.3) -> dict[str, Section]:
-    held = Ledger(ledger)
-    tables = [{"idea": f"idea {arm}", "arm": arm, "against": a, "smallest_effect": effect} for arm, a in wanted]
-    held.set_meta("falsifiers", json.dumps(tables))
-    held.close()
-    return chapters(ledger)
-
-
-def test_ideas_are_judged_by_the_controls_that_were_declared(ledger: Path) -> None:
-    wanted = [("rsd", ["kd", "at"]), ("at", ["kd"]), ("rsd", ["kd", "uhkd"]), ("uhkd", ["kd"])]
-    found = judge_falsifiers(ledger, *wanted)["ideas"]
-    assert keys(found) == [
-        "ideas_judged",
-        "idea_survives",
-        "idea_refuted",
-        "idea_unfinished",  # one of its controls is not there, and the other does not refute it
-        "idea_not_run",
-    ]
-    (table,) = [block for block in found.blocks if isinstance(block, Table)]
-    assert len(table.rows) == 2 * 4  # two teachers
-    slides = [slide for slide in compose_slides(find(ledger), "en") if getattr(slide.title, "key", "") == "slide_ideas"]
-    assert len(slides) == 1
-    assert "survive 1, refuted 1, undecided 2" in slides[0].title.text("en")  # type: ignore[union-attr]
-    assert {str(row[-1].text) for row in table.rows} == {"survives", "refuted"}
-
-
-def test_one_control_that_does_as_well_refutes_an_idea(ledger: Path) -> None:
-    assert "idea_refuted" in keys(judge_falsifiers(ledger, ("rsd", ["kd", "rsd"]), effect=0.3)["ideas"])
-    assert "idea_refuted" in keys(judge_falsifiers(ledger, ("rsd", ["kd"]), effect=9.0)["ideas"])
-
-
-def test_an_undecided_idea_is_told_by_what_leaves_it_so(ledger: Path) -> None:
-    found = judge_falsifiers(ledger, ("kd", ["at", "label_smoothing"]), effect=0.01)["ideas"]
-    (claim,) = [claim for claim in found.claims if claim.key == "idea_undecided"]
-    assert claim.blanks["other"].arm == "label_smoothing"  # type: ignore[union-attr]  # it surely beats at
-
-
-def test_one_seed_decides_no_idea(tmp_path: Path) -> None:
-    path = make_ledger(tmp_path / "ledger.sqlite", seeds=1)
-    assert "idea_undecided" in keys(judge_falsifiers(path, ("at", ["rsd"]))["ideas"])
-
-
-def test_an_idea_meets_controls_of_its_own_setting(tmp_path: Path) -> None:
-    """Twice as many epochs lift all arms alike: within each setting there is no difference."""
-    path = tmp_path / "ledger.sqlite"
-    make_ledger(path, effects={"none": 0.0, "rsd": 0.0, "kd": 0.0})
-    recipe = {"epochs": 16, "batch": 128, "optimizer": "sgd", "lr": 0.1}
-    other = make_ledger(tmp_path / "other.sqlite", effects={"none": 0.05, "rsd": 0.05, "kd": 0.05}, recipe=recipe)
-    held, more = Ledger(path), Ledger(other, read_only=True)
-    for row in more.rows("done"):
-        found = {key: value for key in SCORED if (value := more.predictions(row.id, *key)) is not None}
-        held.record(dataclasses.replace(row, id="o" + row.id[1:]), more.curve(row.id), found)
-    held.close()
-    judge_falsifiers(path, ("rsd", ["kd"]), effect=2.0)
-    (idea,) = find(path).ideas
-    assert len(idea.contrasts) == 4  # two teachers, two settings
-    assert all(contrast.group.setting == contrast.other.setting for contrast in idea.contrasts)
-    assert idea.fate == "refuted"
-    assert max(abs(contrast.gain.value) for contrast in idea.contrasts) < 0.02
-
-
-def test_a_control_is_missed_for_each_teacher(ledger: Path) -> None:
-    with sqlite3.connect(ledger) as db:
-        db.execute(
-            "DELETE FROM cells WHERE json_extract(content, '$.arm.name') = 'kd' AND "
-            "json_extract(content, '$.teacher') = 'vit'"
-        )
-    judge_falsifiers(ledger, ("rsd", ["kd"]))
-    (idea,) = find(ledger).ideas
-    assert idea.missing == ("kd (vit), dscnn_24x3",)
-    assert idea.fate == "undecided"
-
-
-def test_controls_that_were_changed_after_the_first_run_are_told(ledger: Path) -> None:
-    found = judge_falsifiers(ledger, ("rsd", ["kd"]))["ideas"]
-    held = Ledger(ledger)
-    held.set_meta("falsifiers_first", held.meta("falsifiers") or "")
-    held.close()
-    assert "ideas_changed" not in keys(found)
-    assert "ideas_changed" not in keys(chapters(ledger)["ideas"])
-    assert "ideas_changed" in keys(judge_falsifiers(ledger, ("rsd", ["at"]))["ideas"])
-
-
-def test_each_number_of_an_idea_is_computed_again(ledger: Path, tmp_path: Path) -> None:
-    judge_falsifiers(ledger, ("rsd", ["kd"]))
-    page = write_report(ledger, tmp_path / "report.html")
-    assert not check_report(page, ledger).differences
-    judge_falsifiers(ledger, ("rsd", ["at"]), effect=1.0)
-    assert check_report(page, ledger).differences
+def test_curves_of_one_point_are_not_drawn(ledger: Path) -> None:
+    findings = find(ledger)
+    figures = [b.caption for b in compose_document(findings, "en")[4].blocks if isinstance(b, Figure)]
+    last = {key: curve[-1:] for key, curve in findings.curves.items()}
+    without = compose_document(dataclasses.replace(findings, curves=last), "en")[4]
+    less = [b.caption for b in without.blocks if isinstance(b, Figure)]
+    assert len(less) == len(figures) - 1
+    assert render_report(dataclasses.replace(findings, curves=last), "en")

@@ -13,6 +13,7 @@ from alambic.report.texts import read_texts
 from alambic.report.wording import Lang, name_group, show_bounds, show_number, show_ticks
 
 MOST, ENDS = 20, 8  # classes drawn one by one; of more, so many at either end
+TABLED = 20  # classes of the table, at either end
 
 
 def say_classes(student: str, found: ClassFindings) -> list[Claim]:
@@ -45,6 +46,8 @@ def describe_classes(findings: Findings, lang: Lang) -> list[Block]:
         label = f"{texts['classes']}: {student}"
         drawn = draw_dots(rows, label, texts["axis_points"], lambda ticks: show_ticks(ticks, "points", lang))
         blocks.append(Figure(drawn, texts["classes_caption"]))
+        if len(found.classes) > 2 * TABLED:
+            blocks.append(Claim("classes_cut", {"shown": TABLED, "count": len(found.classes)}))
         blocks.append(_tabulate(found, lang))
     return blocks or [Claim("no_classes", {})]
 
@@ -61,7 +64,8 @@ def _tabulate(found: ClassFindings, lang: Lang) -> Table:
     texts = read_texts(lang)
     names = ("class", "images", "alone_column", "gain_column")
     table = Table(tuple((texts[name], "", name != "class") for name in names))
-    for one in found.classes:
+    all_of_them = len(found.classes) <= 2 * TABLED
+    for one in found.classes if all_of_them else (*found.classes[:TABLED], *found.classes[-TABLED:]):
         middle = [Entry(str(one.images), one.images), fact_entry(one.alone, lang)]
         table.rows.append([Entry(one.name), *middle, fact_entry(one.gain, lang, noun=False)])
     return table

@@ -67,13 +67,16 @@ def _size_point(group: Group, x: float, y: Scale, lang: Lang, legend: Legend) ->
 
 
 def draw_curves(found: StudentFindings, findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> Markup | None:
-    """Tune score by epoch: a panel per teacher, mean line and the seeds' range; the student alone in each panel."""
+    """Tune score by epoch: a panel per teacher, mean line and the seeds' range; the student alone in each panel.
+
+    None where no cell was evaluated at more than one epoch.
+    """
     curves: dict[str, Curve] = {}
     for group in found.groups:
         curve = mean_curve(group, findings)
         if curve is not None:
             curves[group.key] = curve
-    if not curves:
+    if not any(len(curve[0]) > 1 for curve in curves.values()):  # a study that looked at its last epoch alone
         return None
     groups = [group for group in found.groups if group.key in curves]
     plain = [group for group in groups if group.is_baseline]

@@ -138,6 +138,10 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Avec {arm}, le bras de {student} à la plus haute moyenne, l’intervalle de {clear} sur {count} exclut "
         "zéro ; le hasard seul en donnerait une sur vingt.",
     },
+    "classes_cut": {
+        "en": "Of {count} classes the table lists the first {shown} and the last {shown}.",
+        "fr": "Sur {count} classes, le tableau donne les {shown} premières et les {shown} dernières.",
+    },
     "classes_ends": {
         "en": "Highest stands {best}, {most}; lowest {worst}, {least}.",
         "fr": "Au plus haut se trouve {best}, {most} ; au plus bas {worst}, {least}.",
