@@ -152,7 +152,7 @@ def tell_ideas(folder: Path, root: Path) -> list[str]:
     seeds = [len(contrast.paired.seeds) for idea in findings.ideas for contrast in idea.contrasts]
     if min(seeds, default=0) < wanted or any(idea.missing for idea in findings.ideas):
         return [f"**{where}** is not finished, and nothing is told before all of its seeds are there.", ""]
-    students = ", ".join(dict.fromkeys(f"`{found.student}`" for found in findings.students))  # one may have two settings
+    students = ", ".join(dict.fromkeys(f"`{found.student}`" for found in findings.students))
     head = (
         f"**{where}** ({content['data']['source']}, {content['data']['train_images']:,} training images, "
         f"{SCORE_NAMES[findings.scored.number]['en']}, {wanted} seeds) on {students}:"
