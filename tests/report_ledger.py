@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from alambic.report.blocks import Section
+from alambic.report.document import compose_document
+from alambic.report.findings import find
 from alambic.study.ledger import Ledger, Predictions, Row
 
 # share of right answers above the student alone; on 4,000 images two points are seen, a tenth is not
@@ -102,3 +105,13 @@ def make_ledger(
     ledger.record_bank("bank-vit", card)
     ledger.close()
     return path
+
+
+def chapters(path: Path) -> dict[str, Section]:
+    """Key -> section of the document that a ledger's report prints."""
+    return {section.key: section for section in compose_document(find(path), "en")}
+
+
+def keys(section: Section) -> list[str]:
+    """The keys of a section's claims, in order."""
+    return [claim.key for claim in section.claims]

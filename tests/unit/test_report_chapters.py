@@ -15,7 +15,7 @@ import pytest
 from alambic.errors import AlambicError
 from alambic.report import chapter_classes
 from alambic.report.advice import decide
-from alambic.report.blocks import Figure, Section
+from alambic.report.blocks import Figure
 from alambic.report.check import check_report
 from alambic.report.claims import SENTENCES, Claim, check_sentences
 from alambic.report.document import compose_document
@@ -31,7 +31,7 @@ from alambic.suitability.base import all_estimators
 from alambic.suitability.gains import measure_gains
 from alambic.suitability.judgement import pass_judgement, save_judgement
 from alambic.suitability.scorecard import Scorecard, save_scorecards
-from report_ledger import make_content, make_ledger
+from report_ledger import chapters, keys, make_content, make_ledger
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +44,6 @@ def ledger(made: bytes, tmp_path: Path) -> Path:
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(made)
     return path
-
-
-def chapters(path: Path) -> dict[str, Section]:
-    return {section.key: section for section in compose_document(find(path), "en")}
-
-
-def keys(section: Section) -> list[str]:
-    return [claim.key for claim in section.claims]
 
 
 def test_half_a_sentence_stops_the_build() -> None:

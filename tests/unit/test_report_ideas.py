@@ -11,13 +11,12 @@ import pytest
 
 from alambic.report.blocks import Section
 from alambic.report.check import check_report
-from alambic.report.document import compose_document
 from alambic.report.findings import find
 from alambic.report.page import write_report
 from alambic.report.tables import Table
 from alambic.report.talk import compose_slides
 from alambic.study.ledger import Ledger
-from report_ledger import make_ledger
+from report_ledger import chapters, keys, make_ledger
 
 SCORED = tuple((split, precision) for split in ("tune", "test") for precision in ("fp32", "int8"))
 
@@ -32,14 +31,6 @@ def ledger(made: bytes, tmp_path: Path) -> Path:
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(made)
     return path
-
-
-def chapters(path: Path) -> dict[str, Section]:
-    return {section.key: section for section in compose_document(find(path), "en")}
-
-
-def keys(section: Section) -> list[str]:
-    return [claim.key for claim in section.claims]
 
 
 def judge_falsifiers(ledger: Path, *wanted: tuple[str, list[str]], effect: float = 0.3) -> dict[str, Section]:

@@ -28,19 +28,21 @@ def read_falsifiers(document: Document, arms: list[str]) -> tuple[Falsifier, ...
     """The tables of a study file. Raises AlambicError for an arm that the file does not have."""
     given = document.tables.get("falsifiers", [])
     if not isinstance(given, list):
-        raise AlambicError(f"{document.at(('falsifiers',))}: expected [[falsifiers]] tables, got {given!r}")
+        raise AlambicError(f"{document.at(('falsifiers',))}: expected tables, got {given!r}; try [[falsifiers]]")
     found = tuple(build(Falsifier, table, document, ("falsifiers",)) for table in given)
+    where = document.at(("falsifiers",))
     for one in found:
         for name in (one.arm, *one.against):
             if name not in arms:
-                raise AlambicError(f"{document.at(('falsifiers',))}: no arm is called {name!r}; {nearest(name, arms)}")
+                raise AlambicError(f"{where}: no arm is called {name!r}; {nearest(name, arms)}")
         wrong = not one.against or one.arm in one.against or len(set(one.against)) < len(one.against)
         if wrong or not 0 <= one.smallest_effect < math.inf:
             raise AlambicError(
-                f"{document.at(('falsifiers',))}: expected other arms than {one.arm!r}, each once, in against and a "
-                f"finite smallest_effect >= 0 for {one.idea!r}, got {list(one.against)} and {one.smallest_effect}"
+                f"{where}: expected other arms than {one.arm!r}, each once, in against and a finite smallest_effect >= 0 "
+                f"for {one.idea!r}, got {list(one.against)} and {one.smallest_effect}, because an arm cannot refute "
+                "itself; try the arm without what the idea adds, as against"
             )
     names = [one.idea for one in found]
     if len(set(names)) < len(names):
-        raise AlambicError(f"{document.at(('falsifiers',))}: expected each idea once, got {', '.join(names)}")
+        raise AlambicError(f"{where}: expected each idea once, got {', '.join(names)}; try other names")
     return found
