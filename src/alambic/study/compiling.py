@@ -153,7 +153,9 @@ def _try_in_process(study: Study, student: str, cache: str | None) -> tuple[floa
         try:
             return pool.submit(_try, study, student, cache).result()
         except BrokenProcessPool as error:
-            raise AlambicError(f"student {student!r}: the process that compiled it died") from error
+            raise AlambicError(
+                f"student {student!r}: the process that compiled it died; try compile = false"
+            ) from error
 
 
 def _try(study: Study, student: str, cache: str | None) -> tuple[float, float, float]:

@@ -39,8 +39,8 @@ def read_falsifiers(document: Document, arms: list[str]) -> tuple[Falsifier, ...
         if wrong or not 0 <= one.smallest_effect < math.inf:
             raise AlambicError(
                 f"{where}: expected other arms than {one.arm!r}, each once, in against and a finite smallest_effect "
-                f">= 0 for {one.idea!r}, got {list(one.against)} and {one.smallest_effect}, because an arm cannot refute "
-                "itself; try the arm without what the idea adds, as against"
+                f">= 0 for {one.idea!r}, got {list(one.against)} and {one.smallest_effect}, because an arm cannot "
+                "refute itself; try the arm without what the idea adds, as against"
             )
     names = [one.idea for one in found]
     if len(set(names)) < len(names):
