@@ -30,6 +30,7 @@ from alambic.training.objective import Objective
 from alambic.training.recipe import stream_seed
 from alambic.training.setup import input_channels, probe
 from alambic.training.task import Task
+from alambic.training.teacher_file import TeacherEntry
 from alambic.treatments.registry import all_treatments, create_modifier
 
 
@@ -169,7 +170,7 @@ def describe(
             "teacher_family": teacher.family,
             "teacher_score": teacher.score,
             "teacher_provenance": _provenance(entry.spec, teacher),
-            "teacher_data": entry.spec.teacher_data,
+            "teacher_data": _seen_data(entry, study.folder),
         }
         own = _own_input(teacher.spec)
         if own:
@@ -199,6 +200,19 @@ def _provenance(spec: TeacherSpec, teacher: PreparedTeacher) -> str:
     if teacher.spec.weights is None:
         return spec.provenance
     return merge_card(teacher.spec, read_card(teacher.folder / teacher.spec.weights)).provenance
+
+
+def _seen_data(entry: TeacherEntry, folder: Path) -> str:
+    """Which images taught a teacher, for tables: ``unknown`` where neither the file nor a card says it."""
+    spec = entry.spec
+    if entry.tells_data:
+        return spec.teacher_data
+    if spec.pretrained:
+        return "external"
+    if spec.weights is None and not spec.net.endswith(".onnx") and not entry.fit_head:
+        return spec.teacher_data  # trained by this study
+    card = {} if spec.weights is None else read_card(folder / spec.weights)
+    return str(card.get("spec", {}).get("teacher_data", "unknown"))
 
 
 def environment() -> dict[str, str]:

@@ -27,6 +27,7 @@ class TeacherEntry:
         distil_from: name of the teacher that teaches it; labels alone without one.
         start_from: name of a teacher of the same network whose weights it begins with; its own initialisation else.
         fit_head: its weights stay, a study fits its last layer alone on the labelled training images (``fit_head``).
+        tells_data: the file itself says ``teacher_data``.
     """
 
     spec: TeacherSpec
@@ -34,6 +35,7 @@ class TeacherEntry:
     distil_from: str = ""
     start_from: str = ""
     fit_head: bool = False
+    tells_data: bool = False
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -95,7 +97,7 @@ def read_entry(name: str, table: dict[str, Any], document: Document) -> TeacherE
         given.seed,
     )
     spec = build(TeacherSpec, own, document, keys)
-    return TeacherEntry(spec, training, given.distil_from, given.start_from, given.fit_head)
+    return TeacherEntry(spec, training, given.distil_from, given.start_from, given.fit_head, "teacher_data" in table)
 
 
 def put_in_order(entries: dict[str, TeacherEntry], document: Document) -> dict[str, TeacherEntry]:
