@@ -20,6 +20,7 @@ from alambic.report.check import check_report
 from alambic.report.claims import SENTENCES, Claim, check_sentences
 from alambic.report.document import compose_document
 from alambic.report.examined import rate_margins
+from alambic.report.facts import Fact
 from alambic.report.findings import find
 from alambic.report.page import render_report, write_report
 from alambic.report.section_words import COVARIATES, ESTIMATORS, SCOPES
@@ -31,7 +32,7 @@ from alambic.suitability.base import all_estimators
 from alambic.suitability.gains import measure_gains
 from alambic.suitability.judgement import pass_judgement, save_judgement
 from alambic.suitability.scorecard import Scorecard, save_scorecards
-from report_ledger import chapters, keys, make_content, make_ledger
+from report_ledger import EFFECTS, chapters, keys, make_content, make_ledger
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def test_declared_contrasts_stand_apart_with_a_correction_of_their_own(ledger: P
     assert made.take is not None
     assert (made.take.group.arm, made.take.group.teacher, made.confidence) == ("rsd", "vit", "confirmed")
     said = keys(chapters(ledger)["declared"])
-    assert said == ["declared_before", "declared_gain", "declared_open", "declared_missing", "rest_explores"]
+    assert said == ["declared_before", "declared_gain", "declared_tie", "declared_missing", "rest_explores"]
     titles = [s.title.key for s in compose_slides(findings, "en") if isinstance(s.title, Claim)]
     assert "slide_confirmed" in titles
     assert "take_confirmed" in titles
@@ -163,8 +164,26 @@ def test_a_gain_below_the_declared_effect_is_too_small_to_matter(ledger: Path) -
         assert findings.declared is not None
         assert findings.declared.smallest is not None
         assert findings.declared.smallest.value == pytest.approx(float(points) / 100)
-        assert keys(chapters(ledger)["declared"])[1:3] == ["declared_smallest", key]
+        section = chapters(ledger)["declared"]
+        assert keys(section)[1:3] == ["declared_smallest", key]
         assert decide(findings)[0].confidence == confidence
+        (table,) = [block for block in section.blocks if isinstance(block, Table)]
+        assert table.rows[0][-1].class_ == ("gain" if confidence == "confirmed" else "tie")
+        titles = [s.title for s in compose_slides(findings, "en") if isinstance(s.title, Claim)]
+        (title,) = [claim for claim in titles if claim.key == "slide_confirmed"]
+        assert title.blanks["confirmed"] == (confidence == "confirmed")  # the slide counts as the text does
+
+
+def test_a_declared_tie_says_below_what_also_without_the_student_alone(tmp_path: Path) -> None:
+    effects = {"kd": 0.0, "rsd": 0.001, "at": -0.03}
+    for name, given in (("with", EFFECTS), ("without", effects)):
+        path = make_ledger(tmp_path / name, effects=given)
+        declare(path, "rsd" if name == "without" else "kd", against="kd" if name == "without" else "none")
+        (told,) = [claim for claim in chapters(path)["declared"].claims if claim.key == "declared_tie"]
+        floor = told.blanks["floor"]
+        assert isinstance(floor, Fact)
+        (contrast,) = find(path).declared.contrasts  # type: ignore[union-attr]
+        assert abs(contrast.gain.value) < floor.value < 0.02
 
 
 def test_a_gain_over_another_arm_without_a_teacher_confirms_and_says_over_which(ledger: Path) -> None:

@@ -179,6 +179,46 @@ def test_one_seed_is_told(tmp_path: Path) -> None:
     assert not {"helps", "ties", "none_helps", "best_apart", "best_tied"} & set(claims_of(findings))
 
 
+def test_an_arm_that_failed_but_once_blinds_itself_alone(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "l.sqlite")
+    before = find(path).students[0]
+    ledger = Ledger(path)
+    for row in ledger.rows("done"):
+        if (row.content["arm"]["name"], row.content["teacher"]) == ("at", "vit") and row.content["seed"] > 0:
+            ledger.record(Row(row.id, row.content, "failed", "it diverged", {}))
+    ledger.close()
+    findings = find(path)
+    found = findings.students[0]
+    assert "one_seed" not in {claim.key for claim in say_sight(findings)[0]}
+    assert found.sight is not None
+    assert found.sight.seeds.value == 4
+    verdicts = {(c.group.arm, c.group.teacher): c.verdict for c in found.contrasts}
+    assert verdicts.pop(("at", "vit")) == "open"
+    assert verdicts == {
+        (c.group.arm, c.group.teacher): c.verdict
+        for c in before.contrasts
+        if (c.group.arm, c.group.teacher) != ("at", "vit")
+    }
+
+
+def test_the_best_is_not_apart_from_what_it_was_never_paired_with(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "l.sqlite", effects={"none": 0.0, "rsd": 0.06, "at": -0.05})
+    ledger = Ledger(path)
+    for row in ledger.rows("done"):
+        if row.content["teacher"] == "convnext" and row.content["arm"]["name"] == "rsd":
+            ledger.record(Row(row.id, row.content, "failed", "", {}))
+    ledger.close()
+    assert "best_apart" in claims_of(find(path))
+    ledger = Ledger(path)
+    content = make_content("dscnn_24x3", "kd", "vit", 9)  # a seed that nobody else has
+    numbers = {"test": 0.81, "test_int8": 0.80, "tune": 0.81}
+    ledger.record(Row("f" * 16, content, "done", "", numbers))
+    ledger.close()
+    findings = find(path)
+    assert [group.arm for group in findings.students[0].not_told_apart] == ["kd"]
+    assert "best_tied" in claims_of(findings)
+
+
 def test_contradicting_predictions_are_told(tmp_path: Path) -> None:
     path = make_ledger(tmp_path / "l.sqlite", seeds=2, images=400)
     assert not find(path).scored.contradicted

@@ -68,10 +68,10 @@ def _answer(found: StudentFindings, findings: Findings) -> list[Claim]:
         if by[verdict] and tested:
             claims.append(Claim(key, {"student": student, "listing": _list(by[verdict])}, verdict))
     if found.rivals and tested:
-        tied = [rival for rival in found.rivals if rival.verdict in ("tie", "open")]
+        tied = found.not_told_apart
         blanks: dict[str, Blank] = {"student": student, "best": found.best, "score": found.best.score}
         if tied:
-            names = tuple(rival.other for rival in tied[:LONGEST])
+            names = tuple(tied[:LONGEST])
             more = _more(len(tied) - LONGEST)
             claims.append(Claim("best_tied", {**blanks, "listing": (*names, *more)}))
         else:
@@ -85,7 +85,7 @@ def _list(contrasts: list[Contrast]) -> tuple[Blank, ...]:
 
 
 def _more(count: int) -> tuple[Words, ...]:
-    return (Words({"en": f"and {count} more in the table", "fr": f"et {count} autres dans le tableau"}),) * (count > 0)
+    return (Words({"en": f"and {count} more in the table", "fr": f"et {count} de plus dans le tableau"}),) * (count > 0)
 
 
 def _say_int8(found: StudentFindings, student: str) -> list[Claim]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -18,8 +17,7 @@ from alambic.report.page import render_report
 from alambic.report.stamp import Stamp, hash_rows, hash_source, read_stamp
 from alambic.report.suited import measure_rows
 from alambic.report.wording import Lang, show_number
-from alambic.study.archive import read_archive
-from alambic.study.ledger import TABLES
+from alambic.study.ledger import Ledger
 from alambic.suitability.judgement import pass_judgement
 
 TOLERANCE = 1e-7  # resampling sums images in an order that another processor may choose otherwise
@@ -109,23 +107,13 @@ def _is_number(value: Any) -> bool:
 
 
 def _ask(ledger: Path, findings: Findings, checked: Checked) -> None:
-    with closing(_open(ledger)) as db:
+    with closing(Ledger(ledger, read_only=True)) as opened, opened.read() as db:
         for fact in findings.facts.all:
             if fact.sql:
                 (value,) = db.execute(fact.sql).fetchone()
                 checked.queries += 1
                 if not _same(value, fact.value):
                     checked.differences.append(f"{fact.name}: its query gives {value}, the report's code {fact.value}")
-
-
-def _open(ledger: Path) -> sqlite3.Connection:
-    """A ledger.sqlite, or what ``alambic study export`` made of one."""
-    if not ledger.is_dir():
-        return sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)
-    db = sqlite3.connect(":memory:")
-    db.executescript(TABLES)
-    read_archive(ledger, db)
-    return db
 
 
 def _compare_facts(stamp: Stamp, known: dict[str, Fact], same_code: bool, checked: Checked) -> None:

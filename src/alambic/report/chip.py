@@ -25,12 +25,12 @@ WORDS: dict[str, dict[Lang, str]] = {
     "title": {"en": "On the chip", "fr": "Sur la puce"},
     "caption": {
         "en": "fp32 minus the device on the same images, in points; dots are seeds, the bar the 95% interval over "
-        "seeds. The device's own kernels on 500 images first, then other arithmetics, simulated exactly; for finalists "
-        "these kernels on the whole split, and int8 after quantisation-aware training (QAT), by ONNX Runtime and by "
+        "seeds. The device's own kernels on {images} images first, then other arithmetics, simulated exactly; for "
+        "finalists these kernels on the whole split, and int8 after quantisation-aware training (QAT), by ONNX Runtime and by "
         "the kernels. Right of zero: worse.",
         "fr": "fp32 moins la puce sur les mêmes images, en points ; les points sont les graines, la barre l’intervalle "
-        "à 95 % sur les graines. D’abord les noyaux de la puce sur 500 images, puis d’autres arithmétiques, simulées "
-        "exactement ; pour les finalistes ces noyaux sur tout le lot, et int8 après un entraînement qui arrondit "
+        "à 95 % sur les graines. D’abord les noyaux de la puce sur {images} images, puis d’autres arithmétiques, "
+        "simulées exactement ; pour les finalistes ces noyaux sur tout le lot, et int8 après un entraînement qui arrondit "
         "(QAT), par ONNX Runtime et par les noyaux. À droite de zéro : moins bon.",
     },
     "ram_title": {"en": "Score against bytes of RAM", "fr": "Score en fonction des octets de RAM"},
@@ -74,7 +74,7 @@ WORDS: dict[str, dict[Lang, str]] = {
     "4bit": {"en": "4-bit weights", "fr": "poids sur 4 bits"},
 }
 SCORED = ("kernels", "per_tensor", "power_of_two", "4bit", "kernels_whole", "qat_int8", "qat_kernels")
-WHOLE = ("kernels_whole", "qat_int8", "qat_kernels")  # of finalists: all images of the split, not 500
+WHOLE = ("kernels_whole", "qat_int8", "qat_kernels")  # of finalists: all images of the split
 SEEDS_TO_TELL = 4
 BYTES = ("weight_bytes", "flash_bytes", "arena_bytes", "ram_bytes")
 
@@ -118,7 +118,8 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | N
                 said += _tell_excess(group, excess, scored, words)
             table.rows.append([*entries, Entry(_tell_fits(group, words))])
     figure = draw_dots(dots, words["title"], words["axis"], lambda ticks: show_ticks(ticks, "effect", lang))
-    blocks: list[Block] = [Figure(figure, words["caption"]), words["falls"], lost]
+    images = max(row.numbers.get("kernel_images", 0) for group in groups for row in group.rows)
+    blocks: list[Block] = [Figure(figure, words["caption"].format(images=images)), words["falls"], lost]
     blocks += [words["excess"], beyond, *said] if beyond.rows else []
     blocks += [*_draw_ram(findings, lang, legend, words), table]
     control = describe_widening(findings, lang, legend)

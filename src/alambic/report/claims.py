@@ -143,8 +143,8 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Le score utilisé partout : {score}.",
     },
     "score_missing": {
-        "en": "{count} finished without it and are left out of the comparisons.",
-        "fr": "{count} ont fini sans lui et sont laissées hors des comparaisons.",
+        "en": "Finished without it, hence left out of the comparisons: {count}.",
+        "fr": "Sans lui, donc hors des comparaisons : {count}.",
     },
     "tune_score": {
         "en": "The test images were not looked at: the scores are those of the tune split, which may have been used to "
@@ -165,7 +165,7 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "not_all": {
         "en": "{done} finished; skipped because they cannot work: {skipped}; failed: {failed}.",
-        "fr": "{done} finies ; sautées car impossibles : {skipped} ; échouées : {failed}.",
+        "fr": "Menées à terme : {done} ; sautées car impossibles : {skipped} ; échouées : {failed}.",
     },
     "settings": {
         "en": "The ledger holds {count} settings (data, views, recipe, environment): they are never compared with "

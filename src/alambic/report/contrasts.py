@@ -24,6 +24,7 @@ class Contrast:
             with a baseline; of the sign-flip test: p_flip.
         verdict: ``tie`` where the effect is below what the design could see; else ``gain`` or ``loss`` where the
             interval leaves out zero and the corrected p is at most .05; else ``open``.
+        floor: what the design could see of it, where that makes it a tie.
     """
 
     group: Group
@@ -34,6 +35,32 @@ class Contrast:
     p_holm: Fact | None
     p_flip: Fact | None
     verdict: Verdict
+    floor: Fact | None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What is typical of paired differences: their standard deviation over seeds, and the part that more seeds would
+    not lessen, owed to the images; NaN where no contrast has two seeds."""
+
+    seeds: float
+    images: float
+
+    def floor(self, paired: Paired) -> float:
+        """The smallest effect that a contrast of so many seeds could show; infinite where none."""
+        seeds = len(paired.seeds)
+        blind = seeds < 2 or math.isnan(self.seeds)
+        return math.inf if blind else detectable_effect(self.seeds, seeds, self.images)
+
+
+def pool(found: list[Paired]) -> tuple[Spread, int]:
+    """Of several contrasts, those of one seed left out: the typical spread, and the seeds that most of them have."""
+    several = [paired for paired in found if len(paired.seeds) > 1]
+    if not several:
+        return Spread(math.nan, math.nan), 1
+    seeds = statistics.median_low(len(paired.seeds) for paired in several)
+    images = statistics.median(paired.interval.image_error for paired in several)
+    return Spread(pool_spread([paired.spread for paired in several], seeds), images), seeds
 
 
 @dataclass(frozen=True)
@@ -43,6 +70,7 @@ class Sight:
     ``needed`` counts the seeds that .3 points would take, None where MOST_SEEDS would not do.
     """
 
+    spread: Spread
     seeds: Fact
     effect: Fact | None
     from_seeds: Fact | None
@@ -66,7 +94,7 @@ def make_contrast(
     other: Group,
     paired: Paired,
     holm: float,
-    floor: float,
+    spread: Spread,
     scored: Scored,
     facts: Facts,
     family: str,
@@ -87,7 +115,11 @@ def make_contrast(
         how = f"{told}; pairs of {gain.anchor}"
         tests.append(facts.add(f"{name}/{key}", value, "p", ids, "", how) if known else None)
     p, p_holm, p_flip = tests
-    return Contrast(group, other, paired, gain, p, p_holm, p_flip, judge(paired, holm, floor))
+    floor = spread.floor(paired)
+    verdict = judge(paired, holm, floor)
+    how = f"alambic.study.stats.detectable_effect at {len(paired.seeds)} seeds; spread {spread.seeds:.6f}"
+    blind = facts.add(f"floor/{family}/{key}", floor, "effect", ids, "", how) if verdict == "tie" else None
+    return Contrast(group, other, paired, gain, p, p_holm, p_flip, verdict, blind)
 
 
 def judge(paired: Paired, p_holm: float, floor: float) -> Verdict:
@@ -103,15 +135,15 @@ def judge(paired: Paired, p_holm: float, floor: float) -> Verdict:
 
 
 def measure_sight(found: list[Paired], members: list[Group], scored: Scored, facts: Facts) -> Sight:
-    """Of one student: the paired spread typical of its contrasts, at the fewest seeds that any of them has."""
+    """Of one student: the paired spread typical of its contrasts, at the seeds that most of them have."""
     key = f"{scored.number}/{members[0].setting}/{members[0].student}"
     ids = [row.id for group in members for row in group.rows]
-    seeds = min(len(paired.seeds) for paired in found)
-    told = facts.add(f"seeds/{key}", seeds, "seeds", ids, "", "fewest seeds common to both arms of a contrast")
-    spread = pool_spread([paired.spread for paired in found], seeds)
-    if seeds < 2 or math.isnan(spread):
-        return Sight(told, None, None, None, None)
-    images = statistics.median(paired.interval.image_error for paired in found)
+    pooled, seeds = pool(found)
+    how = "median of the seeds common to both arms of a contrast, those with one seed left out"
+    told = facts.add(f"seeds/{key}", seeds, "seeds", ids, "", how)
+    spread, images = pooled.seeds, pooled.images
+    if math.isnan(spread):
+        return Sight(pooled, told, None, None, None, None)
     how = (
         f"alambic.study.stats.detectable_effect: paired t test, {seeds} seeds, two-sided 5 %, power 80 %; spread of "
         f"a paired difference {spread:.6f} (median over {len(found)} contrasts, corrected), image error {images:.6f}"
@@ -128,4 +160,4 @@ def measure_sight(found: list[Paired], members: list[Group], scored: Scored, fac
     count = None
     if needed is not None:
         count = facts.add(f"needed/{key}", needed, "seeds", ids, "", f"fewest seeds that see {GOAL}; {how}")
-    return Sight(told, effects[0], effects[1], effects[2] if scored.draws else None, count)
+    return Sight(pooled, told, effects[0], effects[1], effects[2] if scored.draws else None, count)

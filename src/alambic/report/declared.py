@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from alambic.report.contrasts import Contrast, compare_groups, make_contrast, share_seeds
+from alambic.report.contrasts import Contrast, Spread, compare_groups, make_contrast, pool, share_seeds
 from alambic.report.facts import Fact, Facts
 from alambic.report.gather import Group, Scored
 from alambic.study.stats import adjust_holm
@@ -35,7 +35,7 @@ def judge_declared(
     wanted: list[dict[str, Any]],
     file_hash: str,
     groups: list[Group],
-    floors: dict[str, float],
+    spreads: dict[tuple[int, str], Spread],
     scored: Scored,
     facts: Facts,
     smallest: float | None = None,
@@ -43,7 +43,8 @@ def judge_declared(
     """Each declared contrast against what it was declared against.
 
     Args:
-        wanted: arm, student, teacher ("" for none), against. floors: student -> what the design could see.
+        wanted: arm, student, teacher ("" for none), against. spreads: of a setting's student, over its
+            contrasts with the student alone; where it was not trained alone, that of the declared contrasts counts.
         smallest: points below which a difference would not matter; None where the ledger does not say.
     """
     pairs, missing = [], []
@@ -58,9 +59,11 @@ def judge_declared(
             first, second = min(both, key=lambda pair: pair[0].setting != pair[1].setting)  # of one setting if any are
             pairs.append((first, second, compare_groups(first, second, scored)[1]))
     holm = adjust_holm([paired.p_t for _, _, paired in pairs])
+    own, _ = pool([paired for _, _, paired in pairs])
     contrasts = tuple(
         make_contrast(
-            first, second, paired, adjusted, floors.get(first.student, 0.0), scored, facts, "declared contrasts"
+            *(first, second, paired, adjusted, spreads.get((first.setting, first.student), own)),
+            *(scored, facts, "declared contrasts"),
         )
         for (first, second, paired), adjusted in zip(pairs, holm, strict=True)
     )

@@ -94,7 +94,7 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
     "idea_undecided": {
         "en": "{idea}: undecided. {arm} against {other}: {gain}; neither surely an advantage nor surely under "
         "{effect}.",
-        "fr": "{idea} : indécis. {arm} face à {other} : {gain} ; ni sûrement un avantage, ni sûrement sous {effect}.",
+        "fr": "{idea} : indécise. {arm} face à {other} : {gain} ; ni sûrement un avantage, ni sûrement sous {effect}.",
     },
     "idea_not_run": {
         "en": "{idea}: declared, but neither it nor its controls are finished.",

@@ -10,7 +10,7 @@ from typing import Any
 
 from alambic.errors import AlambicError
 from alambic.report.classes import ClassFindings, measure_classes
-from alambic.report.contrasts import Contrast, Sight, compare_groups, make_contrast, measure_sight, share_seeds
+from alambic.report.contrasts import Contrast, Sight, Spread, compare_groups, make_contrast, measure_sight, share_seeds
 from alambic.report.declared import Declared, judge_declared
 from alambic.report.examined import Examination, measure_two_classes, read_examination
 from alambic.report.facts import Fact, Facts, count_query, ratio_query, sum_query
@@ -43,6 +43,12 @@ class StudentFindings:
     rivals: tuple[Contrast, ...]
     slow: dict[str, Fact]
     classes: ClassFindings | None = None
+
+    @property
+    def not_told_apart(self) -> list[Group]:
+        """The groups that the best does not surely beat, those among them that share no seed with it."""
+        beaten = {rival.other.key for rival in self.rivals if rival.verdict == "gain"}
+        return [group for group in self.groups if group.key not in {self.best.key, *beaten}]
 
 
 @dataclass
@@ -133,7 +139,7 @@ def find(path: Path) -> Findings:
             read_examination(path.parent, groups, facts),
             measure_two_classes(ledger, groups, scored, facts),
             measure_conditions(groups, facts),
-            judge_ideas(json.loads(ledger.meta("falsifiers") or "[]"), groups, _floors(students), scored, facts),
+            judge_ideas(json.loads(ledger.meta("falsifiers") or "[]"), groups, _spreads(students), scored, facts),
             ledger.meta("falsifiers_first") not in (None, ledger.meta("falsifiers")),
         )
     finally:
@@ -148,13 +154,13 @@ def _declared(ledger: Ledger, students: list[StudentFindings], scored: Scored, f
     told = ledger.meta("smallest_effect")
     smallest = float(told) if told is not None else None
     return judge_declared(
-        json.loads(text), ledger.meta("confirm_hash") or "", groups, _floors(students), scored, facts, smallest
+        json.loads(text), ledger.meta("confirm_hash") or "", groups, _spreads(students), scored, facts, smallest
     )
 
 
-def _floors(students: list[StudentFindings]) -> dict[str, float]:
-    """Student -> the smallest effect that the design could see."""
-    return {f.student: f.sight.effect.value for f in students if f.sight is not None and f.sight.effect is not None}
+def _spreads(students: list[StudentFindings]) -> dict[tuple[int, str], Spread]:
+    """Setting and student -> the spread of its paired differences."""
+    return {(f.setting, f.student): f.sight.spread for f in students if f.sight is not None}
 
 
 def _image_fact(facts: Facts, scored: Scored) -> Fact | None:
@@ -198,11 +204,11 @@ def _student(
     facts: Facts,
 ) -> StudentFindings:
     sight = measure_sight([paired for _, paired in found], members, scored, facts) if found else None
-    floor = sight.effect.value if sight and sight.effect else math.inf
+    spread = sight.spread if sight is not None else Spread(math.nan, math.nan)
     contrasts = []
     if baseline is not None:
         for (group, paired), adjusted in zip(found, holm, strict=True):
-            contrasts.append(make_contrast(group, baseline, paired, adjusted, floor, scored, facts, "baseline"))
+            contrasts.append(make_contrast(group, baseline, paired, adjusted, spread, scored, facts, "baseline"))
     best = max(members, key=lambda group: (group.score.value, group.key))
     slow = {}
     for group in members:
@@ -214,18 +220,18 @@ def _student(
             value = group.numbers["seconds"].value / max(baseline.numbers["seconds"].value, 1e-9)
             sql = ratio_query("seconds", group.ids, baseline.ids)
             slow[group.key] = facts.add(f"slow/{group.key}", value, "ratio", group.ids + baseline.ids, sql)
-    rivals = _rivals(best, members, floor, scored, facts)
+    rivals = _rivals(best, members, spread, scored, facts)
     return StudentFindings(
         members[0].student, members[0].setting, tuple(members), baseline, sight, tuple(contrasts), best, rivals, slow
     )
 
 
-def _rivals(best: Group, members: list[Group], floor: float, scored: Scored, facts: Facts) -> tuple[Contrast, ...]:
+def _rivals(best: Group, members: list[Group], spread: Spread, scored: Scored, facts: Facts) -> tuple[Contrast, ...]:
     """The best against each other one, corrected over themselves: which of them can be told apart from it."""
     others = [group for group in members if group is not best and share_seeds(best, group, scored)]
     found = [(group, compare_groups(best, group, scored)[1]) for group in others]
     holm = adjust_holm([paired.p_t for _, paired in found])
     return tuple(
-        make_contrast(best, group, paired, adjusted, floor, scored, facts, "best")
+        make_contrast(best, group, paired, adjusted, spread, scored, facts, "best")
         for (group, paired), adjusted in zip(found, holm, strict=True)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from alambic.report.contrasts import Contrast, compare_groups, make_contrast, share_seeds
+from alambic.report.contrasts import Contrast, Spread, compare_groups, make_contrast, pool, share_seeds
 from alambic.report.facts import Fact, Facts
 from alambic.report.gather import Group, Scored
 from alambic.study.stats import adjust_holm
@@ -50,7 +50,11 @@ class Idea:
 
 
 def judge_ideas(
-    wanted: list[dict[str, Any]], groups: list[Group], floors: dict[str, float], scored: Scored, facts: Facts
+    wanted: list[dict[str, Any]],
+    groups: list[Group],
+    spreads: dict[tuple[int, str], Spread],
+    scored: Scored,
+    facts: Facts,
 ) -> tuple[Idea, ...]:
     """Each declared falsifier with its contrasts. ``wanted``: idea, arm, against, smallest_effect in points."""
     pairs: list[tuple[int, Group, Group]] = []
@@ -69,10 +73,11 @@ def judge_ideas(
             missing[index] += [] if own else [against]
     compared = [compare_groups(first, second, scored)[1] for _, first, second in pairs]
     holm = adjust_holm([paired.p_t for paired in compared])
+    own, _ = pool(compared)
     made: list[list[Contrast]] = [[] for _ in wanted]
     for (index, first, second), paired, adjusted in zip(pairs, compared, holm, strict=True):
-        floor = floors.get(first.student, 0.0)
-        made[index].append(make_contrast(first, second, paired, adjusted, floor, scored, facts, "falsifiers"))
+        spread = spreads.get((first.setting, first.student), own)
+        made[index].append(make_contrast(first, second, paired, adjusted, spread, scored, facts, "falsifiers"))
     return tuple(
         Idea(one["idea"], tuple(contrasts), tuple(lacking), _effect(index, one, facts))
         for index, (one, contrasts, lacking) in enumerate(zip(wanted, made, missing, strict=True))

@@ -223,6 +223,12 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}.",
         "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}.",
     },
+    "declared_tie": {
+        "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}, below {floor}, the least that this "
+        "design could have seen.",
+        "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}, sous {floor}, le moins que ce plan "
+        "pouvait voir.",
+    },
     "declared_smallest": {
         "en": "A difference under {effect} was declared too small to matter.",
         "fr": "Une différence de moins de {effect} a été déclarée trop petite pour compter.",

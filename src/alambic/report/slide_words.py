@@ -59,8 +59,8 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "{best} a le meilleur score, {score}, devant tous les autres",
     },
     "slide_best_tied": {
-        "en": "{best} scores highest, {score}, but {count} others cannot be told from it",
-        "fr": "{best} a le meilleur score, {score}, mais {count} autres ne s’en distinguent pas",
+        "en": "{best} scores highest, {score}, but {count} more cannot be told from it",
+        "fr": "{best} a le meilleur score, {score} ; ne s’en distinguent pas : {count}",
     },
     "slide_falls": {
         "en": "int8 costs {student} at most {most} ({worst})",

@@ -26,6 +26,9 @@ MARK = "alambic-facts"
 META = re.compile(rf'<meta name="{MARK}" content="([^"]*)">')
 STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
 PART = "customXml/item1.xml"
+NUMBER = int | float
+# what reading says of a file that is not what its suffix tells: text of another encoding, a zip that is none
+FOREIGN = (UnicodeDecodeError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,38 @@ def write_stamp(facts: Iterable[Fact], lang: Lang) -> str:
 
 def read_stamp(path: Path) -> Stamp:
     """The stamp of a report.html, report.pdf or slides.pptx. Raises AlambicError where the file has none."""
+    if not path.exists():
+        raise AlambicError(
+            f"expected a report at {path}, got none: there is no such file; try alambic report LEDGER first"
+        )
     found = {".html": _from_html, ".pdf": _from_pdf, ".pptx": _from_slides}.get(path.suffix)
-    text = found(path) if found is not None and path.is_file() else None
+    try:
+        text = found(path) if found is not None and path.is_file() else None
+    except OSError as error:
+        raise AlambicError(f"expected a report at {path} that can be read, got: {error.strerror}") from error
+    except FOREIGN:
+        text = None
     if text is None:
         raise AlambicError(
             f"expected a report (.html, .pdf or .pptx) that alambic report wrote, got {path}, because no facts are "
             "stored in it; try alambic report LEDGER first"
         )
-    told: dict[str, Any] = json.loads(text)
-    lang = told["lang"]
-    if lang not in LANGS:
-        raise AlambicError(f"{path}: expected a language of {LANGS}, got {lang!r}; the file was changed")
-    return Stamp(lang, told["source"], tuple(Written(*entry) for entry in told["facts"]))
+    try:
+        told: dict[str, Any] = json.loads(text)
+        stamp = Stamp(told["lang"], told["source"], tuple(Written(*entry) for entry in told["facts"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise AlambicError(f"{path}: expected facts as JSON, got {error!r}; the file was changed") from error
+    if stamp.lang not in LANGS:
+        raise AlambicError(f"{path}: expected a language of {LANGS}, got {stamp.lang!r}; the file was changed")
+    for fact in stamp.facts:
+        if not _is_whole(fact):
+            raise AlambicError(f"{path}: expected a fact with its numbers, got {fact}; the file was changed")
+    return stamp
+
+
+def _is_whole(fact: Written) -> bool:
+    numbers = isinstance(fact.value, NUMBER) and all(isinstance(x, NUMBER | None) for x in (fact.low, fact.high))
+    return numbers and isinstance(fact.number, int) and isinstance(fact.name, str)
 
 
 def _from_html(path: Path) -> str | None:

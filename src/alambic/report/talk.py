@@ -100,7 +100,7 @@ def _declared(findings: Findings, chapters: dict[str, Section]) -> list[Slide]:
     if findings.declared is None or not findings.declared.contrasts:
         return []
     found = findings.declared.contrasts
-    confirmed = sum(contrast.verdict == "gain" for contrast in found)
+    confirmed = sum(c.verdict == "gain" and not findings.declared.is_small(c) for c in found)
     title = Claim("slide_confirmed", {"declared": len(found), "confirmed": confirmed})
     table = next(block for block in chapters["declared"].blocks if isinstance(block, Table))
     return [Slide(title, (), table, chapters["declared"].claims)]
@@ -140,7 +140,7 @@ def _answer(
     names, values = tuple(name_group(c.group, lang) for c in shown), tuple(100 * c.gain.value for c in shown)
     made.append(Slide(Claim("slide_gains", counts), (), Bars(names, values, texts["axis_points"], colours), told))
     if one and found.rivals:
-        tied = sum(rival.verdict in ("tie", "open") for rival in found.rivals)
+        tied = len(found.not_told_apart)
         blanks: dict[str, Blank] = {"best": found.best, "score": found.best.score}
         title = Claim("slide_best_tied", {**blanks, "count": tied}) if tied else Claim("slide_best_apart", blanks)
         made += _chart(found.groups, title, lambda group: group.score, f"{texts['score']}, %", lang, claims, 3)

@@ -45,9 +45,8 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "curves_caption": {
         "en": "Score on the tune images by epoch: mean line, range of the seeds. The first epochs may lie below the "
         "frame. The last epoch is what is reported, never the best.",
-        "fr": "Score sur les images de réglage par époque : moyenne et étendue des graines. Le premier quart peut "
-        "sortir "
-        "du cadre. C’est la dernière époque qui compte, jamais la meilleure.",
+        "fr": "Score sur les images de réglage par époque : moyenne et étendue des graines. Les premières "
+        "époques peuvent sortir du cadre. C’est la dernière époque qui compte, jamais la meilleure.",
     },
     "falls_title": {"en": "What int8 costs", "fr": "Ce que coûte l’int8"},
     "falls": {"en": "Points that int8 costs", "fr": "Points que coûte l’int8"},
@@ -100,7 +99,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "loss": {"en": "worse", "fr": "moins bien"},
     "refuted": {"en": "refuted", "fr": "réfutée"},
     "survives": {"en": "survives", "fr": "survit"},
-    "undecided": {"en": "undecided", "fr": "indécis"},
+    "undecided": {"en": "undecided", "fr": "indécise"},
     "idea": {"en": "Idea", "fr": "Idée"},
     "tie": {"en": "tie", "fr": "égalité"},
     "open": {"en": "undecided", "fr": "indécis"},
