@@ -81,7 +81,7 @@ def run(study, say=lambda text: None):
         ("dscnn_8x2", "nets.py:nothing", "no function 'nothing'"),
         ("count = 1", 'count = 1\nshift = 20\npadding = "reflect"', "shift below"),
         ("count = 1", "count = 1\n[views.teacher.sensor]\ndown = 5", "multiples of down"),
-        ("[views]", "tune = 0\n[views]", "labelled images in the tune split"),
+        ("[views]", "tune = 0\n[views]", "got none of the tune split"),
     ],
 )
 def test_students_and_views_are_asked_before_a_teacher_is_trained(place, monkeypatch, was, now, said):

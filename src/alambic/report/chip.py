@@ -26,12 +26,12 @@ WORDS: dict[str, dict[Lang, str]] = {
     "caption": {
         "en": "fp32 minus the device on the same images, in points; dots are seeds, the bar the 95% interval over "
         "seeds. The device's own kernels on {images} images first, then other arithmetics, simulated exactly; for "
-        "finalists these kernels on the whole split, and int8 after quantisation-aware training (QAT), by ONNX Runtime and by "
-        "the kernels. Right of zero: worse.",
+        "finalists these kernels on the whole split, and int8 after quantisation-aware training (QAT), by ONNX Runtime "
+        "and by the kernels. Right of zero: worse.",
         "fr": "fp32 moins la puce sur les mêmes images, en points ; les points sont les graines, la barre l’intervalle "
         "à 95 % sur les graines. D’abord les noyaux de la puce sur {images} images, puis d’autres arithmétiques, "
-        "simulées exactement ; pour les finalistes ces noyaux sur tout le lot, et int8 après un entraînement qui arrondit "
-        "(QAT), par ONNX Runtime et par les noyaux. À droite de zéro : moins bon.",
+        "simulées exactement ; pour les finalistes ces noyaux sur tout le lot, et int8 après un entraînement qui "
+        "arrondit (QAT), par ONNX Runtime et par les noyaux. À droite de zéro : moins bon.",
     },
     "ram_title": {"en": "Score against bytes of RAM", "fr": "Score en fonction des octets de RAM"},
     "ram_caption": {

@@ -27,8 +27,8 @@ META = re.compile(rf'<meta name="{MARK}" content="([^"]*)">')
 STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
 PART = "customXml/item1.xml"
 NUMBER = int | float
-# what reading says of a file that is not what its suffix tells: text of another encoding, a zip that is none
-FOREIGN = (UnicodeDecodeError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+# what reading says of a file that is not what its suffix tells: another encoding; a zip that is none, cut or locked
+FOREIGN = (UnicodeDecodeError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def read_stamp(path: Path) -> Stamp:
     """The stamp of a report.html, report.pdf or slides.pptx. Raises AlambicError where the file has none."""
     if not path.exists():
         raise AlambicError(
-            f"expected a report at {path}, got none: there is no such file; try alambic report LEDGER first"
+            f"expected a report at {path}, got none: there is no such file, so no facts are stored there; "
+            "try alambic report LEDGER first"
         )
     found = {".html": _from_html, ".pdf": _from_pdf, ".pptx": _from_slides}.get(path.suffix)
     try:

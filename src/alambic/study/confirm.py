@@ -7,11 +7,13 @@ computes the test split for the cells of these contrasts and for no other; explo
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from alambic.config import build, read_document
 from alambic.errors import AlambicError
+from alambic.study.cell import Arm
 
 MOST_CONTRASTS = 6
 
@@ -66,8 +68,11 @@ class _File:
     smallest_effect: float = 0.3
 
 
-def read_confirmation(folder: Path, students: tuple[str, ...], arms: set[str], teachers: set[str]) -> Confirmation:
-    """Reads ``confirm.toml`` of a claim study. Raises AlambicError when it is missing or names what is not there."""
+def read_confirmation(folder: Path, students: tuple[str, ...], arms: list[Arm], teachers: set[str]) -> Confirmation:
+    """Reads ``confirm.toml`` of a claim study.
+
+    Raises AlambicError when it is missing, names what is not there, or declares what could never be tested.
+    """
     path = folder / "confirm.toml"
     if not path.exists():
         raise AlambicError(
@@ -78,13 +83,32 @@ def read_confirmation(folder: Path, students: tuple[str, ...], arms: set[str], t
     given = build(_File, document.tables, document)
     if not 1 <= len(given.contrasts) <= MOST_CONTRASTS:
         raise AlambicError(f"{path}: expected 1 to {MOST_CONTRASTS} contrasts, got {len(given.contrasts)}")
-    for contrast in given.contrasts:
+    named = {arm.name: arm for arm in arms}
+    for index, contrast in enumerate(given.contrasts):
         for name, known in (
             (contrast.student, set(students)),
-            (contrast.arm, arms),
-            (contrast.against, arms),
+            (contrast.arm, set(named)),
+            (contrast.against, set(named)),
             (contrast.teacher, teachers | {""}),
         ):
             if name not in known:
                 raise AlambicError(f"{path}: {name!r} is not in the study, which has {', '.join(sorted(known - {''}))}")
+        if contrast in given.contrasts[:index] or contrast.arm == contrast.against:
+            raise AlambicError(
+                f"{path}: expected different contrasts of two different arms, got {contrast.arm!r} against "
+                f"{contrast.against!r} for {contrast.student}, which can tell nothing or was declared already"
+            )
+        _check_teacher(path, contrast, [named[contrast.arm], named[contrast.against]])
     return Confirmation(given.contrasts, given.smallest_effect, hashlib.sha256(document.text.encode()).hexdigest())
+
+
+def _check_teacher(path: Path, contrast: Contrast, arms: Sequence[Arm]) -> None:
+    """A contrast names a teacher exactly where one of its arms has one, and one that teaches them."""
+    taught = [arm for arm in arms if arm.uses_teacher]
+    strangers = [arm.name for arm in taught if arm.teachers and contrast.teacher not in arm.teachers]
+    if bool(taught) != bool(contrast.teacher) or strangers:
+        wanted = f"a teacher of {strangers or [arm.name for arm in taught]}" if taught else "no teacher"
+        raise AlambicError(
+            f"{path}: expected {wanted} in the contrast of {contrast.arm!r} against {contrast.against!r}, got "
+            f"teacher = {contrast.teacher!r}, because no cell would be tested; try one of the study's teachers"
+        )

@@ -9,6 +9,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,9 +30,9 @@ from alambic.training.bank import BANKABLE
 from alambic.training.objective import Objective
 from alambic.training.recipe import stream_seed
 from alambic.training.setup import input_channels, probe
-from alambic.training.task import Task
+from alambic.training.task import Task, evaluate_metric, labels_of
 from alambic.training.teacher_file import TeacherEntry
-from alambic.treatments.registry import all_treatments, create_modifier
+from alambic.treatments.registry import all_modifiers, all_treatments, create_modifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +76,8 @@ def make_student(study: Study, name: str, source: Source, seed: int) -> nn.Modul
 def ask_students(study: Study, source: Source) -> dict[str, OutputSpec]:
     """The shapes of each student, before anything is trained. Raises AlambicError where one cannot be, or its views."""
     task, ids = make_task(study, source), train_ids(study, source)
-    if not bool((source.labels[source.splits["tune"]] >= 0).any()):
-        raise AlambicError(
-            f"{study.path}: expected labelled images in the tune split, got none, because each training is scored on "
-            "them; try tune = 0.1 in [data], or more images"
-        )
+    for split in ("tune", "test"):
+        _ask_scores(study, source, split)
     for side in ("student", "teacher"):
         render(source.images, ids[:2], torch.zeros_like(ids[:2]), study.views, side, pool_ids=ids)
     for sensor in study.test_sensors.values():
@@ -94,6 +92,20 @@ def ask_students(study: Study, source: Source) -> dict[str, OutputSpec]:
                 f"{found[name].classes}; try a last layer of num_classes, which your function is given"
             )
     return found
+
+
+def _ask_scores(study: Study, source: Source, split: str) -> None:
+    """Refuses a split that each training would be scored on only to fail."""
+    labels = labels_of(source.labels, source.splits[split])
+    if split == "test" and (study.purpose == "explore" or (study.purpose == "demo" and not (labels >= 0).any())):
+        return  # never looked at
+    try:
+        evaluate_metric(study.task.metric, labels, np.ones(len(labels)), labels)
+    except AlambicError as error:
+        raise AlambicError(
+            f"{study.path}: {error} of the {split} split, because each training is scored on them; try tune = 0.1 in "
+            "[data], more images, or another metric in [task]"
+        ) from error
 
 
 def make_objective(arm: Arm, task: Task) -> Objective:
@@ -122,8 +134,11 @@ def resolve_sources(study: Study, arm: Arm, task: Task, teacher: PreparedTeacher
 
 
 def sees_test(study: Study, source: Source, student: str, arm: Arm, teacher: str | None) -> bool:
-    """Whether a cell computes the test split: each cell of a demo, the declared ones of a claim, no other."""
-    if not len(source.splits["test"]):
+    """Whether a cell computes the test split: each cell of a demo, the declared ones of a claim, no other.
+
+    A test split without labels, as hubs publish it, is as none.
+    """
+    if not bool((source.labels[source.splits["test"]] >= 0).any()):
         return False
     if study.confirmation is not None:
         return study.confirmation.names(student, arm.name, teacher)
@@ -161,7 +176,9 @@ def describe(
     if study.test_sensors:
         content["test_sensors"] = {name: dataclasses.asdict(sensor) for name, sensor in study.test_sensors.items()}
     if arm.treatments:
-        content["treatments"] = {name: treatment_version(name) for name in arm.treatments}
+        content["treatments"] = {name: _file_version(all_treatments()[name]) for name in arm.treatments}
+    if arm.modifiers:
+        content["modifiers"] = {name: _file_version(all_modifiers()[name]) for name in arm.modifiers}
     if teacher is not None:
         entry = study.teachers[teacher.name]
         content |= {
@@ -190,9 +207,9 @@ def code_version(net: str, folder: Path) -> str:
     return hash_file(folder / net.rsplit(":", 1)[0])[:12]
 
 
-def treatment_version(name: str) -> str:
-    """Hash of a treatment's file: a changed one gives new cells."""
-    source = inspect.getsource(inspect.getmodule(all_treatments()[name]))  # type: ignore[arg-type]
+def _file_version(kind: type) -> str:
+    """Hash of the file of a treatment or modifier: a changed one gives new cells."""
+    source = inspect.getsource(inspect.getmodule(kind))  # type: ignore[arg-type]
     return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 

@@ -126,6 +126,7 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
                 f"file of the same name {study.name!r} in {ledger.path.parent}, none of which is here, because results "
                 "of two studies would mix; try another name in the file, or --out"
             )
+    _check_scored_alike(ledger, study, source)
     ledger.set_meta("study_place", place)
     if study.confirmation is not None:
         declared = ledger.meta("confirm_hash")
@@ -142,8 +143,8 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
         ledger.set_meta("falsifiers_first", falsifiers)
     ledger.set_meta("falsifiers", falsifiers)
     ledger.set_meta("seeds", str(study.seeds))
-    for split in ("tune", "test"):
-        ledger.set_meta(f"labels_{split}", json.dumps(source.labels[source.splits[split]].tolist()))
+    for split, labels in _labels(source).items():
+        ledger.set_meta(f"labels_{split}", labels)
     ledger.set_meta("class_names", json.dumps(list(source.class_names)))
     ledger.set_meta("train_images", str(len(train_ids(study, source))))
     ledger.set_meta("study_name", study.name)
@@ -154,6 +155,25 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
         ledger.set_meta("started", time.strftime("%Y-%m-%d %H:%M:%S"))
     for key, card in prepared.banks.items():
         ledger.record_bank(key, card)
+
+
+def _labels(source: Source) -> dict[str, str]:
+    return {split: json.dumps(source.labels[source.splits[split]].tolist()) for split in ("tune", "test")}
+
+
+def _check_scored_alike(ledger: Ledger, study: Study, source: Source) -> None:
+    """Refuses a ledger whose finished cells were scored on other images or by another metric than its next ones."""
+    rows = ledger.rows("done")
+    changed = [
+        f"{split} images" for split, now in _labels(source).items() if ledger.meta(f"labels_{split}") not in (None, now)
+    ]
+    changed += ["metric" for row in rows[:1] if row.content["task"]["metric"] != study.task.metric]
+    if rows and changed:
+        raise AlambicError(
+            f"{study.path}: expected the data of the {len(rows)} cells that {ledger.path.parent} holds, got other "
+            f"{' and '.join(changed)}, because their scores would be compared with those of the new cells; try "
+            "restoring [data] and [task] in the file, or another --out"
+        )
 
 
 def _write(ledger: Ledger, event: Event, summary: Summary) -> None:

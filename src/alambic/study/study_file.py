@@ -173,7 +173,7 @@ def _read_chip(head: _Head, document: Document) -> Chip | None:
 def _read_claim(head: _Head, arms: list[Arm], teachers: dict[str, TeacherEntry], folder: Path) -> Confirmation | None:
     if head.purpose != "claim":
         return None
-    return read_confirmation(folder, head.students, {arm.name for arm in arms}, set(teachers))
+    return read_confirmation(folder, head.students, arms, set(teachers))
 
 
 def _check(head: _Head, arms: list[Arm], document: Document) -> None:

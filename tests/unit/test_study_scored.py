@@ -1,0 +1,129 @@
+"""What a study is scored on: asked before anything is trained, and the same for every cell of a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alambic.data import load_source
+from alambic.errors import AlambicError
+from alambic.study.cell import Arm
+from alambic.study.content import describe, make_task, sees_test
+from alambic.study.prepare import prepare
+from alambic.study.run import run_study
+from alambic.study.study_file import Study, read_study
+
+STUDY = """
+name = "scored"
+purpose = "demo"
+seeds = 1
+students = ["dscnn_8x2"]
+methods = ["none"]
+[data]
+source = "images.npz"
+[views]
+count = 1
+[recipe]
+epochs = 1
+batch = 16
+[int8]
+enabled = false
+"""
+TEACHERS = '[teachers.big]\nnet = "zoo:dscnn_8x2"\n[teachers.other]\nnet = "zoo:dscnn_8x2"\n'
+Write = Callable[..., Study]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """A study beside images of two classes; ``test``: labels of its test split."""
+
+    def make(*changes: tuple[str, str], more: str = "", test: int | None = None, confirm: str = "") -> Study:
+        generator = np.random.default_rng(0)
+        labels = np.arange(120) % 2
+        images = generator.integers(0, 256, (120, 12, 12), dtype=np.uint8)
+        kept = np.arange(20) % 2 if test is None else np.full(20, test)
+        np.savez(tmp_path / "images.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=kept)
+        text = STUDY.replace("images.npz", str(tmp_path / "images.npz"))
+        for was, now in changes:
+            assert was in text
+            text = text.replace(was, now)
+        (tmp_path / "study.toml").write_text(text + more)
+        (tmp_path / "confirm.toml").write_text(confirm)
+        return read_study(tmp_path / "study.toml")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("[views]", "split_seed = 5\n[views]", "other tune images"),
+        ("[views]", "tune = 20\n[views]", "other tune images"),
+        ("[views]", '[task]\nmetric = "balanced_accuracy"\n[views]', "other metric"),
+    ],
+)
+def test_a_ledger_is_not_scored_on_two_things(write: Write, tmp_path: Path, was: str, now: str, said: str) -> None:
+    run_study(write(), tmp_path / "out", say=lambda text: None)
+    run_study(write(("epochs = 1", "epochs = 2")), tmp_path / "out", say=lambda text: None)  # another cell on the same
+    with pytest.raises(AlambicError, match=said):
+        run_study(write((was, now)), tmp_path / "out", say=lambda text: None)
+    run_study(write((was, now)), tmp_path / "elsewhere", say=lambda text: None)
+
+
+def test_a_test_split_without_labels_is_none(write: Write, tmp_path: Path) -> None:
+    study = write(test=-1)
+    assert not sees_test(study, load_source(study.data), "dscnn_8x2", study.arms[0], None)
+    summary = run_study(study, tmp_path / "out", say=lambda text: None)
+    assert (summary.done, summary.failed) == (1, 0)
+    labelled = write()
+    assert sees_test(labelled, load_source(labelled.data), "dscnn_8x2", labelled.arms[0], None)
+
+
+def test_a_split_that_no_cell_could_be_scored_on_is_refused_first(write: Write, tmp_path: Path) -> None:
+    asked = ("[views]", '[task]\nmetric = "average_precision"\n[views]')
+    with pytest.raises(AlambicError, match=r"both classes among the images, got one of the test split"):
+        prepare(write(asked, test=0), tmp_path / "out", lambda text: None)
+    explored = write(asked, ('"demo"', '"explore"'), test=0)  # which never looks at it
+    assert prepare(explored, tmp_path / "out", lambda text: None).cells
+
+
+def test_a_claim_wants_its_test_split_labelled(write: Write, tmp_path: Path) -> None:
+    arms = ('["none"]', '["none", "label_smoothing"]')
+    declared = '[[contrasts]]\narm = "label_smoothing"\nstudent = "dscnn_8x2"\n'
+    study = write(arms, ('"demo"', '"claim"'), test=-1, confirm=declared)
+    with pytest.raises(AlambicError, match="got none of the test split"):
+        prepare(study, tmp_path / "out", lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("contrast", "said"),
+    [
+        ('arm = "kd"', "a teacher of .*kd.* got teacher = ''"),
+        ('arm = "kd"\nteacher = "other"', "a teacher of .*kd"),  # whom the arm does not have
+        ('arm = "label_smoothing"\nteacher = "big"', "expected no teacher"),
+        ('arm = "none"', "two different arms"),
+        ('arm = "kd"\nteacher = "big"\n[[contrasts]]\nstudent = "dscnn_8x2"\narm = "kd"\nteacher = "big"', "already"),
+    ],
+)
+def test_a_contrast_that_no_cell_would_be_tested_for_is_refused(write: Write, contrast: str, said: str) -> None:
+    more = TEACHERS + '[[arms]]\nmethod = "kd"\nteachers = ["big"]\n'
+    claim = (('"demo"', '"claim"'), ('["none"]', '["none", "label_smoothing"]'))
+    with pytest.raises(AlambicError, match=said):
+        write(*claim, more=more, confirm=f'[[contrasts]]\nstudent = "dscnn_8x2"\n{contrast}\n')
+    right = '[[contrasts]]\nstudent = "dscnn_8x2"\narm = "kd"\nteacher = "big"\n'
+    assert write(*claim, more=more, confirm=right).confirmation is not None
+
+
+def test_a_changed_modifier_is_another_cell(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = write()
+    source = load_source(study.data)
+    task = make_task(study, source)
+    arm = Arm("kd, lskd", ("kd",), modifiers=("lskd",))
+    told = describe(study, source, task, "dscnn_8x2", arm, None)
+    assert set(told["modifiers"]) == {"lskd"}
+    monkeypatch.setattr("inspect.getsource", lambda module: "another formula")
+    assert describe(study, source, task, "dscnn_8x2", arm, None)["modifiers"] != told["modifiers"]
+    assert "modifiers" not in describe(study, source, task, "dscnn_8x2", study.arms[0], None)
