@@ -127,3 +127,12 @@ def test_a_changed_modifier_is_another_cell(write: Write, monkeypatch: pytest.Mo
     monkeypatch.setattr("inspect.getsource", lambda module: "another formula")
     assert describe(study, source, task, "dscnn_8x2", arm, None)["modifiers"] != told["modifiers"]
     assert "modifiers" not in describe(study, source, task, "dscnn_8x2", study.arms[0], None)
+
+
+def test_a_batch_of_more_images_than_there_are_is_told(write: Write, tmp_path: Path) -> None:
+    said: list[str] = []
+    run_study(write(("batch = 16", "batch = 5000")), tmp_path / "out", say=said.append)
+    assert any(line.startswith("recipe.batch: 5,000 images asked for") for line in said)
+    said.clear()
+    run_study(write(), tmp_path / "out", say=said.append)
+    assert not any(line.startswith("recipe.batch") for line in said)

@@ -63,6 +63,9 @@ def run_study(
             study = settle_compiling(study, source, out, say)
             prepared = dataclasses.replace(prepare(study, out, say, source), images=images)
             _describe(ledger, prepared, source)
+            count = len(train_ids(study, source))
+            if count < study.recipe.batch:
+                say(f"recipe.batch: {study.recipe.batch:,} images asked for, {count:,} there: one step an epoch")
             return _run_prepared(prepared, ledger, out, board, say, only_seed, execute)
     finally:
         ledger.close()

@@ -18,7 +18,8 @@ class Recipe:
     """How a network is trained.
 
     Attributes:
-        epochs: passes over the training images. batch: images a step; the last incomplete batch is left out.
+        epochs: passes over the training images. batch: images a step, all of them where there are fewer; the last
+            incomplete batch is left out.
         optimizer: ``sgd`` (Nesterov momentum) or ``adamw``.
         lr: peak learning rate. momentum: for sgd.
         weight_decay: on weights with two or more dimensions; never on biases, norms and learned scalars.
