@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from itertools import islice
 
 import torch
 from torch import Tensor
 
 from alambic.errors import AlambicError
+from alambic.functional.schedule import SCHEDULES
 from alambic.methods.base import Method
 from alambic.training.hooks import judge, see
 from alambic.training.loop import Run, batches, gather
@@ -23,8 +25,8 @@ def balance(run: Run, multiple: float) -> tuple[float, ...]:
     Cross-entropy counts with weight 1; the objective's own weights stay as shares between several methods.
     Gradients are those of the student's weights, meaned over the first batches of the first epoch, before any step.
     A method with stages of pre-training is measured in the first stage in which it reaches the student, one with a
-    warm-up in the middle of its training. Nothing of the run changes. Raises AlambicError where a method gives the
-    student no gradient at the start.
+    warm-up in the middle of its training; a schedule, which may be 0 there, comes on top of the weight. Nothing of the
+    run changes. Raises AlambicError where a method gives the student no gradient at the start.
     """
     kept = {module: {k: v.clone() for k, v in module.state_dict().items()} for module in (run.student, run.objective)}
     order = run.ids[torch.randperm(len(run.ids), generator=stream(run.seed, "order", 0))]
@@ -57,11 +59,13 @@ def _task_loss(run: Run, ids: Tensor) -> Tensor:
 def _distillation_norm(run: Run, method: Method, ids: list[Tensor]) -> float:
     """Of the method's weighted parts, in the first of its stages that reaches the student."""
     alone = len(run.objective.methods) == 1
+    objective = copy(run.objective)  # the same methods and projectors
+    objective.schedules = (SCHEDULES["constant"],) * len(objective.methods)
     for progress in middles(method):
 
         def parts(progress: float = progress) -> Iterable[Tensor]:
             for rows in ids:
-                loss = judge(run, gather(run, rows, 0), progress)
+                loss = judge(run, gather(run, rows, 0), progress, objective=objective)
                 own = [
                     value
                     for name, value in loss.parts.items()

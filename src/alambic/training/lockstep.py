@@ -136,7 +136,7 @@ def _train_epoch(active: list[_Member], epoch: int, on_epoch: OnGroupEpoch | Non
 
 
 class _Shared:
-    """One batch: each view rendered once, each feed asked once for it, whichever student comes first.
+    """One batch: each view rendered once a memory layout, each feed asked once for it, whichever student comes first.
 
     Nothing is done for students whose steps are recorded: they never ask.
     """
@@ -144,7 +144,7 @@ class _Shared:
     def __init__(self, run: Run, ids: Tensor, epoch: int) -> None:
         self.run, self.ids, self.epoch = run, ids, epoch
         self.views: list[Tensor] = []
-        self.images: list[Tensor] = []
+        self.images: dict[tuple[bool, int], Tensor] = {}
         self.taught: dict[tuple[int, int], Outputs] = {}
 
     def give(self, run: Run) -> Inputs:
@@ -160,8 +160,10 @@ class _Shared:
         if index == len(self.views):
             first = view_ids(self.epoch, self.ids, self.run.views)
             self.views.append(other_views(first, self.run.views) if index else first)
-            self.images.append(show(self.run, self.ids, self.views[index]))
+        layout = (run.channels_last, index)
+        if layout not in self.images:
+            self.images[layout] = show(run, self.ids, self.views[index])
         asked = (id(run.feed), index)
         if asked not in self.taught:
             self.taught[asked] = ask(run.feed, self.ids, self.views[index])
-        return self.images[index], self.taught[asked]
+        return self.images[layout], self.taught[asked]
