@@ -238,6 +238,37 @@ def test_the_bar_is_half_the_regret_of_accuracy_and_no_more_than_a_pilot_s():
     assert not verdict(0, 0, 0).passes
 
 
+def test_regrets_are_compared_on_the_same_teachers():
+    """Accuracy and the pilot cost much where they are hard to follow; a block without them must not hide that."""
+    names = tuple("abcdef")
+    gain = np.arange(6.0)
+
+    def pick(teacher, *absent):
+        score = np.zeros(6)
+        score[teacher] = 1
+        score[list(absent)] = np.nan
+        return score
+
+    def block(method, **scores):
+        return Block("s", "d", method, names, gain[:, None], scores)
+
+    whole = block("m", e=pick(4), accuracy=pick(3), pilot_gain=pick(3))  # regret 1 against 2 and 2
+    bare = block("n", e=pick(0))  # regret 5, against nothing
+    assert judge([whole], ["e"], draws=50)[0].passes
+    both = judge([whole, bare], ["e"], draws=50)[0]
+    assert (both.regret, both.regret_accuracy, both.regret_pilot, both.blocks) == (1, 2, 2, 2)
+    assert both.passes
+    alone = judge([bare], ["e"], draws=50)[0]
+    assert alone.regret == 5
+    assert math.isnan(alone.regret_accuracy)
+    assert not alone.passes
+    # f has other classes, so no accuracy: the best of the others is e, one point over d
+    part = judge([block("m", e=pick(4), accuracy=pick(3, 5))], ["e"], draws=50)[0]
+    assert (part.regret, part.regret_accuracy) == (0, 1)
+    assert math.isnan(part.regret_pilot)
+    assert part.passes
+
+
 def test_beats_accuracy_only_beyond_doubt():
     blocks = simulate(0.95, teachers=16)
     draw = np.random.default_rng(9)

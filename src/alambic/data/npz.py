@@ -16,11 +16,11 @@ from alambic.data.arrays import as_images, as_labels
 from alambic.data.decode import check_room
 from alambic.data.raw import RawImages, need_path, split_of
 from alambic.data.spec import DataSpec
-from alambic.errors import AlambicError
+from alambic.errors import AlambicError, nearest
 
 NAME = "npz"
 _IMAGE_WORDS = ("x", "images", "image", "data")
-_LABEL_WORDS = ("y", "labels", "label", "targets")
+_LABEL_WORDS = ("label", "y", "labels", "targets")
 
 
 def accepts(path: Path) -> bool:
@@ -31,7 +31,8 @@ def read(spec: DataSpec, download: bool) -> RawImages:
     """Reads the arrays without unpickling anything. ``class_names`` in the archive names the classes."""
     path = need_path(spec, NAME)
     arrays = _load(path)
-    label_words = (spec.label, *_LABEL_WORDS)
+    # only who asked for no array by name gets one of the usual names: others would train on labels they did not ask for
+    label_words = _LABEL_WORDS if spec.label == DataSpec.label else (spec.label,)
     pairs = {}
     for name in arrays:
         word, split = _meaning(name)
@@ -126,4 +127,8 @@ def _partner(arrays: dict[str, np.ndarray[Any, Any]], split: int | None, words: 
         for name in arrays:
             if _meaning(name) == (wanted, split) or (split is None and name == wanted):
                 return name
-    raise AlambicError(f"{path}: expected an array named {' or '.join(words)} for each split, got {sorted(arrays)}")
+    told = {_meaning(name)[0] for name in arrays}
+    raise AlambicError(
+        f"{path}: expected an array named {' or '.join(words)} for each split, got {sorted(arrays)}; "
+        f"try another label or group: {nearest(words[0], told)}"
+    )

@@ -75,7 +75,8 @@ class Verdict:
         ceiling: highest Spearman that the noise of the gains allows (NaN with one seed). partial: Spearman cleared of
             accuracy and size (NaN with few teachers).
         regret: points lost by taking its first teacher instead of the best. regret_accuracy, regret_pilot: the same
-            for accuracy and for the pilot on the same teachers (NaN where not there).
+            for accuracy and for the pilot (NaN where not there). All three are of the same blocks and teachers: those
+            that have accuracy and a pilot too, where any have.
         top3: share of blocks whose best teacher is among its first three.
         above_accuracy: bounds of its Spearman minus accuracy's.
         without_teacher, without_student: lowest and highest Spearman when one is left out.
@@ -169,6 +170,7 @@ def _judge_one(blocks: list[Block], name: str, draws: int, seed: int) -> Verdict
     resampled = resample(blocks, name, teachers, weights)
     low, high = bounds(resampled)
     rival = [block for block in blocks if not np.isnan(block.scores.get(ACCURACY, np.array([np.nan]))).any()]
+    fair = _with_rivals(blocks)
     above = (math.nan, math.nan)
     if len(rival) == len(blocks):
         above = bounds(resampled - resample(blocks, ACCURACY, teachers, weights))
@@ -185,9 +187,9 @@ def _judge_one(blocks: list[Block], name: str, draws: int, seed: int) -> Verdict
         float(null.mean()),
         _mean(noise_ceiling(block.gains) for block in blocks),
         _mean(_clear(block, name) for block in blocks),
-        _mean(regret(block.scores[name], block.gain) for block in blocks),
-        _mean(_regret_of(block, ACCURACY) for block in blocks),
-        _mean(_regret_of(block, PILOT) for block in blocks),
+        _mean(regret(block.scores[name], block.gain) for block in fair),
+        _mean(_regret_of(block, ACCURACY) for block in fair),
+        _mean(_regret_of(block, PILOT) for block in fair),
         _mean(top_hit(block.scores[name], block.gain) for block in blocks),
         above,
         _extremes(_without_teacher(blocks, name, teacher) for teacher in teachers),
@@ -244,6 +246,13 @@ def _mean(values: Iterable[float]) -> float:
 def _extremes(values: Iterable[float]) -> tuple[float, float]:
     known = [value for value in values if not math.isnan(value)]
     return (min(known), max(known)) if known else (math.nan, math.nan)
+
+
+def _with_rivals(blocks: Sequence[Block]) -> Sequence[Block]:
+    """The blocks and teachers that have accuracy and the pilot too; a rival without a block of four is passed over."""
+    for rival in (ACCURACY, PILOT):
+        blocks = [kept for block in blocks if (kept := _scored(block, rival)) is not None] or blocks
+    return blocks
 
 
 def _regret_of(block: Block, name: str) -> float:
