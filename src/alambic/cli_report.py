@@ -10,6 +10,7 @@ from alambic.errors import AlambicError
 
 FEWEST = 100
 SHOWN = 12  # differences that are printed one by one
+NAMES = {"html": "report.html", "pdf": "report.pdf", "slides": "slides.pptx"}  # format -> in a folder
 
 
 def add_commands(commands: Any) -> None:
@@ -19,10 +20,12 @@ def add_commands(commands: Any) -> None:
         "ledger",
         type=Path,
         nargs="?",
-        help="a ledger.sqlite, or a folder that `study export` wrote; with --check: the one beside the report",
+        help="a ledger.sqlite, its folder, or one that `study export` wrote; with --check: the one beside the report",
     )
-    report.add_argument("--out", type=Path, help="the HTML file, or a folder; the ledger's folder by default")
-    report.add_argument("--format", nargs="+", choices=("html", "pdf", "slides"), default=["html"], dest="formats")
+    report.add_argument(
+        "--out", type=Path, help="a .html, .pdf or .pptx file, or else a folder; the ledger's folder by default"
+    )
+    report.add_argument("--format", nargs="+", choices=tuple(NAMES), default=["html"], dest="formats")
     report.add_argument("--lang", choices=("en", "fr"), default="en")
     report.add_argument(
         "--check", type=Path, metavar="PATH", help="compute each fact of this report again, and compare"
@@ -39,17 +42,35 @@ def add_commands(commands: Any) -> None:
 
 def make_report(options: argparse.Namespace) -> int:
     """Writes or checks; 1 where a check finds a difference."""
+    from alambic.study.archive import locate_ledger
+
     if options.check is not None:
-        return check_written(options.check, options.ledger or _ledger_beside(options.check))
+        return check_written(options.check, locate_ledger(options.ledger or _ledger_beside(options.check)))
     if options.ledger is None:
         raise AlambicError("expected a ledger to report on, got none; try alambic report runs/NAME/ledger.sqlite")
-    if "html" in options.formats:
-        print(write_report_of(options.ledger, options.out, options.lang).resolve())
-    out = options.out or options.ledger.parent
-    for name in options.formats:
-        if name != "html":
-            print(write_other(options.ledger, out.parent if out.suffix else out, name, options.lang).resolve())
+    ledger = locate_ledger(options.ledger)
+    for name in NAMES:
+        if name in options.formats:
+            target = _choose_file(options.out or ledger.parent, name)
+            write = write_report_of if name == "html" else write_other
+            print(write(ledger, target, options.lang).resolve())
     return 0
+
+
+def _choose_file(out: Path, name: str) -> Path:
+    """Where a format goes: ``out`` is a folder, or a file whose stem all formats share; our own names stay as they are.
+
+    >>> _choose_file(Path("runs/v1.2"), "pdf"), _choose_file(Path("mine.html"), "pdf")
+    (PosixPath('runs/v1.2/report.pdf'), PosixPath('mine.pdf'))
+    >>> _choose_file(Path("report.html"), "slides")
+    PosixPath('slides.pptx')
+    """
+    usual = NAMES[name]
+    if out.name in NAMES.values():
+        return out.with_name(usual)
+    if out.suffix in {Path(each).suffix for each in NAMES.values()}:
+        return out.with_suffix(Path(usual).suffix)
+    return out / usual
 
 
 def _ledger_beside(report: Path) -> Path:
@@ -76,20 +97,20 @@ def examine_students(options: argparse.Namespace) -> int:
     return 0
 
 
-def write_other(ledger: Path, folder: Path, name: str, lang: str) -> Path:
-    """Writes ``report.pdf`` or ``slides.pptx``."""
+def write_other(ledger: Path, target: Path, lang: str) -> Path:
+    """Writes a .pdf or a .pptx file."""
     from alambic.files import write_atomic
     from alambic.report.findings import find
 
     findings = find(ledger)
-    if name == "pdf":
+    if target.suffix == ".pdf":
         from alambic.report.print import render_pdf
 
-        target, content = folder / "report.pdf", render_pdf(findings, "fr" if lang == "fr" else "en")
+        content = render_pdf(findings, "fr" if lang == "fr" else "en")
     else:
         from alambic.report.slides import render_slides
 
-        target, content = folder / "slides.pptx", render_slides(findings, "fr" if lang == "fr" else "en")
+        content = render_slides(findings, "fr" if lang == "fr" else "en")
     write_atomic(target, lambda part: part.write_bytes(content))
     return target
 

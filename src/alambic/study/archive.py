@@ -7,6 +7,7 @@ bytes. A folder restored is the ledger that was written, row for row, so that wh
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,20 @@ def is_archive(path: Path) -> bool:
     return all((path / f"{table}.parquet").is_file() for table in COLUMNS)
 
 
+def locate_ledger(path: Path) -> Path:
+    """The ledger that a path stands for: itself, or the ``ledger.sqlite`` of a run's folder."""
+    if not path.is_dir():
+        return path
+    if (path / "ledger.sqlite").is_file():
+        return path / "ledger.sqlite"
+    if not (path / "meta.parquet").is_file():
+        raise AlambicError(
+            f"expected a ledger.sqlite, or a folder that `alambic study export` wrote, got {path}, a folder without "
+            "ledger.sqlite or meta.parquet; try the folder of a study's run, such as runs/NAME"
+        )
+    return path
+
+
 def write_archive(ledger: Path, folder: Path) -> None:
     """Writes each table of a ledger to ``folder/TABLE.parquet`` (zstd), in the order of its keys."""
     import pyarrow as pa
@@ -38,10 +53,13 @@ def write_archive(ledger: Path, folder: Path) -> None:
 
     from alambic.study.ledger import Ledger
 
-    Ledger(ledger, read_only=True).close()  # its errors say what is wrong with the file
-    make_folder(folder)
-    db = sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)
-    try:
+    if ledger.is_dir():
+        raise AlambicError(
+            f"expected a ledger.sqlite to export, got the folder {ledger}, because it is exported already; "
+            f"try alambic report {ledger}, or alambic study restore {ledger} --out runs/NAME to go on with it"
+        )
+    with closing(Ledger(ledger, read_only=True)) as opened, opened.read() as db:
+        make_folder(folder)
         for table, columns in COLUMNS.items():
             names = ", ".join(columns)
             rows = db.execute(f"SELECT {names} FROM {table} ORDER BY {names}").fetchall()
@@ -49,8 +67,6 @@ def write_archive(ledger: Path, folder: Path) -> None:
             arrays = {name: _to_arrow(name, list(column)) for name, column in values.items()}
             made = pa.table(arrays)
             write_atomic(folder / f"{table}.parquet", partial(pq.write_table, made, compression="zstd"))
-    finally:
-        db.close()
 
 
 def _to_arrow(name: str, values: list[Any]) -> Any:

@@ -134,7 +134,8 @@ class Ledger:
             raise AlambicError(f"cannot write the ledger {self.path}: {error}; what it held is untouched") from error
 
     @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """The tables, for a query of one's own; what SQLite says against them is an AlambicError."""
         try:
             yield self._db
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
@@ -143,7 +144,7 @@ class Ledger:
             ) from error
 
     def meta(self, key: str) -> str | None:
-        with self._read() as db:
+        with self.read() as db:
             row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -177,18 +178,18 @@ class Ledger:
         """Cells in the order of their ids; of one state only where given."""
         query = "SELECT id, content, state, reason, numbers FROM cells"
         where, values = (" WHERE state = ?", (state,)) if state else ("", ())
-        with self._read() as db:
+        with self.read() as db:
             found = db.execute(f"{query}{where} ORDER BY id", values)
             return [Row(i, json.loads(c), s, r, json.loads(n)) for i, c, s, r, n in found]
 
     def curve(self, cell: str) -> list[dict[str, Any]]:
-        with self._read() as db:
+        with self.read() as db:
             found = db.execute("SELECT record FROM curves WHERE cell = ? ORDER BY epoch", (cell,))
             return [json.loads(row[0]) for row in found]
 
     def predictions(self, cell: str, split: str, precision: str) -> Predictions | None:
         query = "SELECT predicted, margin FROM predictions WHERE cell = ? AND split = ? AND precision = ?"
-        with self._read() as db:
+        with self.read() as db:
             row = db.execute(query, (cell, split, precision)).fetchone()
             if row is None:
                 return None
@@ -196,7 +197,7 @@ class Ledger:
         return Predictions(predicted.astype(np.int64), margin.astype(np.float32))
 
     def banks(self) -> dict[str, dict[str, Any]]:
-        with self._read() as db:
+        with self.read() as db:
             return {key: json.loads(card) for key, card in db.execute("SELECT key, card FROM banks ORDER BY key")}
 
 
