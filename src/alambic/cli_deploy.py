@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,9 @@ def add_commands(commands: Any) -> None:
 def show_chips(options: argparse.Namespace) -> int:
     from alambic.deploy.chips import load_chips
 
+    listed = load_chips(options.chips).values()
     print(f"{'chip':18}{'engine':13}{'flash KiB':>10}{'RAM KiB':>9}  core; source")
-    for chip in load_chips(options.chips).values():
+    for chip in listed:
         sizes = ["?" if value is None else f"{value:g}" for value in (chip.flash_kib, chip.ram_kib)]
         print(f"{chip.name:18}{chip.engine:13}{sizes[0]:>10}{sizes[1]:>9}  {chip.core}; {chip.source}")
     return 0
@@ -69,6 +71,10 @@ def deploy_one(options: argparse.Namespace) -> int:
     from alambic.models.teachers import load_weights
 
     started = time.monotonic()
+    for option in ("classes", "calibration_images", "test_images"):
+        count = getattr(options, option)
+        if count is not None and count < 1:
+            raise AlambicError(f"expected --{option.replace('_', '-')} of at least 1, got {count}; try to leave it out")
     chip = find_chip(options.chip, options.chips)
     given = _read_study(options) if options.study or options.data else _read_shape(options)
     channels, height, width = given.shape
@@ -155,10 +161,11 @@ def _read_shape(options: argparse.Namespace) -> _Given:
             "because a network of your own does not say what it reads; try --input 1x120x160 --classes 2"
         )
     if options.input:
-        try:
-            channels, height, width = (int(size) for size in options.input.split("x"))
-        except ValueError as error:
-            raise AlambicError(f"expected --input CxHxW such as 1x120x160, got {options.input!r}") from error
+        if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[1-9]\d*", options.input, re.ASCII):
+            raise AlambicError(
+                f"expected --input CxHxW of three sizes of at least 1, got {options.input!r}; try 1x120x160"
+            )
+        channels, height, width = (int(size) for size in options.input.split("x"))
     else:
         height, width, channels = describe_student(options.student).input
     classes = options.classes or describe_student(options.student).classes

@@ -33,7 +33,14 @@ def add_commands(commands: Any) -> None:
 def show_methods(options: argparse.Namespace) -> int:
     """One method, the counts, or the table of those that pass the filters."""
     from alambic.catalogue import select_methods
+    from alambic.errors import AlambicError
 
+    if options.classes is not None and options.classes < 1:
+        raise AlambicError(f"expected --classes of at least 1, got {options.classes}; try 1 for one logit, 2, 10, ...")
+    if options.cost is not None and not options.cost > 0:
+        raise AlambicError(
+            f"expected --cost above 0, got {options.cost:g}, because it is a ratio to plain training; try --cost 1.5"
+        )
     if options.name:
         print(describe_named(options.name))
         return 0

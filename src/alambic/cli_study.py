@@ -45,7 +45,7 @@ def add_commands(commands: Any) -> None:
     banks.add_argument("--devices", type=int, default=1, help="processes on this machine, one a GPU; else use torchrun")
     banks.set_defaults(run=build_study_banks)
     export = actions.add_parser("export", help="write a ledger as Parquet files: what a repository keeps")
-    export.add_argument("ledger", type=Path)
+    export.add_argument("ledger", type=Path, help="a ledger.sqlite, or its folder")
     export.add_argument("--out", type=Path, required=True, help="the folder of the Parquet files")
     export.set_defaults(run=export_ledger)
     restore = actions.add_parser("restore", help="make a ledger from exported files, so that `run` keeps their cells")
@@ -118,20 +118,20 @@ def write_study(options: argparse.Namespace) -> int:
     def save(text: str) -> None:
         write_atomic(options.file, lambda part: part.write_text(text))
 
-    save(compose_study(request, options.file.parent))
     try:
+        save(compose_study(request, options.file.parent))
         study = read_study(options.file)
         for line in check_chip(study):
             print(line)
         plan = plan_study(study)
-    except AlambicError:
-        options.file.unlink()
+        total = plan.seconds + plan.teacher_seconds
+        if options.budget and total > 60 * options.budget:
+            epochs = max(1, int(request.epochs * 60 * options.budget / total))
+            save(compose_study(dataclasses.replace(request, epochs=epochs), options.file.parent))
+            print(f"{request.epochs} epochs would take {total / 60:.0f} min here: cut to {epochs}")
+    except BaseException:  # Ctrl-C too: a file that was never planned would stand in the way of the next try
+        options.file.unlink(missing_ok=True)
         raise
-    total = plan.seconds + plan.teacher_seconds
-    if options.budget and total > 60 * options.budget:
-        epochs = max(1, int(request.epochs * 60 * options.budget / total))
-        save(compose_study(dataclasses.replace(request, epochs=epochs), options.file.parent))
-        print(f"{request.epochs} epochs would take {total / 60:.0f} min here: cut to {epochs}")
     print(f"wrote {options.file}; next: alambic study plan {options.file}, then alambic study run {options.file}")
     return 0
 
@@ -239,10 +239,11 @@ def show_status(options: argparse.Namespace) -> int:
 
 
 def export_ledger(options: argparse.Namespace) -> int:
-    from alambic.study.archive import write_archive
+    from alambic.study.archive import locate_ledger, write_archive
 
-    write_archive(options.ledger, options.out)
-    print(f"{options.ledger} is in {options.out}: `alambic report {options.out}` reads it as it is")
+    ledger = locate_ledger(options.ledger)
+    write_archive(ledger, options.out)
+    print(f"{ledger} is in {options.out}: `alambic report {options.out}` reads it as it is")
     return 0
 
 

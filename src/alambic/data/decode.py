@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from alambic.data.pixels import fit_channels, resize, to_tensor
@@ -116,6 +116,8 @@ def _decode(open_image: Opener, spec: DataSpec) -> Tensor | str:
             return f"pixels of mode {image.mode!r}, whose range is not known"
         image = fit_channels(image, channels)
         return to_tensor(image if spec.size is None else resize(image, spec.size))
+    except UnidentifiedImageError as error:  # its own words name an object in memory, not the file
+        return f"{type(error).__name__}: expected {', '.join(FORMATS)}, got something else"
     except _BROKEN as error:
         return f"{type(error).__name__}: {error}"
 

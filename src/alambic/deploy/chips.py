@@ -14,6 +14,7 @@ Engines, and what counts as RAM and flash on each:
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass, fields
 from importlib.resources import files
@@ -74,9 +75,13 @@ def load_chips(extra: Path | str | None = None) -> dict[str, Chip]:
     found = _read("chips.toml", ours.read_text())
     if extra is not None:
         try:
-            text = Path(extra).read_text()
+            text = Path(extra).read_text("utf-8")
         except OSError as error:
             raise AlambicError(f"expected a file of chips at {extra}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise AlambicError(
+                f"{extra}: expected TOML in UTF-8, got another encoding: {error}; try to save it as UTF-8"
+            ) from error
         found |= _read(str(extra), text)
     return found
 
@@ -110,18 +115,29 @@ def _make(source: str, name: str, table: Any) -> Chip:
             raise AlambicError(f"{where}: expected known keys, got {key!r}; {nearest(key, known)}")
         if key in TEXTS and not isinstance(value, str):
             raise AlambicError(f"{where}: expected text for {key}, got {value!r}")
-        if key.endswith("_kib") and not (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0):
+        if key.endswith("_kib") and not (type(value) in (int, float) and 0 <= value < math.inf):
             raise AlambicError(f"{where}: expected {key} as a number of KiB, 0 or more, got {value!r}")
     for key in ("core", "engine", "source"):
         if key not in table:
             raise AlambicError(f"{where}: expected the key {key}, found none")
     if table["engine"] not in get_args(Engine):
         raise AlambicError(f"{where}: expected an engine among {', '.join(get_args(Engine))}, got {table['engine']!r}")
+    for key in ("flash_kib", "ram_kib"):
+        size, reserved = table.get(key, math.inf), table.get(f"reserved_{key}", 0)
+        if reserved > size:
+            raise AlambicError(
+                f"{where}: expected reserved_{key} of at most {key} {size}, got {reserved}, because it is a part of "
+                f"that; try the chip's whole memory as {key}"
+            )
     alignment = table.get("alignment", 16)
-    if not isinstance(alignment, int) or alignment < 1:
+    if type(alignment) is not int or alignment < 1:
         raise AlambicError(f"{where}: expected alignment as a number of bytes, 1 or more, got {alignment!r}")
     operators = table.get("operators")
     if operators is not None:
+        if not (isinstance(operators, list) and all(isinstance(kind, str) for kind in operators)):
+            raise AlambicError(
+                f'{where}: expected operators as a list of names, got {operators!r}; try ["conv", "dense"]'
+            )
         unknown = set(operators) - set(get_args(Kind))
         if unknown:
             raise AlambicError(f"{where}: expected operators of the int8 graph, got {sorted(unknown)}; "

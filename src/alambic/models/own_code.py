@@ -42,7 +42,11 @@ def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Modul
     except Exception as error:  # the user's own code may raise anything
         raise AlambicError(f"expected {path} to run, but it failed{_tell(error, path)}") from error
     if not hasattr(module, function):
-        known = [item for item in vars(module) if not item.startswith("_")]
+        known = [
+            item
+            for item, value in vars(module).items()
+            if callable(value) and getattr(value, "__module__", None) == module.__name__ and not item.startswith("_")
+        ]
         raise AlambicError(f"{path} has no function {function!r}; {nearest(function, known)}")
     try:
         net = getattr(module, function)(**kwargs)

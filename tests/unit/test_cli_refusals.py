@@ -1,0 +1,140 @@
+"""What a person types wrongly, or a file that is not what its name says: one message that tells what to try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alambic.cli import main
+from alambic.data import DataSpec, load_source
+from alambic.errors import AlambicError
+from alambic.models.own_code import create_own
+from alambic.study import fits, plan
+
+CHIP = '[a]\ncore = "c"\nsource = "s"\nengine = "c"\n'
+
+
+def refuse(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one message of a command that must end with code 2 and print nothing else."""
+    assert main(list(words)) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("operators = 5", "expected operators as a list"),
+        ('operators = "conv"', "expected operators as a list"),
+        ('operators = ["conv", 3]', "expected operators as a list"),
+        ("ram_kib = inf", "expected ram_kib as a number of KiB"),
+        ("reserved_flash_kib = inf", "expected reserved_flash_kib as a number of KiB"),
+        ("ram_kib = 8\nreserved_ram_kib = 9", "expected reserved_ram_kib of at most ram_kib 8, got 9"),
+        ("flash_kib = 8\nreserved_flash_kib = 9", "expected reserved_flash_kib of at most flash_kib 8, got 9"),
+        ("alignment = true", "expected alignment"),
+    ],
+)
+def test_a_broken_chip_is_named(text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(CHIP + text + "\n")
+    said = refuse(capsys, "chips", "--chips", str(file))  # not even the head of the table
+    assert f"{file}, chip 'a'" in said
+    assert message in said
+
+
+def test_chips_of_another_encoding_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_bytes((CHIP + 'note = "é"\n').encode("latin-1"))
+    said = refuse(capsys, "chips", "--chips", str(file))
+    assert f"{file}: expected TOML in UTF-8" in said
+
+
+def test_a_chip_that_is_all_reserved_is_a_chip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(CHIP + "ram_kib = 8\nreserved_ram_kib = 8\n")
+    assert main(["chips", "--chips", str(file)]) == 0
+    assert "flash KiB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--input 1x-5x5 --classes 2", "expected --input CxHxW"),
+        ("--input 1x0x5 --classes 2", "expected --input CxHxW"),
+        ("--input 5x5 --classes 2", "expected --input CxHxW"),
+        ("--classes 0", "expected --classes of at least 1, got 0"),
+        ("--classes -2", "expected --classes of at least 1, got -2"),
+        ("--calibration-images 0", "expected --calibration-images of at least 1, got 0"),
+        ("--calibration-images -4", "expected --calibration-images of at least 1, got -4"),
+        ("--test-images -4", "expected --test-images of at least 1, got -4"),
+    ],
+)
+def test_deploy_refuses_counts_that_are_none(
+    words: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    given = ["deploy", "dscnn_8x2", "--chip", "acc-32", "--no-emulation", "--out", str(out), *words.split()]
+    assert message in refuse(capsys, *given)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--classes 0", "expected --classes of at least 1, got 0"),
+        ("--cost -1", "expected --cost above 0, got -1"),
+        ("--cost nan", "expected --cost above 0, got nan"),
+        ("--count --cost 0", "expected --cost above 0, got 0"),
+    ],
+)
+def test_methods_refuse_a_filter_that_nothing_passes(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refuse(capsys, "methods", *words.split())
+
+
+def test_an_unreadable_image_is_told_by_its_name(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for index in range(20):
+            Image.fromarray(np.full((8, 8), index, np.uint8)).save(tmp_path / name / f"{index:03}.png")
+    (tmp_path / "dog" / "000.png").write_bytes(b"no picture")
+    ((name, reason),) = load_source(DataSpec(str(tmp_path))).unreadable
+    assert name == "dog/000.png"
+    assert "PNG, JPEG" in reason
+    assert "object at 0x" not in reason
+
+
+def test_a_missing_function_suggests_those_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("import torch\nfrom torch import nn\nTOUCH = 3\ndef make(**given):\n    return nn.Identity()\n")
+    with pytest.raises(AlambicError, match=r"no function 'torsh'; known names: make$"):
+        create_own(f"{file}:torsh")
+    with pytest.raises(AlambicError, match=r"no function 'mke'; did you mean 'make'\?$"):
+        create_own(f"{file}:mke")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory"), AlambicError("no such chip")])
+@pytest.mark.parametrize("place", [(fits, "check_chip"), (plan, "plan_study")])
+def test_a_study_that_could_not_be_planned_leaves_no_file(
+    error: BaseException, place: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(study: Any) -> Any:
+        assert file.exists()
+        raise error
+
+    file = tmp_path / "mine.toml"
+    monkeypatch.setattr(fits, "check_chip", lambda study: [])
+    monkeypatch.setattr(*place, fail)
+    words = ["study", "new", str(file), "--student", "dscnn_8x2", "--data", "fashion-mnist", "--methods", "none"]
+    if isinstance(error, RuntimeError):
+        with pytest.raises(RuntimeError):
+            main(words)
+    else:
+        assert main(words) == (130 if isinstance(error, KeyboardInterrupt) else 2)
+    assert list(tmp_path.iterdir()) == []
