@@ -1,5 +1,6 @@
 """Tuning: equal trials for each arm, on the tune split alone; the file it writes is what a study then runs."""
 
+import dataclasses
 import json
 import math
 
@@ -11,7 +12,7 @@ from alambic.report.findings import find
 from alambic.study.ledger import Ledger
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study
-from alambic.study.tuning import draw_trials, score_arms, to_toml, tune_study
+from alambic.study.tuning import draw_trials, list_cells, score_arms, to_toml, tune_study
 
 HEAD = """
 name = "tuned"
@@ -68,6 +69,13 @@ def folder(tmp_path_factory):
     return folder
 
 
+def score_last(study, out):
+    """Of each trial of the last rung that was trained."""
+    arms = tuple(trial.arm for arm in study.arms for trial in draw_trials(arm, study))
+    explored = dataclasses.replace(study, arms=arms, seeds=1)
+    return score_arms(out / "ledger.sqlite", list_cells(explored, out))
+
+
 def write(folder, text, name="study.toml", purpose="explore", seeds=2, more=""):
     path = folder / name
     path.write_text(HEAD.format(purpose=purpose, seeds=seeds, data=folder / "stripes.npz", more=more) + text)
@@ -114,8 +122,8 @@ def test_arms_share_their_draws_and_only_the_first_is_as_written(folder):
 
 
 def test_the_best_trial_of_the_last_rung_is_taken(tuned):
-    _, found, out = tuned
-    last = score_arms(out / "ledger.sqlite", 4)
+    study, found, out = tuned
+    last = score_last(study, out)
     for name, best in found.items():
         mine = {arm: score for arm, score in last.items() if arm == name or arm.startswith(f"{name}, ")}
         assert len(mine) == 2
@@ -123,8 +131,8 @@ def test_the_best_trial_of_the_last_rung_is_taken(tuned):
 
 
 def test_a_score_of_fewer_epochs_is_not_told_beside_the_best(tuned):
-    _, found, out = tuned
-    last = score_arms(out / "ledger.sqlite", 4)
+    study, found, out = tuned
+    last = score_last(study, out)
     text = (out / "tuned.toml").read_text()
     for name, best in found.items():
         assert best.written == last.get(name)

@@ -18,13 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from alambic.errors import AlambicError
+from alambic.data import load_source
+from alambic.errors import AlambicError, nearest
 from alambic.files import write_atomic
 from alambic.methods.base import all_methods
-from alambic.study.cell import Arm
+from alambic.study.cell import Arm, Cell
+from alambic.study.compiling import settle_compiling
 from alambic.study.follow import Say
-from alambic.study.ledger import Ledger, Row
+from alambic.study.ledger import Ledger
 from alambic.study.local import Executor, run_cells
+from alambic.study.prepare import prepare
+from alambic.study.processors import settle_threads
 from alambic.study.run import run_study
 from alambic.study.study_file import Study
 from alambic.training.recipe import stream_seed
@@ -79,12 +83,11 @@ def draw_trials(arm: Arm, study: Study) -> list[Trial]:
         for method in arm.methods
         for name, span in tuning.settings.get(method, {}).items()
     }
+    usual = {**dataclasses.asdict(study.recipe), **arm.recipe}
     trials = [Trial(arm, arm.name, 0)]
     for index in range(tuning.trials - 1):
         recipe: dict[str, Any] = {
-            name: float(f"{getattr(study.recipe, name) * draws[name][index]:.3g}")
-            for name in ("lr", "weight_decay")
-            if name in draws
+            name: float(f"{usual[name] * draws[name][index]:.3g}") for name in ("lr", "weight_decay") if name in draws
         }
         settings = {method: dict(found) for method, found in arm.settings.items()}
         for (method, name), values in own.items():
@@ -112,9 +115,10 @@ def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = ru
     """Tunes every arm of a study and writes ``out/tuned.toml``; goes on where it was stopped.
 
     The ledger in ``out`` holds each trial of each rung, on the tune split alone: the test split is not computed.
-    Raises AlambicError where no training of an arm came through.
+    Raises AlambicError where no training of an arm came through, and for settings of a method that no arm has.
     """
     tuning = study.tuning
+    _check_settings(study)
     explore = dataclasses.replace(study, purpose="explore", confirmation=None, seeds=1)
     left = {arm.name: draw_trials(arm, study) for arm in study.arms}
     scores: dict[str, float] = {}
@@ -124,7 +128,7 @@ def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = ru
         say(f"rung {index + 1} of {len(tuning.rungs)}: {len(arms)} trials, {recipe.epochs} epochs each")
         rung = dataclasses.replace(explore, recipe=recipe, arms=arms)
         summary = run_study(rung, out, say=say, execute=execute)
-        scores = score_arms(summary.ledger, recipe.epochs)
+        scores = score_arms(summary.ledger, list_cells(rung, out))
         missing = [name for name, trials in left.items() if not any(trial.arm.name in scores for trial in trials)]
         if missing:
             raise AlambicError(
@@ -138,16 +142,37 @@ def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = ru
     return tuned
 
 
-def score_arms(path: Path, epochs: int) -> dict[str, float]:
-    """Arm -> mean tune score over students, teachers and seeds, of its finished cells of that many epochs.
+def _check_settings(study: Study) -> None:
+    methods = {method for arm in study.arms for method in arm.methods}
+    for name in study.tuning.settings:
+        if name not in methods:
+            raise AlambicError(
+                f"{study.path}: [tuning.settings] expected methods of the study's arms, got {name!r}, because ranges "
+                f"of any other would be tried on nothing; {nearest(name, methods)}"
+            )
 
-    A training that lacks its score (a failed or a skipped one) takes its arm out where another arm has that pair.
+
+def list_cells(study: Study, out: Path) -> tuple[Cell, ...]:
+    """The cells of a study that ``run_study`` has run in ``out``: what it chose and made there stands."""
+    source, study = load_source(study.data), settle_threads(study, out, _hush)
+    return prepare(settle_compiling(study, source, out, _hush), out, _hush, source).cells
+
+
+def _hush(_: str) -> None:
+    """Says nothing: it was said when the study ran."""
+
+
+def score_arms(path: Path, cells: Sequence[Cell]) -> dict[str, float]:
+    """Arm -> mean tune score over students, teachers and seeds, of those of the cells that are finished.
+
+    The ledger may hold more: earlier rungs, and what the file asked for before it was edited. A training that lacks
+    its score (a failed or a skipped one) takes its arm out where another arm has that pair.
     """
-    ledger = Ledger(path, read_only=True)
+    tune = {row.id: row.numbers["tune"] for row in Ledger(path, read_only=True).rows("done")}
     found: dict[str, dict[tuple[str, str | None], float]] = defaultdict(dict)
-    for row in ledger.rows("done"):
-        if _epochs(row) == epochs:
-            found[row.content["arm"]["name"]][row.content["student"], row.content["teacher"]] = row.numbers["tune"]
+    for cell in cells:
+        if cell.id in tune:
+            found[cell.arm.name][cell.student, cell.teacher] = tune[cell.id]
     most = max((len(pairs) for pairs in found.values()), default=0)
     students = {student for pairs in found.values() for student, _ in pairs}
     whole = {
@@ -156,10 +181,6 @@ def score_arms(path: Path, epochs: int) -> dict[str, float]:
         if len(pairs) == (len(students) if all(teacher is None for _, teacher in pairs) else most)
     }
     return {name: float(np.mean(list(pairs.values()))) for name, pairs in whole.items()}
-
-
-def _epochs(row: Row) -> int:
-    return int(row.content.get("shared_recipe", row.content["recipe"])["epochs"])
 
 
 def _best(trials: Sequence[Trial], scores: dict[str, float], keep: int) -> list[Trial]:
