@@ -35,6 +35,8 @@ TABLES: dict[str, tuple[type, ...]] = {
     "confirm.toml: its head": (confirm._File,),
     "confirm.toml: [[contrasts]]": (confirm.Contrast,),
 }
+# of a study, which differ from the class's own
+STUDY_DEFAULTS = {(ViewSpec, "count"): specs.DEFAULT_VIEWS}
 FILLED_IN = {"provenance", "split_hash", "groups"}  # by the teacher's card or by the study, not by hand
 HEAD = """# The study file
 
@@ -100,6 +102,8 @@ def make_study_page() -> str:
             for field in dataclasses.fields(cls):
                 if field.name not in FILLED_IN:
                     meaning = meanings.get(field.name, "") + list_choices(cls, field.name, meanings.get(field.name, ""))
-                    lines.append(f"| {field.name} | {show_default(field)} | {meaning} |")
+                    own = STUDY_DEFAULTS.get((cls, field.name))
+                    default = show_default(field) if own is None else f"`{own}`"
+                    lines.append(f"| {field.name} | {default} | {meaning} |")
         lines.append("")
     return "\n".join(lines)

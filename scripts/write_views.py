@@ -1,4 +1,4 @@
-"""Writes docs/views.md, what finite views cost, from the ledgers in studies/bank-or-live: `python scripts/write_views.py`.
+"""Writes docs/views.md, what finite views cost, from studies/bank-or-live/*/ledger: `python scripts/write_views.py`.
 
 The four ledgers differ in V, the number of views, alone, so their cells pair by arm and seed. Points are of the tune
 split; intervals are 95 %, over seeds and images. A test writes the page again and compares.
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from alambic.data.views import DEFAULT_VIEWS
 from alambic.errors import AlambicError
 from alambic.study.ledger import Ledger
+from alambic.study.specs import DEFAULT_VIEWS
 from alambic.study.stats import Array, Interval, compare, resample_scores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,17 +108,17 @@ def write_page(root: Path) -> str:
     seeds = len(scores.of("fresh", "none"))
     head = f"| | {' | '.join(title(name) for name in NAMES)} |"
     rule = "|---" * (1 + len(NAMES)) + "|"
-    ratio = [name == "fresh" and scores.epochs or int(name[1:]) for name in NAMES]
+    passes = [str(scores.epochs if name == "fresh" else int(name[1:])) for name in NAMES]
     lines = [
         "<!-- made by scripts/write_views.py from the ledgers in studies/bank-or-live -->",
         "# A bank of finite views, or a live teacher?",
         "",
-        "A bank holds what the teacher says of V views of each image; every arm and seed reads it again. A live teacher "
-        "sees a fresh view each epoch and is paid each epoch. What do finite views cost in accuracy?",
+        "A bank holds what the teacher says of V views of each image; every arm and seed reads it again. A live "
+        "teacher sees a fresh view each epoch and is paid each epoch. What do finite views cost in accuracy?",
         "",
-        f"{scores.train_images:,} images of Fashion-MNIST, {scores.epochs} epochs, `dscnn_48x4`, {seeds} seeds, the same "
-        f"in every column; a fine-tuned ResNet is the teacher. Accuracy on {scores.images:,} tune images; differences in "
-        "points with 95 % intervals over seeds and images. The files and the commands that ran them: "
+        f"{scores.train_images:,} images of Fashion-MNIST, {scores.epochs} epochs, `dscnn_48x4`, {seeds} seeds, the "
+        f"same in every column; a ResNet trained on labels teaches. Accuracy on {scores.images:,} tune images; "
+        "differences in points with 95 % intervals over seeds and images. The files and the commands that ran them: "
         f"[{STUDY}](../{STUDY}).",
         "",
         "Mean accuracy in %:",
@@ -129,7 +129,7 @@ def write_page(root: Path) -> str:
     for arm in ARMS:
         means = [100 * float(np.mean(list(scores.of(name, arm).values()))) for name in NAMES]
         lines.append(f"| `{arm}` | {' | '.join(f'{mean:.2f}' for mean in means)} |")
-    lines.append(f"| teacher passes an image | {' | '.join(map(str, ratio))} |")
+    lines.append(f"| teacher passes an image | {' | '.join(passes)} |")
     lines += ["", "Difference to fresh views:", "", f"| | {' | '.join(map(title, NAMES[:-1]))} |", rule[:-4]]
     for arm in ARMS:
         told = [show(scores.differ((name, arm), ("fresh", arm))) for name in NAMES[:-1]]
@@ -140,7 +140,7 @@ def write_page(root: Path) -> str:
         lines.append(f"| `{arm}` | {' | '.join(told)} |")
     lines += ["", *judge(scores), ""]
     lines += [
-        f"A study file that names no `views.count` gets {DEFAULT_VIEWS or 'live views'}. One data set, one student, one "
+        f"A study file that names no `views.count` gets {DEFAULT_VIEWS}. One data set, one student, one "
         "teacher: where views differ more than by a flip and two pixels, measure again with the four files.",
     ]
     return "\n".join(lines) + "\n"

@@ -76,7 +76,7 @@ def _add_request(parser: Any, many: bool) -> None:
     default = ["none", "kd", "rsd", "ofa"] if many else ["kd"]
     parser.add_argument("--methods" if many else "--method", dest="methods", nargs=count, default=default)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--views", type=int, default=4, help="augmented versions of each image; 0 = fresh ones")
+    parser.add_argument("--views", type=int, help="augmented versions of each image; 0 = fresh ones (docs/views.md)")
     parser.add_argument("--train", type=int, help="number of training images; all by default")
     parser.add_argument("--size", type=int, help="resize images to this many pixels a side")
     parser.add_argument("--channels", type=int, choices=(1, 3))
@@ -84,6 +84,7 @@ def _add_request(parser: Any, many: bool) -> None:
 
 def make_request(options: argparse.Namespace, name: str, **more: Any) -> Any:
     from alambic.study.compose import Request
+    from alambic.study.specs import DEFAULT_VIEWS
 
     return Request(
         name,
@@ -92,7 +93,7 @@ def make_request(options: argparse.Namespace, name: str, **more: Any) -> Any:
         options.teachers,
         options.methods,
         epochs=options.epochs,
-        views=options.views,
+        views=DEFAULT_VIEWS if options.views is None else options.views,
         train=options.train,
         size=options.size,
         channels=options.channels,

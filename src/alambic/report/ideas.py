@@ -73,10 +73,10 @@ def judge_ideas(
             missing[index] += [] if own else [against]
     compared = [compare_groups(first, second, scored)[1] for _, first, second in pairs]
     holm = adjust_holm([paired.p_t for paired in compared])
-    own, _ = pool(compared)
+    pooled, _ = pool(compared)
     made: list[list[Contrast]] = [[] for _ in wanted]
     for (index, first, second), paired, adjusted in zip(pairs, compared, holm, strict=True):
-        spread = spreads.get((first.setting, first.student), own)
+        spread = spreads.get((first.setting, first.student), pooled)
         made[index].append(make_contrast(first, second, paired, adjusted, spread, scored, facts, "falsifiers"))
     return tuple(
         Idea(one["idea"], tuple(contrasts), tuple(lacking), _effect(index, one, facts))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from alambic.study.specs import DEFAULT_VIEWS
+
 
 @dataclass(frozen=True)
 class Request:
@@ -27,7 +29,7 @@ class Request:
     methods: Sequence[str] = ("none", "kd", "rsd", "ofa")
     seeds: int = 4
     epochs: int = 20
-    views: int = 4
+    views: int = DEFAULT_VIEWS
     train: int | None = None
     purpose: str = "demo"
     size: int | None = None

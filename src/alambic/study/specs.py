@@ -8,6 +8,8 @@ from typing import Literal
 from alambic.errors import AlambicError
 from alambic.training.task import Metric
 
+DEFAULT_VIEWS = 16  # of each image, where a study file does not say: docs/views.md has what fewer would cost
+
 
 @dataclasses.dataclass(frozen=True)
 class TaskSpec:

@@ -17,7 +17,7 @@ from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
 from alambic.study.falsifiers import Falsifier, read_falsifiers
 from alambic.study.place import Execution
-from alambic.study.specs import Finalists, Int8Spec, TaskSpec, Tuning
+from alambic.study.specs import DEFAULT_VIEWS, Finalists, Int8Spec, TaskSpec, Tuning
 from alambic.training.recipe import Recipe
 from alambic.training.teacher_file import TeacherEntry, put_in_order, read_entry
 from alambic.treatments.registry import create_modifier
@@ -113,7 +113,10 @@ def read_study(path: Path) -> Study:
         if key not in TABLES and key not in head_fields:
             raise AlambicError(f"{document.at((key,))}: unknown key; {nearest(key, [*TABLES, *head_fields])}")
     head = build(_Head, {k: v for k, v in document.tables.items() if k in head_fields}, document)
-    views = build(ViewSpec, document.tables.get("views", {}), document, ("views",))
+    asked = document.tables.get("views", {})
+    if isinstance(asked, dict):
+        asked = {"count": DEFAULT_VIEWS, **asked}
+    views = build(ViewSpec, asked, document, ("views",))
     recipe = build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
     tables = read_tables(document, "teachers")
     teachers = put_in_order({name: read_entry(name, tables[name], document) for name in tables}, document)
