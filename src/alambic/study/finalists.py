@@ -44,12 +44,24 @@ Found = tuple[dict[str, Any], dict[tuple[str, str], Predictions]]
 
 
 def finish_finalists(prepared: Prepared, ledger: Ledger, out: Path, say: Say) -> int:
-    """Measures the finalists that the ledger does not hold so already; returns how many. A kill costs one of them."""
+    """Measures the finalists that the ledger does not hold so already; returns how many. A kill costs one of them.
+
+    None are chosen while a cell of the study is untrained, as after a run of one seed. An arm of which a seed failed
+    is none of them; what failed may be done after another run, and is then compared too.
+    """
     study = prepared.study
     if not study.finalists.count or not study.int8.enabled:
         return 0
+    states = {row.id: row.state for row in ledger.rows()}
+    untrained = sum(states.get(cell.id) not in ("done", "failed") for cell in prepared.cells)
+    if untrained:
+        say(f"no finalists yet: {untrained} cells of the study are untrained, and the rest would choose")
+        return 0
+    failed = sorted({f"{cell.arm.name} into {cell.student}" for cell in prepared.cells if states[cell.id] == "failed"})
+    if failed:
+        say(f"not among the finalists: {', '.join(failed)}, because a training failed")
     rows = {row.id: row for row in ledger.rows("done")}
-    chosen = choose_finalists([cell for cell in prepared.cells if cell.id in rows], rows, study.finalists.count)
+    chosen = choose_finalists(prepared.cells, rows, study.finalists.count)
     asked = json.dumps(dataclasses.asdict(study.finalists), sort_keys=True)
     left = [cell for cell in chosen if rows[cell.id].numbers.get("finalist") != asked]
     if left:
@@ -71,17 +83,19 @@ def finish_finalists(prepared: Prepared, ledger: Ledger, out: Path, say: Say) ->
 def choose_finalists(cells: Sequence[Cell], rows: dict[str, Row], count: int) -> list[Cell]:
     """All seeds of the ``count`` best arms of each student by mean tune score, and of the student alone beside them.
 
-    Where a study computes the test split for some cells only, these are the candidates.
+    An arm counts only with all its seeds trained and quantised, since means over fewer say something else. Where a
+    study computes the test split for some cells only, these are the candidates.
     """
     tested = [cell for cell in cells if cell.content["tested"]]
     groups: dict[tuple[str, ...], list[Cell]] = {}
     for cell in tested or cells:
-        if "weight_bytes" in rows[cell.id].numbers:
-            key = (cell.student, cell.teacher or "", json.dumps(dataclasses.asdict(cell.arm), sort_keys=True))
-            groups.setdefault(key, []).append(cell)
+        key = (cell.student, cell.teacher or "", json.dumps(dataclasses.asdict(cell.arm), sort_keys=True))
+        groups.setdefault(key, []).append(cell)
+    sized = {row.id for row in rows.values() if "weight_bytes" in row.numbers}
+    whole = [group for group in groups.values() if all(cell.id in sized for cell in group)]
     found: list[Cell] = []
-    for student in dict.fromkeys(key[0] for key in groups):
-        mine = [group for key, group in groups.items() if key[0] == student]
+    for student in dict.fromkeys(group[0].student for group in whole):
+        mine = [group for group in whole if group[0].student == student]
         plain = [group for group in mine if _is_plain(group[0])]
         taught = [group for group in mine if not _is_plain(group[0])]
         taught.sort(key=lambda group: -float(np.mean([rows[cell.id].numbers["tune"] for cell in group])))
