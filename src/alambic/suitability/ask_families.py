@@ -9,7 +9,7 @@ import numpy as np
 
 from alambic.errors import AlambicError
 from alambic.suitability.families import FamilyAnswer, Taught, fit_families, match_accuracy
-from alambic.suitability.gains import Gains
+from alambic.suitability.gains import Gains, choose_cards
 from alambic.suitability.scorecard import Scorecard
 
 # estimators that say what else differs between teachers, the fullest set first: what few teachers can bear is taken
@@ -59,9 +59,7 @@ def gather_taught(
     """
     rows = []
     for given in measured:
-        own = {
-            card.hash: card for card in cards if (card.student, card.split_hash) == (given.student, given.split_hash)
-        }
+        own = choose_cards(cards, given)
         for teacher, seeds in given.gains.items():
             card = own.get(teacher)
             if card is None or card.teacher in outside or any(name not in card.values for name in covariates):

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from alambic.methods.modifier import Modifier
 from alambic.suitability.composite import combine, score_pool
 from alambic.suitability.judge import Block
 from alambic.suitability.ranks import spearman
 from alambic.suitability.scorecard import Scorecard, gather_values
+from alambic.treatments.registry import all_modifiers
 
-SETTING = ("data", "views", "recipe", "task", "environment", "threads")
+SETTING = ("data", "views", "recipe", "task", "int8", "environment", "threads")
+# names given to things: they do not make another cell, as in alambic.study.cell, which stands above
+LABELS = (
+    "seed",
+    "teacher",
+    "purpose",
+    "teacher_family",
+    "teacher_provenance",
+    "teacher_data",
+    "teacher_score",
+    "taught_by",
+    "shared_recipe",
+)
+BY_TEACHER = ("teacher_hash", "teacher_input", "tested", "trains_on")  # may differ between teachers of one arm
 SCORES = ("test_int8", "test", "tune_int8", "tune")
 COMPOSITES = {"composite": True, "composite_cheap": False}  # name -> whether it counts what needs a pilot
+
+_Place = tuple[str, str, str]  # student, setting, version of the student's own code
+_Taught = tuple[str, dict[int, float]]  # a teacher's name, and seed -> score
 
 
 class RowLike(Protocol):
@@ -34,7 +53,8 @@ class Gains:
     """Of one student, setting and arm.
 
     Attributes:
-        data: source and training images. split_hash: of its split. method: the arm's name.
+        data: source and training images. split_hash: of its split. method: the arm's name, with a number from the
+            second version on: other settings, or another state of a method's or student's file.
         gains: teacher hash -> seed -> points over the student alone, same seed and setting. names: hash -> name.
     """
 
@@ -63,52 +83,105 @@ def shared_recipe(content: dict[str, Any]) -> Any:
 
 
 def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
-    """Gains of every arm with teachers over the student alone, in points, paired by seed.
+    """Gains of every arm with teachers over the student alone, in points, paired by seed; in whatever order rows come.
+
+    Versions of an arm stand apart. Of several arms of the student alone the better one is the baseline, as in a report.
 
     Args:
         rows: finished cells. number: the score to compare, such as ``test``.
     """
-    alone: dict[tuple[str, str], dict[int, float]] = {}
-    taught: dict[tuple[str, str, str], dict[str, dict[int, float]]] = {}
-    told: dict[tuple[str, str], tuple[str, str]] = {}
-    names: dict[str, str] = {}
+    alike: dict[str, list[RowLike]] = {}
     for row in rows:
-        if number not in row.numbers:
-            continue
-        content = row.content
-        shared = {key: content.get(key) for key in SETTING} | {"recipe": shared_recipe(content)}
-        setting = json.dumps(shared, sort_keys=True)
-        place = (content["student"], setting)
-        data = content["data"]
-        told[place] = (f"{data['source']} {data['train_images']:,}", data["split_hash"])
+        if number in row.numbers:
+            alike.setdefault(_tell(row.content, LABELS), []).append(row)
+    alone: dict[_Place, list[dict[int, float]]] = {}
+    taught: dict[tuple[_Place, str], dict[str, dict[str, list[_Taught]]]] = {}
+    for _, same in sorted(alike.items()):
+        content = same[0].content
+        place = _place(content)
+        scores = {row.content["seed"]: row.numbers[number] for row in same}
         if content["teacher"] is None and is_alone(content):
-            alone.setdefault(place, {})[content["seed"]] = row.numbers[number]
+            alone.setdefault(place, []).append(scores)
         elif content["teacher"] is not None:
-            names[content["teacher_hash"]] = content["teacher"]
-            arm = taught.setdefault((*place, content["arm"]["name"]), {})
-            arm.setdefault(content["teacher_hash"], {})[content["seed"]] = row.numbers[number]
-    found = []
-    for (student, setting, method), scores in sorted(taught.items()):
-        base = alone.get((student, setting), {})
-        gains = {
-            teacher: {seed: 100 * (value - base[seed]) for seed, value in own.items() if seed in base}
-            for teacher, own in scores.items()
-        }
-        gains = {teacher: own for teacher, own in gains.items() if own}
-        if gains:
-            own_names = {teacher: names[teacher] for teacher in gains}
-            found.append(Gains(student, *told[(student, setting)], method, gains, own_names))
+            arm = taught.setdefault((place, content["arm"]["name"]), {}).setdefault(_arm_kind(content), {})
+            arm.setdefault(content["teacher_hash"], []).append((content["teacher"], scores))
+    found: list[Gains] = []
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for (place, method), kinds in sorted(taught.items()):
+        base = max(alone.get(place, [{}]), key=lambda scores: float(np.mean(list(scores.values()) or [0.0])))
+        student, setting, _ = place
+        data = json.loads(setting)["data"]
+        for version in _split_versions(kinds):
+            gains = {
+                teacher: own
+                for teacher, (_, scores) in version.items()
+                if (own := {seed: 100 * (value - base[seed]) for seed, value in scores.items() if seed in base})
+            }
+            if gains:
+                seen[student, setting, method] += 1
+                count = seen[student, setting, method]
+                title = method if count == 1 else f"{method} ({count})"
+                names = {teacher: version[teacher][0] for teacher in gains}
+                told = (f"{data['source']} {data['train_images']:,}", data["split_hash"])
+                found.append(Gains(student, *told, title, gains, names))
     return found
 
 
+def _place(content: dict[str, Any]) -> _Place:
+    shared = {key: content.get(key) for key in SETTING} | {"recipe": shared_recipe(content)}
+    return content["student"], json.dumps(shared, sort_keys=True), content.get("student_code", "")
+
+
+def _tell(content: Mapping[str, Any], leave: Collection[str]) -> str:
+    """A cell's content as text; names, and fields of an arm that are empty (older cells lack them), left out."""
+    empty: tuple[Any, ...] = (None, (), [], {})
+    arm = {k: v for k, v in content["arm"].items() if k not in ("name", "teachers") and v not in empty}
+    return json.dumps({**{k: v for k, v in content.items() if k not in leave}, "arm": arm}, sort_keys=True)
+
+
+def _arm_kind(content: dict[str, Any]) -> str:
+    """What an arm is for every teacher: without what is fitted to each."""
+    fitted = {name for name, modifier in all_modifiers().items() if modifier.fit is not Modifier.fit}
+    settings = content["arm"].get("modifier_settings") or {}
+    arm = {**content["arm"], "modifier_settings": {k: v for k, v in settings.items() if k not in fitted}}
+    return _tell({**content, "arm": arm}, (*LABELS, *BY_TEACHER))
+
+
+def _split_versions(kinds: Mapping[str, Mapping[str, list[_Taught]]]) -> Iterator[dict[str, _Taught]]:
+    """Teacher hash -> its cells, of each version; where one has several (at other input sizes), in further ones."""
+    for _, teachers in sorted(kinds.items()):
+        for index in range(max(len(own) for own in teachers.values())):
+            yield {teacher: own[index] for teacher, own in teachers.items() if index < len(own)}
+
+
+def choose_cards(cards: Iterable[Scorecard], given: Gains) -> dict[str, Scorecard]:
+    """Teacher hash -> its scorecard for the student, images and split of these gains.
+
+    A file keeps every card ever made. Of several for one teacher: one of its name in the ledger, then the one with
+    the most numbers, then the latest.
+    """
+    found: dict[str, Scorecard] = {}
+    for card in cards:
+        if (card.student, card.data, card.split_hash) != (given.student, given.data, given.split_hash):
+            continue
+        held = found.get(card.hash, card)
+        if _rank(card, given) >= _rank(held, given):
+            found[card.hash] = card
+    return found
+
+
+def _rank(card: Scorecard, given: Gains) -> tuple[bool, int]:
+    return card.teacher == given.names.get(card.hash), len(card.values)
+
+
 def make_blocks(cards: Sequence[Scorecard], measured: Sequence[Gains]) -> list[Block]:
-    """Joins scorecards and gains by student, split and the teacher's weights.
+    """Joins scorecards and gains by student, images, split and the teacher's weights, see ``choose_cards``.
 
     A block's seeds are those that most of its teachers have; teachers that lack one of them are left out.
     """
     blocks = []
     for given in measured:
-        own = {c.hash: c for c in cards if c.student == given.student and c.split_hash == given.split_hash}
+        own = choose_cards(cards, given)
         shared = [teacher for teacher in given.gains if teacher in own]
         seeds = _common_seeds([given.gains[teacher] for teacher in shared])
         shared = sorted(

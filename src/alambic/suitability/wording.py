@@ -54,7 +54,7 @@ def tell_gains(advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | 
     composite = np.array([other.composite for other in pool])
     card, lines = advice.card, []
     for given in gains:
-        if given.student != card.student or given.split_hash != card.split_hash:
+        if (given.student, given.data, given.split_hash) != (card.student, card.data, card.split_hash):
             continue
         means = {teacher: float(np.mean(list(seeds.values()))) for teacher, seeds in given.gains.items()}
         gain = np.array([means.get(other.card.hash, np.nan) for other in pool])
@@ -63,7 +63,7 @@ def tell_gains(advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | 
             interval = f"[{expected.low:+.1f}, {expected.high:+.1f}]"
             told = f"{given.method} {expected.gain:+.1f} {interval} points, from {expected.teachers} other teachers"
             lines.append(told + (f"; measured {gain[index]:+.1f}" if not math.isnan(gain[index]) else ""))
-    return lines or ["none known: the ledgers have under four other teachers with gains for this student and split"]
+    return lines or ["none known: the ledgers have under four other teachers with gains for this student and data"]
 
 
 def list_verdicts(verdicts: Sequence[Verdict], nasty: Sequence[str]) -> list[str]:

@@ -1,0 +1,150 @@
+"""Gains from a ledger that has grown: stale versions, several baselines, and old scorecards beside new ones."""
+
+import dataclasses
+import itertools
+import types
+
+import pytest
+
+from alambic.study.cell import LABELS as CELL_LABELS
+from alambic.suitability.advice import advise
+from alambic.suitability.ask_families import gather_taught
+from alambic.suitability.gains import COMPOSITES, LABELS, Gains, make_blocks, measure_gains
+from alambic.suitability.scorecard import Scorecard
+from alambic.suitability.wording import tell_gains
+
+
+def row(teacher, seed, score, arm=None, **content):
+    """A finished cell: kd from a teacher, or the student alone."""
+    name = "none" if teacher is None else "kd"
+    whole = {
+        "student": "s",
+        "teacher": teacher,
+        "seed": seed,
+        "arm": {"name": name, "methods": [name], "modifiers": [], **(arm or {})},
+        "data": {"source": "d", "train_images": 100, "split_hash": "split"},
+        "recipe": {"epochs": 3},
+        "methods": {name: "file 1"},
+        **({} if teacher is None else {"teacher_hash": f"hash of {teacher}"}),
+        **content,
+    }
+    return types.SimpleNamespace(content=whole, numbers={"test": score})
+
+
+def card(teacher, count=1, **changed):
+    values = {name: float(k) for k, name in enumerate(("headroom", "margin", "cka", "accuracy", "size")[:count])}
+    return dataclasses.replace(
+        Scorecard(teacher, f"hash of {teacher}", "vit", "labels", 10, "s", "d 100", "split", values), **changed
+    )
+
+
+def told(gains):
+    return [(g.method, {t: {s: round(v, 6) for s, v in own.items()} for t, own in g.gains.items()}) for g in gains]
+
+
+ALONE = [row(None, seed, 0.5) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"arm": {"settings": {"kd": {"temperature": 1.0}}}}, {"arm": {"settings": {"kd": {"temperature": 9.0}}}}),
+        ({"methods": {"kd": "file 1"}}, {"methods": {"kd": "file 2"}}),
+    ],
+    ids=["settings", "file"],
+)
+def test_versions_of_an_arm_stand_apart_whatever_the_order_of_rows(first, second):
+    old = [row(t, seed, 0.6, **first) for t in "ab" for seed in (0, 1)]
+    new = [row(t, seed, 0.4, **second) for t in "ab" for seed in (0, 1)]
+    both = {t: {0: 10.0, 1: 10.0} for t in ("hash of a", "hash of b")}
+    lost = {t: {0: -10.0, 1: -10.0} for t in both}
+    for parts in itertools.permutations([ALONE, old, new]):
+        assert told(measure_gains(itertools.chain(*parts), "test")) == [("kd", both), ("kd (2)", lost)]
+
+
+def test_what_only_names_a_cell_makes_no_version():
+    """A renamed teacher, its card, the images of its test, an older ledger without newer fields: one arm."""
+    rows = [
+        *ALONE,
+        row("a", 0, 0.6, tested=True, teacher_score=0.9),
+        row("b", 0, 0.6, tested=False, teacher_input={"size": 32}, arm={"treatments": [], "balance": None}),
+        row("a", 1, 0.7, tested=True, teacher_score=0.8, purpose="claim"),
+    ]
+    rows[-1].content["teacher"] = "renamed"
+    assert told(measure_gains(rows, "test")) == [("kd", {"hash of a": {0: 10.0, 1: 20.0}, "hash of b": {0: 10.0}})]
+    assert set(LABELS) == {"seed", *CELL_LABELS}
+
+
+def test_settings_that_are_fitted_to_each_teacher_make_no_version():
+    def taught(teacher, temperature):
+        arm = {"modifiers": ["calibrated_temperature"]}
+        arm["modifier_settings"] = {"calibrated_temperature": {"temperature": temperature}}
+        return row(teacher, 0, 0.6, arm=arm)
+
+    (found,) = measure_gains([*ALONE, taught("a", 2.0), taught("b", 3.0)], "test")
+    assert set(found.gains) == {"hash of a", "hash of b"}
+
+
+def test_one_teacher_at_two_sizes_is_never_one():
+    rows = [*ALONE, row("a", 0, 0.6), row("a", 0, 0.7, teacher_input={"size": 224}), row("b", 0, 0.8)]
+    rows[-2].content["teacher"] = "a at 224"
+    for order in (rows, rows[::-1]):
+        first, second = measure_gains(order, "test")
+        assert set(first.gains) == {"hash of a", "hash of b"}
+        assert {first.names["hash of a"], second.names["hash of a"]} == {"a", "a at 224"}
+        assert told([first, second])[first.names["hash of a"] == "a"][1]["hash of a"] == {0: 20.0}
+        for given in (first, second):
+            cards = [card("a", 3), card("a at 224", 2, hash="hash of a"), card("b")]
+            (block,) = make_blocks(cards, [given])
+            assert given.names["hash of a"] in block.teachers
+
+
+def test_the_baseline_is_the_better_plain_arm_whatever_the_order_of_rows():
+    """Never a mix of two by seed: `none`, and `none` with a learning rate of its own under the shared recipe."""
+    own = {"recipe": {"epochs": 3, "lr": 1}, "shared_recipe": {"epochs": 3}, "arm": {"recipe": {"lr": 1}}}
+    better = [row(None, seed, value, **own) for seed, value in ((0, 0.45), (1, 0.57))]
+    kd = [row("a", seed, 0.6) for seed in (0, 1)]
+    for parts in itertools.permutations([ALONE, better, kd]):
+        (found,) = measure_gains(itertools.chain(*parts), "test")
+        assert found.gains["hash of a"] == {0: pytest.approx(15), 1: pytest.approx(3)}
+
+
+def test_a_student_whose_code_changed_is_another_one():
+    rows = [row(None, 0, 0.5, student_code="1"), row(None, 0, 0.2, student_code="2")]
+    rows += [row("a", 0, 0.6, student_code="1"), row("a", 0, 0.6, student_code="2")]
+    expected = [("kd", {"hash of a": {0: 10.0}}), ("kd (2)", {"hash of a": {0: 40.0}})]
+    assert told(measure_gains(rows, "test")) == told(measure_gains(rows[::-1], "test")) == expected
+
+
+# -- which scorecard is judged ---------------------------------------------------------------------------------------
+
+GIVEN = Gains("s", "d 100", "split", "kd", {"hash of a": {0: 1.0}}, {"hash of a": "a"})
+
+
+def chosen(*cards):
+    """(headroom, number of scores) of the card that a block and the family question see; None without one."""
+    blocks = make_blocks(cards, [GIVEN])
+    taught = gather_taught(cards, [GIVEN], (), ("headroom",))
+    assert len(blocks) == len(taught)
+    return (taught[0].covariates[0], len(set(blocks[0].scores) - set(COMPOSITES))) if taught else None
+
+
+def test_a_poorer_scorecard_never_replaces_a_fuller_one():
+    full, poor = card("a", 3), card("a", values={"headroom": 9.0}, refused={"margin": "over the budget"})
+    assert chosen(full, poor) == chosen(poor, full) == (0.0, 3)
+
+
+def test_of_equally_full_scorecards_the_latest_is_taken():
+    other = card("a", values={"headroom": 7.0})
+    assert chosen(card("a"), other) == (7.0, 1)
+    assert chosen(other, card("a")) == (0.0, 1)
+
+
+def test_scorecards_of_other_images_are_not_joined():
+    other = card("a", 5, data="d 50")
+    assert chosen(other) is None
+    assert chosen(card("a"), other) == (0.0, 1)
+    pool = advise([card(t, values={"headroom": float(k)}) for k, t in enumerate("abcdef")])
+    gains = dataclasses.replace(GIVEN, gains={f"hash of {t}": {0: float(k)} for k, t in enumerate("abcdef")})
+    assert "none known" not in tell_gains(pool[0], pool, [gains])[0]
+    assert "none known" in tell_gains(pool[0], pool, [dataclasses.replace(gains, data="d 50")])[0]
