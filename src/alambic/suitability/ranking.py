@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from alambic.data import Source, ViewSpec
 from alambic.errors import AlambicError
+from alambic.models.own_code import is_own_code
 from alambic.models.teachers import Teacher
 from alambic.suitability.base import all_estimators
 from alambic.suitability.collect import PASSES, choose_holdout, collect_student, collect_teacher
 from alambic.suitability.evidence import Evidence, Pilot, StudentEvidence
+from alambic.suitability.own_student import hash_student
 from alambic.suitability.pilot import Trial, compare_trials, run_trial, short_recipe
 from alambic.suitability.prices import Price, measure_seconds, quote, spend
 from alambic.suitability.scorecard import Scorecard, load_scorecards, make_key, save_scorecards, score_evidence
@@ -61,6 +63,8 @@ class Ranking:
     def __init__(self, setting: Setting, teachers: Sequence[Teacher], path: Path, say: Say) -> None:
         self.setting, self.teachers, self.path, self.say = setting, teachers, path, say
         self.ids = choose_holdout(setting.source, setting.images)
+        own = [name for name in setting.speeds if is_own_code(name)]
+        self._codes = {name: hash_student(setting.make_student(name)) for name in own}
         self.kept = {card.key: card for card in load_scorecards(path)} if path.exists() else {}
 
     def price(self) -> tuple[list[Price], dict[str, str]]:
@@ -99,13 +103,14 @@ class Ranking:
         given = self.setting
         return make_key(
             teacher=(teacher.hash, teacher.name, teacher.family, teacher.size, teacher.mean, teacher.std),
-            student=student,
+            student=(student, self._codes.get(student)),
             data=(given.source.hash, given.source.split_hash, given.train_ids.tolist(), self.ids.tolist()),
             recipe=dataclasses.asdict(given.recipe),
             views=dataclasses.asdict(given.views),
             task=dataclasses.asdict(given.task),
             warm_up=given.warm_up,
             share=given.share,
+            split_seed=given.split_seed,
             refused=sorted(refused),
         )
 

@@ -113,7 +113,7 @@ def code_version() -> str:
     folder = Path(__file__).parent
     files = [
         *sorted((folder / "estimators").glob("*.py")),
-        *(folder / f"{n}.py" for n in ("collect", "inputs", "sketch")),
+        *(folder / f"{n}.py" for n in ("collect", "evidence", "inputs", "measures", "pilot", "sketch")),
     ]
     digest = hashlib.sha256()
     for path in files:

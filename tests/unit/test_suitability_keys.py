@@ -1,0 +1,130 @@
+"""A scorecard's key: what it is computed from, the student's own code and the library's files among it."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from alambic.data import DataSpec, ViewSpec, load_source
+from alambic.models.own_code import create_own
+from alambic.suitability import scorecard
+from alambic.suitability.ranking import Ranking, Setting
+from alambic.training.recipe import Recipe
+from alambic.training.task import Task
+
+OWN_CLASS = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 2)
+
+    def forward(self, x):
+        return self.head(x.flatten(1)) * 1
+
+def make(**_):
+    return Net()
+"""
+PLAIN = """
+from torch import nn
+
+def make(**_):
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(64, 2))
+"""
+METHOD = """
+import types
+from torch import nn
+
+def make(**_):
+    net = nn.Linear(64, 2)
+    net.forward = types.MethodType(lambda self, x: nn.Linear.forward(self, x.flatten(1)) * 1, net)
+    return net
+"""
+HOOK = """
+from torch import nn
+
+def make(**_):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    net.register_forward_hook(lambda net, given, out: out * 1)
+    return net
+"""
+ATTRIBUTE = """
+from torch import nn
+
+def make(**_):
+    net = nn.MultiheadAttention(8, 2)
+    net.dropout = 0.1
+    return net
+"""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("keys") / "x.npz"
+    np.savez(
+        path, x=np.zeros((200, 8, 8), np.uint8) + np.arange(200, dtype=np.uint8)[:, None, None], y=np.arange(200) % 2
+    )
+    return load_source(DataSpec(str(path), tune=40))
+
+
+def key_of(source, folder, student="net.py:make", **changed):
+    """As a new session finds it: the key of one student with one teacher."""
+
+    def make(name):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return create_own(name, folder) if ".py:" in name else torch.nn.Linear(64, 2)
+
+    setting = Setting(
+        source, ViewSpec(), Recipe(), Task(2), source.splits["train"], make, {student: 1.0}, images=40, **changed
+    )
+    teacher = types.SimpleNamespace(name="t", hash="h", family="vit", size=None, mean=(0.0,), std=(1.0,))
+    ranking = Ranking(setting, [teacher], folder / "suitability.json", print)
+    return ranking._key(student, teacher, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        (OWN_CLASS, "* 1", "* 3"),
+        (PLAIN, "Dropout(0.1)", "Dropout(0.5)"),
+        (METHOD, "* 1", "* 3"),
+        (HOOK, "* 1", "* 3"),
+        (ATTRIBUTE, "0.1", "0.5"),
+        (PLAIN, "nn.Linear(64, 2))", "nn.Linear(64, 2, bias=False))"),
+    ],
+    ids=["class", "layers", "method", "hook", "attribute", "weights"],
+)
+def test_a_students_own_file_is_part_of_the_key(source, tmp_path, monkeypatch, text, old, new):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two edits within a second look alike to Python's cache
+    (tmp_path / "net.py").write_text(text)
+    first = key_of(source, tmp_path)
+    assert key_of(source, tmp_path) == first
+    assert old in text
+    (tmp_path / "net.py").write_text(text.replace(old, new))
+    assert key_of(source, tmp_path) != first
+    (tmp_path / "net.py").write_text(text)
+    assert key_of(source, tmp_path) == first
+
+
+def test_which_images_a_pilot_takes_is_part_of_the_key(source, tmp_path):
+    assert key_of(source, tmp_path, "zoo") == key_of(source, tmp_path, "zoo", split_seed=0)
+    assert key_of(source, tmp_path, "zoo") != key_of(source, tmp_path, "zoo", split_seed=1)
+
+
+@pytest.mark.parametrize("name", ["collect", "inputs", "sketch", "pilot", "measures", "evidence", "estimators/cka"])
+def test_a_changed_file_makes_old_scorecards_worthless(tmp_path, monkeypatch, name):
+    """Each file that decides a number, in a copy of the room."""
+    room = scorecard.Path(scorecard.__file__).parent
+    for path in room.rglob("*.py"):
+        copy = tmp_path / path.relative_to(room)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    monkeypatch.setattr(scorecard, "__file__", str(tmp_path / "scorecard.py"))
+    first = scorecard.code_version()
+    with (tmp_path / f"{name}.py").open("a") as file:
+        file.write("# changed\n")
+    assert scorecard.code_version() != first
