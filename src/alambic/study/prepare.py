@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from alambic.data import Source, key, load_source
+from alambic.data import Source, load_source
 from alambic.errors import AlambicError
 from alambic.methods.base import Specs
 from alambic.models.feature import OutputSpec
@@ -33,11 +33,11 @@ from alambic.study.follow import Say, follow
 from alambic.study.merge import merge_teacher
 from alambic.study.place import Place, choose_place
 from alambic.study.study_file import Study
-from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
-from alambic.training.bank import BANKABLE, Bank, build_bank
+from alambic.study.taught import Teachers, is_taught_by
+from alambic.study.treat import treat_study
 from alambic.training.fit_head import fit_head
 from alambic.training.recipe import stream
-from alambic.training.setup import check_views, live_feed, teacher_spec
+from alambic.training.setup import check_views
 from alambic.training.task import Task
 from alambic.training.teach import train_teacher
 
@@ -74,50 +74,11 @@ def prepare(study: Study, out: Path, say: Say, source: Source | None = None) -> 
     missing = [name for index, name in enumerate(source.class_names) if index not in taught]
     if missing:
         say(f"warning: no labelled training image of {missing[:5]}: no student can learn what has none")
-    needed = {name for name in study.teachers if any(_taught_by(arm, name) for arm in study.arms)}
+    needed = {name for name in study.teachers if any(is_taught_by(arm, name) for arm in study.arms)}
     live = {name: _get_teacher(study, name, source, out, say) for name in study.teachers if name in needed}
-    teachers, banks = {}, {}
-    for name, teacher in live.items():
-        teachers[name], card = _prepare_teacher(study, teacher, source, out, say)
-        if card is not None:
-            banks[teachers[name].bank_key] = card
-    cells, skipped = _make_cells(
-        study, source, shapes, _Teachers(study, source, out, say, live, teachers, banks, place)
-    )
-    return Prepared(study, teachers, tuple(cells), tuple(skipped), banks, place)
-
-
-@dataclasses.dataclass
-class _Teachers:
-    """The study's teachers, and those that treatments make of them, each prepared once."""
-
-    study: Study
-    source: Source
-    out: Path
-    say: Say
-    live: dict[str, Teacher]
-    prepared: dict[str, PreparedTeacher]
-    banks: dict[str, dict[str, Any]]
-    place: Place
-
-    def treat(self, arm: Arm, student: str, name: str) -> str:
-        """The key in ``prepared`` of what an arm learns from; AlambicError where a treatment refuses."""
-        teacher, study = self.live[name], treat_study(self.study, arm)
-        made = treat_teacher(self.study, arm, student, self.source, teacher, self.out)
-        if made.hash == teacher.hash and study.views == self.study.views:
-            return name
-        text = f"{key(study.views, 'teacher')} {study.views.count}"
-        known = f"{name}-{made.hash[:8]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-        if known not in self.prepared:
-            alone = dataclasses.replace(study, arms=(arm,))
-            self.prepared[known], card = _prepare_teacher(alone, made, self.source, self.out, self.say)
-            if card is not None:
-                self.banks[self.prepared[known].bank_key] = card
-        return known
-
-
-def _taught_by(arm: Arm, teacher: str) -> bool:
-    return arm.uses_teacher and (not arm.teachers or teacher in arm.teachers)
+    teachers = Teachers(study, source, out, say, live)
+    cells, skipped = _make_cells(study, source, shapes, teachers, place)
+    return Prepared(study, teachers.prepared, tuple(cells), tuple(skipped), teachers.banks, place)
 
 
 def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -> Teacher:
@@ -183,59 +144,16 @@ def check_provenance(teacher: Teacher, source: Source) -> None:
         )
 
 
-def _prepare_teacher(
-    study: Study, teacher: Teacher, source: Source, out: Path, say: Say
-) -> tuple[PreparedTeacher, dict[str, Any] | None]:
-    ids, shapes = train_ids(study, source), teacher_spec(teacher)
-    want = {"logits"} | ({"embedding"} if shapes.embedding is not None else set())
-    wanted: set[str] = set()
-    for arm in study.arms:
-        if _taught_by(arm, teacher.name):
-            wanted |= set(make_objective(arm, make_task(study, source)).needs.teacher)
-    if "energy" in wanted and shapes.stages:
-        want.add("energy")
-    path = card = None
-    name = ""
-    if study.views.count and not study.execution.live_only and wanted & BANKABLE:
-        provenance = {
-            "teacher": teacher.hash,
-            "net": teacher.spec.net,
-            "size": list(teacher.size),
-            "mean": list(teacher.mean),
-            "std": list(teacher.std),
-            "views": key(study.views, "teacher"),
-            "view_count": study.views.count,
-            "data": source.hash,
-            "ids": hashlib.sha256(ids.numpy().tobytes()).hexdigest(),
-            "quantities_wanted": sorted(want),
-            "torch": torch.__version__,
-        }
-        feed = live_feed(teacher, source, study.views, frozenset(want), ids)
-        say(f"teacher {teacher.name}: bank of {study.views.count} views x {len(ids):,} images")
-        with follow(f"bank of {teacher.name}", "images", say) as advance:
-            path = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance)
-        bank = Bank(path, verify=feed)
-        card, name = bank.card, path.name
-    folder = Path(teacher.card.get("folder", study.folder))
-    stored = study.teachers[teacher.name].spec
-    if teacher.spec.weights is not None and stored.weights != teacher.spec.weights:
-        stored = TeacherSpec("card", weights=teacher.spec.weights)
-    stored = dataclasses.replace(stored, groups=teacher.spec.groups)
-    score = teacher.card.get("tune")
-    made = PreparedTeacher(teacher.name, stored, folder, shapes, teacher.hash, path, name, score, teacher.family)
-    return made, card
-
-
 def _make_cells(
-    study: Study, source: Source, shapes: dict[str, OutputSpec], teachers: _Teachers
+    study: Study, source: Source, shapes: dict[str, OutputSpec], teachers: Teachers, place: Place
 ) -> tuple[list[Cell], list[tuple[Cell, str]]]:
     cells: list[Cell] = []
     skipped: list[tuple[Cell, str]] = []
     for student in study.students:
         for arm in study.arms:
-            names: list[str | None] = [n for n in teachers.live if _taught_by(arm, n)]
+            names: list[str | None] = [n for n in teachers.live if is_taught_by(arm, n)]
             for name in names or [None]:
-                made, reason = _make_cell(study, source, teachers, student, shapes[student], arm, name)
+                made, reason = _make_cell(study, source, teachers, place, student, shapes[student], arm, name)
                 seeds = [dataclasses.replace(made, seed=seed) for seed in range(study.seeds)]
                 if reason is None:
                     cells += seeds
@@ -245,7 +163,14 @@ def _make_cells(
 
 
 def _make_cell(
-    study: Study, source: Source, teachers: _Teachers, student: str, shapes: OutputSpec, arm: Arm, name: str | None
+    study: Study,
+    source: Source,
+    teachers: Teachers,
+    place: Place,
+    student: str,
+    shapes: OutputSpec,
+    arm: Arm,
+    name: str | None,
 ) -> tuple[Cell, str | None]:
     """The cell of seed 0, and why it cannot work."""
     task, reason = make_task(study, source), None
@@ -258,8 +183,7 @@ def _make_cell(
     if name is not None:
         teacher = teachers.prepared[name]
         try:
-            taught_by = teachers.treat(arm, student, name)
-            arm = fit_modifiers(arm, teachers.live[name], source, study.views)
+            taught_by, arm = teachers.treat(arm, student, name)
         except AlambicError as error:
             reason = str(error)
         else:
@@ -271,7 +195,7 @@ def _make_cell(
     elif arm.recipe:
         more["shared_recipe"] = dataclasses.asdict(treat_study(study, dataclasses.replace(arm, recipe={})).recipe)
     content = {**describe(seen, source, task, student, arm, teacher), **more}
-    content |= teachers.place.describe(teacher.bank if teacher is not None else None)
+    content |= place.describe(teacher.bank if teacher is not None else None)
     if reason is None:
         reason = _impossible(seen, arm, task, shapes, teacher, len(train_ids(study, source)))
     return Cell(student, name, arm, 0, content), reason

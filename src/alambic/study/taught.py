@@ -1,0 +1,130 @@
+"""What each arm learns from: the study's teachers, and what treatments make of them.
+
+Each is prepared once, with all that any of its arms reads: what stands first in the file decides nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alambic.data import Source, key
+from alambic.errors import AlambicError
+from alambic.models.teachers import Teacher, TeacherSpec
+from alambic.study.cell import Arm
+from alambic.study.content import PreparedTeacher, make_objective, make_task, train_ids
+from alambic.study.follow import Say, follow
+from alambic.study.study_file import Study
+from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
+from alambic.training.bank import BANKABLE, Bank, build_bank
+from alambic.training.setup import live_feed, teacher_spec
+
+
+class Teachers:
+    """The study's teachers, and those that treatments make of them, each prepared once.
+
+    Attributes:
+        live: the study's, by their names. prepared: for the workers, by name, or by a key where treatments made it.
+        banks: card by key.
+    """
+
+    def __init__(self, study: Study, source: Source, out: Path, say: Say, live: dict[str, Teacher]) -> None:
+        self.study, self.source, self.out, self.say, self.live = study, source, out, say, live
+        self.prepared: dict[str, PreparedTeacher] = {}
+        self.banks: dict[str, dict[str, Any]] = {}
+        for name, teacher in live.items():
+            self._prepare(name, teacher, study)
+        self._made = dict(live)  # by key in ``prepared``
+        self._keys: dict[tuple[str, str, str], str | AlambicError] = {}  # arm, student, name
+        for arm, student, name in product(study.arms, study.students, live):
+            if is_taught_by(arm, name):
+                try:
+                    self._keys[arm.name, student, name] = self._make(arm, student, name)
+                except AlambicError as error:
+                    self._keys[arm.name, student, name] = error
+
+    def treat(self, arm: Arm, student: str, name: str) -> tuple[str, Arm]:
+        """The key in ``prepared`` of what an arm learns from, and the arm with what its modifiers find for that.
+
+        Raises AlambicError where a treatment refuses.
+        """
+        found, views = self._keys[arm.name, student, name], treat_study(self.study, arm).views
+        if isinstance(found, AlambicError):
+            raise found
+        if found not in self.prepared:
+            learners = tuple(other for other in self.study.arms if self._learns(other, name, found))
+            # all images of the study, though this arm may take fewer
+            alone = dataclasses.replace(self.study, views=views, arms=learners)
+            self._prepare(found, self._made[found], alone)
+        return found, fit_modifiers(arm, self._made[found], self.source, views)
+
+    def _learns(self, arm: Arm, name: str, known: str) -> bool:
+        return known in [self._keys.get((arm.name, student, name)) for student in self.study.students]
+
+    def _make(self, arm: Arm, student: str, name: str) -> str:
+        teacher, study = self.live[name], treat_study(self.study, arm)
+        made = treat_teacher(self.study, arm, student, self.source, teacher, self.out)
+        if made.hash == teacher.hash and study.views == self.study.views:
+            return name
+        text = f"{key(study.views, 'teacher')} {study.views.count}"
+        known = f"{name}-{made.hash[:8]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        self._made.setdefault(known, made)
+        return known
+
+    def _prepare(self, known: str, teacher: Teacher, study: Study) -> None:
+        self.prepared[known], card = _prepare_teacher(study, teacher, self.source, self.out, self.say)
+        if card is not None:
+            self.banks[self.prepared[known].bank_key] = card
+
+
+def is_taught_by(arm: Arm, teacher: str) -> bool:
+    """Whether an arm is run with a teacher of the study."""
+    return arm.uses_teacher and (not arm.teachers or teacher in arm.teachers)
+
+
+def _prepare_teacher(
+    study: Study, teacher: Teacher, source: Source, out: Path, say: Say
+) -> tuple[PreparedTeacher, dict[str, Any] | None]:
+    ids, shapes = train_ids(study, source), teacher_spec(teacher)
+    want = {"logits"} | ({"embedding"} if shapes.embedding is not None else set())
+    wanted: set[str] = set()
+    for arm in study.arms:
+        if is_taught_by(arm, teacher.name):
+            wanted |= set(make_objective(arm, make_task(study, source)).needs.teacher)
+    if "energy" in wanted and shapes.stages:
+        want.add("energy")
+    path = card = None
+    name = ""
+    if study.views.count and not study.execution.live_only and wanted & BANKABLE:
+        provenance = {
+            "teacher": teacher.hash,
+            "net": teacher.spec.net,
+            "size": list(teacher.size),
+            "mean": list(teacher.mean),
+            "std": list(teacher.std),
+            "views": key(study.views, "teacher"),
+            "view_count": study.views.count,
+            "data": source.hash,
+            "ids": hashlib.sha256(ids.numpy().tobytes()).hexdigest(),
+            "quantities_wanted": sorted(want),
+            "torch": torch.__version__,
+        }
+        feed = live_feed(teacher, source, study.views, frozenset(want), ids)
+        say(f"teacher {teacher.name}: bank of {study.views.count} views x {len(ids):,} images")
+        with follow(f"bank of {teacher.name}", "images", say) as advance:
+            path = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance)
+        bank = Bank(path, verify=feed)
+        card, name = bank.card, path.name
+    folder = Path(teacher.card.get("folder", study.folder))
+    stored = study.teachers[teacher.name].spec
+    if teacher.spec.weights is not None and stored.weights != teacher.spec.weights:
+        stored = TeacherSpec("card", weights=teacher.spec.weights)
+    stored = dataclasses.replace(stored, groups=teacher.spec.groups)
+    score = teacher.card.get("tune")
+    made = PreparedTeacher(teacher.name, stored, folder, shapes, teacher.hash, path, name, score, teacher.family)
+    return made, card
