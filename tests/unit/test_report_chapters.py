@@ -238,7 +238,7 @@ def make_suited(path: Path, judged: bool = True, refits: int = 2) -> None:
         values = {"absorbable": quality, "accuracy": 0.8 + 0.02 * float(rng.random()), "pilot_gain": 0.01 * quality}
         values |= {"headroom": 0.1, "cka": float(rng.normal())}
         family = "vit" if index % 2 else "resnet"
-        cards.append(Scorecard(name, f"h {name}", family, "labels", 9, "s", "toy", "e" * 64, values, {}, 1.2))
+        cards.append(Scorecard(name, f"h {name}", family, "labels", 9, "s", "toy 5,000", "e" * 64, values, {}, 1.2))
         for seed in range(2):
             score = 0.7 + 0.01 * (quality + 0.1 * float(rng.normal()))
             more = {"teacher": name, "teacher_hash": f"h {name}"}
