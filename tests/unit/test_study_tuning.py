@@ -10,9 +10,10 @@ import pytest
 from alambic.errors import AlambicError
 from alambic.report.findings import find
 from alambic.study.ledger import Ledger
+from alambic.study.prepare import prepare
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study
-from alambic.study.tuning import draw_trials, list_cells, score_arms, to_toml, tune_study
+from alambic.study.tuning import draw_trials, score_arms, to_toml, tune_study
 
 HEAD = """
 name = "tuned"
@@ -73,7 +74,7 @@ def score_last(study, out):
     """Of each trial of the last rung that was trained."""
     arms = tuple(trial.arm for arm in study.arms for trial in draw_trials(arm, study))
     explored = dataclasses.replace(study, arms=arms, seeds=1)
-    return score_arms(out / "ledger.sqlite", list_cells(explored, out))
+    return score_arms(out / "ledger.sqlite", prepare(explored, out, lambda _: None).cells)
 
 
 def write(folder, text, name="study.toml", purpose="explore", seeds=2, more=""):

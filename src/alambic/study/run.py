@@ -30,7 +30,7 @@ from alambic.study.work import checkpoint_of
 
 @dataclass
 class Summary:
-    """What a run of a study did: counts of cells, and where the ledger is."""
+    """What a run of a study did: counts of cells, where the ledger is, and the cells that the study asks for."""
 
     done: int = 0
     kept: int = 0
@@ -38,6 +38,7 @@ class Summary:
     failed: int = 0
     ledger: Path = field(default_factory=Path)
     last: str | None = None  # id of a cell that is done
+    cells: tuple[Cell, ...] = ()
 
 
 def run_study(
@@ -84,7 +85,7 @@ def _run_prepared(
     finished = {row.id for row in ledger.rows("done")}  # what was skipped once may work now
     for done in finished:
         checkpoint_of(out, done).unlink(missing_ok=True)
-    summary = Summary(ledger=ledger.path)
+    summary = Summary(ledger=ledger.path, cells=tuple(prepared.cells))
     for cell, reason in prepared.skipped:
         if cell.id in finished:  # it worked when its package was there: the row stays
             summary.kept += 1

@@ -18,17 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from alambic.data import load_source
 from alambic.errors import AlambicError, nearest
 from alambic.files import write_atomic
 from alambic.methods.base import all_methods
 from alambic.study.cell import Arm, Cell
-from alambic.study.compiling import settle_compiling
 from alambic.study.follow import Say
 from alambic.study.ledger import Ledger
 from alambic.study.local import Executor, run_cells
-from alambic.study.prepare import prepare
-from alambic.study.processors import settle_threads
 from alambic.study.run import run_study
 from alambic.study.study_file import Study
 from alambic.training.recipe import stream_seed
@@ -128,7 +124,7 @@ def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = ru
         say(f"rung {index + 1} of {len(tuning.rungs)}: {len(arms)} trials, {recipe.epochs} epochs each")
         rung = dataclasses.replace(explore, recipe=recipe, arms=arms)
         summary = run_study(rung, out, say=say, execute=execute)
-        scores = score_arms(summary.ledger, list_cells(rung, out))
+        scores = score_arms(summary.ledger, summary.cells)
         missing = [name for name, trials in left.items() if not any(trial.arm.name in scores for trial in trials)]
         if missing:
             raise AlambicError(
@@ -150,16 +146,6 @@ def _check_settings(study: Study) -> None:
                 f"{study.path}: [tuning.settings] expected methods of the study's arms, got {name!r}, because ranges "
                 f"of any other would be tried on nothing; {nearest(name, methods)}"
             )
-
-
-def list_cells(study: Study, out: Path) -> tuple[Cell, ...]:
-    """The cells of a study that ``run_study`` has run in ``out``: what it chose and made there stands."""
-    source, study = load_source(study.data), settle_threads(study, out, _hush)
-    return prepare(settle_compiling(study, source, out, _hush), out, _hush, source).cells
-
-
-def _hush(_: str) -> None:
-    """Says nothing: it was said when the study ran."""
 
 
 def score_arms(path: Path, cells: Sequence[Cell]) -> dict[str, float]:
