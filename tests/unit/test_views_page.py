@@ -65,7 +65,8 @@ def test_a_study_that_names_no_views_gets_those_of_the_page(
     script: ModuleType, tmp_path: Path, table: str, count: int | None
 ) -> None:
     path = tmp_path / "study.toml"
-    path.write_text(f'name = "a"\nstudents = ["dscnn_8x2"]\nmethods = ["none"]\n[data]\nsource = "a.npz"\n{table}')
+    head = 'name = "a"\npurpose = "explore"\nstudents = ["dscnn_8x2"]\nmethods = ["none"]\n'
+    path.write_text(f'{head}[data]\nsource = "a.npz"\n{table}')
     found = read_study(path).views.count
     assert found == (DEFAULT_VIEWS if count is None else count)
     assert f"`views.count` gets {DEFAULT_VIEWS}." in script.write_page(ROOT)
