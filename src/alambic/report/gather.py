@@ -13,12 +13,10 @@ from alambic.errors import AlambicError
 from alambic.report.facts import Fact, Facts, fall_query, mean_query
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import bootstrap_interval, resample_scores, weigh_scores
-from alambic.suitability.gains import shared_recipe
+from alambic.suitability.gains import SCORES, shared_recipe
+from alambic.suitability.gains import SETTING as SHARED
 
 Array = np.ndarray[Any, Any]
-# what is deployed comes first; a split before a precision, because tune scores were there to choose by
-SCORES = ("test_int8", "test", "tune_int8", "tune")
-SHARED = ("data", "views", "recipe", "task", "int8", "environment", "threads")
 # names given to things: they do not make another cell, as in alambic.study.cell
 LABELS = (
     "seed",

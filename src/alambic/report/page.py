@@ -21,12 +21,12 @@ from alambic.report.claims import Claim
 from alambic.report.document import compose_document
 from alambic.report.figures import Legend, draw_costs, draw_differences, draw_falls, draw_heat
 from alambic.report.findings import Findings, find
-from alambic.report.gather import SHARED
 from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.stamp import write_stamp
 from alambic.report.tables import Table
 from alambic.report.texts import read_texts
 from alambic.report.wording import LANGS, Lang, show_fact
+from alambic.suitability.gains import SETTING as SHARED
 
 HERE = Path(__file__).parent
 HASH = re.compile("[0-9a-f]{32,}")

@@ -31,6 +31,7 @@ LABELS = (
     "shared_recipe",
 )
 BY_TEACHER = ("teacher_hash", "teacher_input", "tested", "trains_on")  # may differ between teachers of one arm
+# what is deployed comes first; a split before a precision, because tune scores were there to choose by
 SCORES = ("test_int8", "test", "tune_int8", "tune")
 COMPOSITES = {"composite": True, "composite_cheap": False}  # name -> whether it counts what needs a pilot
 
