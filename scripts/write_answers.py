@@ -1,5 +1,8 @@
 """Writes what the committed studies found into the README and docs/ideas.md: `python scripts/write_answers.py`.
 
+The README gets three answers. Which teacher: of studies whose teachers were judged (``suitability.json`` beside the
+exported ledger). Which method: of claims. Which new idea: the fate of each.
+
 Each study with purpose "claim" whose ledger is exported beside its file (``studies/**/ledger``) is told, in the words
 of its own report, between two marks of the README. A test writes it again and compares. A study that is not finished
 is named and nothing else is told of it: whoever looks at p values while the seeds come in finds what he likes.
@@ -16,14 +19,17 @@ from pathlib import Path
 
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
+from alambic.report.chapter_suitability import say_families, say_judgement
 from alambic.report.claims import SCORE_NAMES, Claim
 from alambic.report.contrasts import Contrast
-from alambic.report.findings import find
+from alambic.report.findings import Findings, find
 from alambic.report.print_svg import paint
+from alambic.report.suited import NAME
 from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
 from alambic.report.wording import name_group, show_number
 from alambic.study.ledger import Ledger
 from alambic.study.study_file import _Head
+from alambic.suitability.judgement import load_judgement
 
 FIGURE = "docs/answers.svg"
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,25 +86,47 @@ def tell_study(folder: Path, root: Path) -> list[str]:
         ]
     findings = find(folder)
     assert findings.declared is not None
+    said = [
+        block.text("en")
+        for block in describe_declared(findings.declared, "en")
+        if isinstance(block, Claim) and block.key not in ("declared_before", "rest_explores")
+    ]
+    return [_tell_setting(findings), "", *[f"- {sentence}" for sentence in said], "", *_trace(folder, root)]
+
+
+def _tell_setting(findings: Findings) -> str:
+    """What was trained on what, and what the students alone score."""
     content = findings.students[0].groups[0].rows[0].content
     alone = [
         f"`{found.student}` alone scores {show_number(found.baseline.score.value, 'share', 'en')}"
         for found in findings.students
         if found.baseline is not None
     ]
-    place = folder.relative_to(root)
-    head = (
+    return (
         f"**{findings.name}** ({content['data']['source']}, {content['data']['train_images']:,} training images, "
         f"{SCORE_NAMES[findings.scored.number]['en']}): {', '.join(alone)}."
     )
-    said = [
-        block.text("en")
-        for block in describe_declared(findings.declared, "en")
-        if isinstance(block, Claim) and block.key not in ("declared_before", "rest_explores")
-    ]
-    lines = [head, "", *[f"- {sentence}" for sentence in said], ""]
+
+
+def _trace(folder: Path, root: Path) -> list[str]:
+    """The command that computes a study's numbers again, and where it stands."""
+    place = folder.relative_to(root)
     command = f"alambic report {place} --check {place.parent}/report.html"
-    return [*lines, f"`{command}` computes each number again; the study is in [{place.parent}]({place.parent}).", ""]
+    return [f"`{command}` computes each number again; the study is in [{place.parent}]({place.parent}).", ""]
+
+
+def judged_ledgers(root: Path) -> list[Path]:
+    """Exported ledgers beside which a judgement on estimators and families lies, in order of their paths."""
+    found = sorted(path.parent for path in (root / "studies").rglob("ledger/cells.parquet"))
+    return [f for f in found if (f.parent / NAME).is_file() and load_judgement(f.parent / NAME) is not None]
+
+
+def tell_teachers(folder: Path, root: Path) -> list[str]:
+    """One study of teachers: how far before-the-fact estimates can be trusted, which families give more."""
+    findings = find(folder)
+    assert findings.suitability is not None
+    claims = [*say_judgement(findings.suitability), *say_families(findings.suitability)]
+    return [_tell_setting(findings), "", *[f"- {claim.text('en')}" for claim in claims], "", *_trace(folder, root)]
 
 
 def draw_answers(root: Path) -> str:
@@ -142,13 +170,13 @@ def idea_ledgers(root: Path) -> list[Path]:
     return [folder for folder in found if json.loads(Ledger(folder, read_only=True).meta("falsifiers") or "[]")]
 
 
-def tell_ideas(folder: Path, root: Path) -> list[str]:
-    """One study of ideas: on what, each idea's fate, where its cells stand."""
+def tell_ideas(folder: Path, root: Path, up: str = "../") -> list[str]:
+    """One study of ideas: on what, each idea's fate, where its cells stand. ``up``: from the page to the root."""
     findings = find(folder)
     content = findings.groups[0].rows[0].content
     wanted = count_wanted(Ledger(folder, read_only=True))
     place = folder.relative_to(root).parent
-    where = f"[{findings.name}](../{place})"
+    where = f"[{findings.name}]({up}{place})"
     seeds = [len(contrast.paired.seeds) for idea in findings.ideas for contrast in idea.contrasts]
     if min(seeds, default=0) < wanted or any(idea.missing for idea in findings.ideas):
         return [f"**{where}** is not finished, and nothing is told before all of its seeds are there.", ""]
@@ -172,7 +200,12 @@ def _between_marks(path: Path, told: list[str]) -> str:
 
 def write_answers(root: Path) -> str:
     """The README with its answers as the committed ledgers give them."""
-    return _between_marks(root / "README.md", [line for f in claim_ledgers(root) for line in tell_study(f, root)])
+    told = [
+        *("### Which teacher?", "", *[line for f in judged_ledgers(root) for line in tell_teachers(f, root)]),
+        *("### Which method?", "", *[line for f in claim_ledgers(root) for line in tell_study(f, root)]),
+        *("### Which new idea?", "", *[line for f in idea_ledgers(root) for line in tell_ideas(f, root, "")]),
+    ]
+    return _between_marks(root / "README.md", told)
 
 
 def write_fates(root: Path) -> str:

@@ -189,6 +189,16 @@ def test_balance_measures_a_pre_training_stage_and_refuses_a_method_that_pulls_a
         balance(make_run(source, teacher, "kd", weights=[0.0]), 1.0)
 
 
+def test_balance_refuses_the_weight_at_which_label_smoothing_rewards_wrong_classes(source, teacher):
+    run = make_run(source, teacher, "label_smoothing")
+    (weight,) = balance(run, 0.001)
+    assert 0 < weight < 10  # 1 / epsilon
+    over = 1.01 * 10 / weight
+    assert 9 < balance(run, 0.98 * 0.001 * 10 / weight)[0] < 10
+    with pytest.raises(AlambicError, match="expected a weight under 10, got 10"):
+        balance(run, 0.001 * over)
+
+
 STUDY = """
 name = "arms"
 purpose = "explore"

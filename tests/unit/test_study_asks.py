@@ -80,6 +80,7 @@ def run(study, say=lambda text: None):
         ("dscnn_8x2", "nets.py:wide", "expected 3 class scores an image.*got 5"),
         ("dscnn_8x2", "nets.py:nothing", "no function 'nothing'"),
         ("count = 1", 'count = 1\nshift = 20\npadding = "reflect"', "shift below"),
+        ("count = 1", "count = 1\nshift = 20", "shift below.*no pixel of its image"),
         ("count = 1", "count = 1\n[views.teacher.sensor]\ndown = 5", "multiples of down"),
         ("[views]", "tune = 0\n[views]", "got none of the tune split"),
     ],

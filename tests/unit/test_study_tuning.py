@@ -122,6 +122,15 @@ def test_arms_share_their_draws_and_only_the_first_is_as_written(folder):
     assert len({t.arm.settings["kd"]["temperature"] for t in kd[1:]}) == 3
 
 
+def test_label_smoothing_is_tuned_by_its_own_setting_and_never_scaled(folder):
+    arm = '[[arms]]\nmethod = "label_smoothing"\n'
+    ranges = "[tuning.settings.label_smoothing]\nepsilon = [0.03, 0.3]\n"
+    study = write(folder, TUNING + ranges + arm, "smooth.toml")
+    trials = draw_trials(study.arms[0], study)
+    assert all(t.arm.balance is None for t in trials)
+    assert len({t.arm.settings["label_smoothing"]["epsilon"] for t in trials[1:]}) == len(trials) - 1
+
+
 def test_the_best_trial_of_the_last_rung_is_taken(tuned):
     study, found, out = tuned
     last = score_last(study, out)

@@ -149,10 +149,11 @@ def render(
     Returns: float32 in [0, 1], B x C x H x W; C is 1 where the side's sensor is grey. Not normalised.
     """
     photometry: Photometry = getattr(spec, side)
-    if spec.padding == "reflect" and spec.shift >= min(images.shape[2:]):
+    if spec.shift >= min(images.shape[2:]):
+        why = "reflect mirrors them" if spec.padding == "reflect" else "a view could hold no pixel of its image"
         raise AlambicError(
-            f"views: expected shift below the image's sides {tuple(images.shape[2:])} because reflect mirrors them, "
-            f"got {spec.shift}; try padding zero, or a smaller shift"
+            f"views: expected shift below the image's sides {tuple(images.shape[2:])}, got {spec.shift}, because "
+            f"{why}; try a smaller shift"
         )
     pixels = _scene(images, ids, views, spec, photometry)
     if spec.mix != "none":

@@ -7,6 +7,7 @@ Cross-entropy belongs to the engine: a method only declares the weight of it tha
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -177,6 +178,15 @@ class Method(nn.Module):
     @property
     def name(self) -> str:
         return type(self).__module__.rsplit(".", 1)[-1]
+
+    @property
+    def largest_weight(self) -> float:
+        """Weight beside a cross-entropy of weight 1 from which on the sum rewards wrong classes; most losses have none.
+
+        A balance that would need more is refused, and ``alambic study tune`` does not scale such a loss: its own
+        settings are its strength.
+        """
+        return math.inf
 
     @classmethod
     def hyper_defaults(cls) -> dict[str, Any]:

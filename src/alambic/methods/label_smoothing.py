@@ -48,6 +48,10 @@ class LabelSmoothing(Method):
 
     epsilon: float = 0.1
 
+    @property
+    def largest_weight(self) -> float:
+        return 1 / self.epsilon
+
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         logits = s.need_logits()
         targets = soft_targets(batch.labels, logits.shape[1], batch.partner, batch.lam)

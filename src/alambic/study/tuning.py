@@ -20,7 +20,7 @@ import numpy as np
 
 from alambic.errors import AlambicError, nearest
 from alambic.files import write_atomic
-from alambic.methods.base import all_methods
+from alambic.methods.base import all_methods, create_method
 from alambic.study.cell import Arm, Cell
 from alambic.study.follow import Say
 from alambic.study.ledger import Ledger
@@ -91,12 +91,18 @@ def draw_trials(arm: Arm, study: Study) -> list[Trial]:
         changed = dataclasses.replace(
             arm, name=f"{arm.name}, trial {index + 1}", recipe={**arm.recipe, **recipe}, settings=settings
         )
-        if "balance" in draws and any(all_methods()[name].family != "baseline" for name in arm.methods):
+        if "balance" in draws and _can_scale(changed):
             # against a cross-entropy of weight 1, but where the authors leave it out
             weight = 1.0 if any(all_methods()[name].ce_weight for name in arm.methods) else 0.0
             changed = dataclasses.replace(changed, balance=draws["balance"][index], weights=(), ce_weight=weight)
         trials.append(Trial(changed, arm.name, index + 1))
     return trials
+
+
+def _can_scale(arm: Arm) -> bool:
+    """Whether a balance has a meaning for an arm: a loss beside cross-entropy, and none that turns against it."""
+    losses = [create_method(name, **arm.settings.get(name, {})) for name in arm.methods]
+    return any(loss.family != "baseline" for loss in losses) and all(math.isinf(loss.largest_weight) for loss in losses)
 
 
 def _draw(name: str, span: Range, count: int, seed: int) -> list[float]:

@@ -44,7 +44,14 @@ def balance(run: Run, multiple: float) -> tuple[float, ...]:
                     f"method {method.name!r}: expected a gradient of the student at the start, got {norm}, because its "
                     "weight is set against cross-entropy's; try a weight of your own"
                 )
-            found.append(multiple * weight * weight * task / norm)
+            needed = multiple * weight * weight * task / norm
+            if needed >= method.largest_weight:
+                raise AlambicError(
+                    f"method {method.name!r}: expected a weight under {method.largest_weight:g}, got {needed:.3g} by a "
+                    f"balance of {multiple:g}, because from there on the loss rewards wrong classes; try a smaller "
+                    "balance, or the method's own settings"
+                )
+            found.append(needed)
     for module, state in kept.items():
         module.load_state_dict(state)
     return tuple(found)
