@@ -91,30 +91,32 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | N
     words = {key: texts[lang] for key, texts in WORDS.items()}
     scored = [name for name in SCORED if any(_known(group, f"{split}_{name}") for group in groups)]
     sizes = [name for name in BYTES if any(_known(group, name) for group in groups)]
-    heads = [(words["student"], "", False), (words["arm"], "", False)]
+    several = len(findings.students) > 1
+    heads = [*([(words["student"], "", False)] if several else []), (words["arm"], "", False)]
     heads += [(words[name], f"{split}_{name}", True) for name in scored]
     heads += [(words[name], name, True) for name in sizes] + [(words["fits"], "fits", False)]
     table, dots = Table(tuple(heads)), list[DotRow]()
-    lost = Table((*heads[:2], *((words[name], "", True) for name in scored)))
+    lost = Table((*heads[: 1 + several], *((words[name], "", True) for name in scored)))
     beyond, said = Table(lost.heads), list[Claim]()
     for found in findings.students:
         members = [group for group in found.groups if _known(group, f"{split}_kernels")]
         if members:
             dots.append(DotRow(name_student(found, findings), head=True))
         for group in members:
-            entries = [Entry(name_student(found, findings)), Entry(name_group(group, lang))]
+            named = [Entry(name_student(found, findings))] if several else []
+            entries = [*named, Entry(name_group(group, lang))]
             falls = list(entries)
             for name in scored:
                 entries.append(fact_entry(_mean(group, f"{split}_{name}", findings.facts), lang))
                 fall = _fall(group, split, name, findings.facts)
-                falls.append(fact_entry(fall, lang))
+                falls.append(fact_entry(fall, lang, noun=False))
                 if fall is not None:
                     dots.append(_draw(group, fall, split, name, words[name], lang, legend))
             entries += [fact_entry(_mean(group, name, findings.facts), lang) for name in sizes]
             lost.rows.append(falls)
             if found.baseline is not None and group is not found.baseline:
                 excess = [_excess(group, found.baseline, split, name, findings.facts) for name in scored]
-                beyond.rows.append([*entries[:2], *(fact_entry(fact, lang) for fact in excess)])
+                beyond.rows.append([*entries[: 1 + several], *(fact_entry(fact, lang, noun=False) for fact in excess)])
                 said += _tell_excess(group, excess, scored, words)
             table.rows.append([*entries, Entry(_tell_fits(group, words))])
     figure = draw_dots(dots, words["title"], words["axis"], lambda ticks: show_ticks(ticks, "effect", lang))

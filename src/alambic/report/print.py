@@ -19,9 +19,9 @@ from alambic.report.tables import Table
 from alambic.report.texts import read_texts
 from alambic.report.wording import Lang
 
-FEW_COLUMNS = 4
+FEW_COLUMNS, MANY_COLUMNS = 4, 8  # beyond many a table is set small
 LONG, MARGIN = 14, 3  # letters: what is longer takes a second line; what a column leaves free beside its text
-CONTROL = re.compile(r"[\x00-\x1f]")
+CONTROL, BREAKS = re.compile(r"[\x00-\x1f]"), re.compile(r"[ -]")  # a no-break space is none
 
 
 def render_pdf(findings: Findings, lang: Lang) -> bytes:
@@ -74,11 +74,14 @@ def _table(table: Table) -> dict[str, Any]:
     texts = [[_clean(f"{cell.text} {cell.note}".strip()) for cell in row] for row in table.rows]
     wide = [any("wide" in row[i].class_ for row in table.rows) for i in range(len(table.heads))]
     columns: list[str | int] = ["wide" if is_wide else "auto" for is_wide in wide]
-    if any(wide) and len(wide) > FEW_COLUMNS:  # columns as wide as their texts would leave the wide ones no room
+    dense = len(wide) > MANY_COLUMNS
+    if dense or (any(wide) and len(wide) > FEW_COLUMNS):
+        # columns as wide as their texts would leave the wide ones no room, or run into each other
         heads = [head for head, _, _ in table.heads]
         columns = [_weigh(column) for column in zip(heads, *texts, strict=True)]
     return {
         "kind": "table",
+        "dense": dense,
         "heads": [head for head, _, _ in table.heads],
         "numeric": [numeric for _, _, numeric in table.heads],
         "columns": columns,
@@ -88,5 +91,5 @@ def _table(table: Table) -> dict[str, Any]:
 
 def _weigh(column: Sequence[str]) -> int:
     """The share of a column of texts: room for its longest word, and for more where its texts are longer."""
-    word = max((len(word) for text in column for word in text.split()), default=1)
+    word = max((len(word) for text in column for word in BREAKS.split(text)), default=1)
     return MARGIN + max(word, min(LONG, max(map(len, column))))
