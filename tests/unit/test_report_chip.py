@@ -62,7 +62,7 @@ def test_losses_bytes_and_verdicts(ledger: Path) -> None:
     with sqlite3.connect(ledger) as db:
         assert db.execute(falls[0].sql).fetchone()[0] == pytest.approx(0.05)
     table = read_table(section)
-    assert [head[0] for head in table.heads][2:] == [
+    assert [head[0] for head in table.heads][1:] == [
         "device kernels", "4-bit weights", "int8 weights", "Flash", "Arena", "RAM", "Fits",
     ]  # fmt: skip
     assert all(row[-1].text == "acc-32: no" for row in table.rows)
@@ -84,17 +84,17 @@ def test_losses_stand_in_a_table_by_method_and_arithmetic(ledger: Path, lang: La
     beyond = section.blocks[place + 3]
     assert isinstance(beyond, Table)
     for row in beyond.rows:  # the student alone loses .1 per tensor
-        more = 0.02 if row[1].text.split(" ")[0] == "kd" else 0.0
-        assert [entry.value for entry in row[2:]] == pytest.approx([0.0, more, 0.0, 0.0], abs=1e-9)
+        more = 0.02 if row[0].text.split(" ")[0] == "kd" else 0.0
+        assert [entry.value for entry in row[1:]] == pytest.approx([0.0, more, 0.0, 0.0], abs=1e-9)
     assert len(beyond.rows) == len(findings.groups) - 1
     told = [block for block in section.blocks if isinstance(block, Claim)]
     assert {(claim.key, claim.blanks["arm"].arm) for claim in told} == {("loses_more", "kd")}
     assert len(table.rows) == len(findings.groups)
-    assert len(table.heads) == 6  # student, arm, kernels, per tensor, powers of two, 4 bits
+    assert len(table.heads) == 5  # arm (one student alone needs no column), kernels, per tensor, powers of two, 4 bits
     for row in table.rows:
-        per_tensor = 12 if row[1].text.split(" ")[0] == "kd" else 10
-        assert [entry.value for entry in row[2:]] == pytest.approx([0.01, per_tensor / 100, 0.2, 0.05])
-        assert all(entry.link for entry in row[2:])  # each leads to its query
+        per_tensor = 12 if row[0].text.split(" ")[0] == "kd" else 10
+        assert [entry.value for entry in row[1:]] == pytest.approx([0.01, per_tensor / 100, 0.2, 0.05])
+        assert all(entry.link for entry in row[1:])  # each leads to its query
 
 
 def test_the_page_holds_it_in_both_languages(ledger: Path) -> None:
@@ -123,7 +123,7 @@ def test_finalists_lose_against_the_whole_split(ledger: Path) -> None:
     assert section is not None
     table = read_table(section)
     column = [head[0] for head in table.heads].index("QAT")
-    told = {row[1].text.split(" ")[0]: row[column].text for row in table.rows}
+    told = {row[0].text.split(" ")[0]: row[column].text for row in table.rows}
     assert {name for name, text in told.items() if text != "–"} == {"none", "rsd"}
     facts = {fact.name: fact for fact in findings.facts.all}
     for name, value in (("kernels_whole", 0.02), ("qat_int8", -0.01)):
