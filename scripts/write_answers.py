@@ -7,7 +7,7 @@ Each study with purpose "claim" whose ledger is exported beside its file (``stud
 of its own report, between two marks of the README. A test writes it again and compares. A study that is not finished
 is named and nothing else is told of it: whoever looks at p values while the seeds come in finds what he likes.
 
-``docs/answers.svg`` shows all declared contrasts. Studies that declared falsifiers are told in docs/ideas.md likewise:
+``docs/answers.svg`` shows all declared contrasts, ``docs/teachers-STUDY.svg`` each judged study's teachers. Studies that declared falsifiers are told in docs/ideas.md likewise:
 each idea's fate beside its controls.
 """
 
@@ -26,6 +26,8 @@ from alambic.report.findings import Findings, find
 from alambic.report.print_svg import paint
 from alambic.report.suited import NAME
 from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
+from alambic.report.teachers import draw_teachers
+from alambic.report.texts import read_texts
 from alambic.report.wording import name_group, show_number
 from alambic.study.ledger import Ledger
 from alambic.study.study_file import _Head
@@ -126,7 +128,25 @@ def tell_teachers(folder: Path, root: Path) -> list[str]:
     findings = find(folder)
     assert findings.suitability is not None
     claims = [*say_judgement(findings.suitability), *say_families(findings.suitability)]
-    return [_tell_setting(findings), "", *[f"- {claim.text('en')}" for claim in claims], "", *_trace(folder, root)]
+    drawn = [f"![Gain by teacher]({figure_of(folder)})", ""] if _draw_teachers(folder) else []
+    said = [f"- {claim.text('en')}" for claim in claims]
+    return [_tell_setting(findings), "", *drawn, *said, "", *_trace(folder, root)]
+
+
+def figure_of(folder: Path) -> str:
+    """Where the picture of a study's teachers stands, from the root."""
+    return f"docs/teachers-{Ledger(folder, read_only=True).meta('study_name')}.svg"
+
+
+def _draw_teachers(folder: Path) -> str:
+    drawn = draw_teachers(find(folder), "en", read_texts("en"))
+    return paint(drawn) + "\n" if drawn is not None else ""
+
+
+def draw_all(root: Path) -> dict[str, str]:
+    """Path from the root -> SVG, of every figure of the README."""
+    teachers = {figure_of(folder): _draw_teachers(folder) for folder in judged_ledgers(root)}
+    return {FIGURE: draw_answers(root), **{name: drawn for name, drawn in teachers.items() if drawn}}
 
 
 def draw_answers(root: Path) -> str:
@@ -215,5 +235,6 @@ def write_fates(root: Path) -> str:
 
 
 if __name__ == "__main__":
-    for name, write in (("README.md", write_answers), ("docs/ideas.md", write_fates), (FIGURE, draw_answers)):
-        (ROOT / name).write_text(write(ROOT))
+    told = {"README.md": write_answers(ROOT), "docs/ideas.md": write_fates(ROOT), **draw_all(ROOT)}
+    for name, content in told.items():
+        (ROOT / name).write_text(content)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import sqlite3
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from alambic.report.page import render_report, write_report
 from alambic.report.section_words import COVARIATES, ESTIMATORS, SCOPES
 from alambic.report.tables import Table
 from alambic.report.talk import compose_slides
+from alambic.report.teachers import draw_teachers
+from alambic.report.texts import read_texts
 from alambic.report.wording import LANGS
 from alambic.study.ledger import Ledger, Predictions, Row
 from alambic.suitability.base import all_estimators
@@ -241,7 +245,8 @@ def make_suited(path: Path, judged: bool = True, refits: int = 2) -> None:
         cards.append(Scorecard(name, f"h {name}", family, "labels", 9, "s", "toy 5,000", "e" * 64, values, {}, 1.2))
         for seed in range(2):
             score = 0.7 + 0.01 * (quality + 0.1 * float(rng.normal()))
-            more = {"teacher": name, "teacher_hash": f"h {name}"}
+            more = {"teacher": name, "teacher_hash": f"h {name}", "teacher_score": 0.6 + 0.03 * index}
+            more |= {"teacher_family": family, "teacher_provenance": "distilled from t0" if index == 3 else "labels"}
             content = make_content("s", "kd", None, seed) | more
             held.record(Row(f"{name}{seed}", content, "done", "", {"test": score, "tune": score}))
     for seed in range(2):
@@ -291,9 +296,29 @@ def test_a_judgement_is_told_with_intervals_regret_controls_and_families(tmp_pat
     nasty = next(claim for claim in chapter.claims if claim.key == "control_nasty")
     assert "absorbable variance" in nasty.text("en")
     assert "variance absorbable" in nasty.text("fr")
-    assert len([block for block in chapter.blocks if isinstance(block, Figure)]) == 1
+    assert len([block for block in chapter.blocks if isinstance(block, Figure)]) == 2  # teachers, verdicts
     page = render_report(findings, "en")
     assert 'data-claim="judged_on"' in page
+
+
+def test_the_picture_of_teachers_has_a_mark_for_each_and_none_hides_another_name(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    make_suited(path, judged=False)
+    drawn = draw_teachers(find(path), "en", read_texts("en"))
+    assert drawn is not None
+    root = ET.fromstring(str(drawn))
+    names = {el.text: (float(el.get("x", 0)), float(el.get("y", 0))) for el in root.iter("text")}
+    told = [f"t{i}" for i in range(8)] + ["nasty"]
+    assert set(told) <= set(names)
+    for one, other in itertools.combinations(told, 2):
+        (x, y), (far, low) = names[one], names[other]
+        assert abs(y - low) >= 11.9 or abs(x - far) >= 6.6 * 2
+    marks = [el for el in root.iter("a") for el in el if el.tag in ("circle", "polygon")]
+    assert len(marks) == 9
+    assert sum(el.tag == "polygon" for el in marks) == 1  # the one that another teacher taught
+    assert names["t1"][0] < names["t7"][0]  # by its own score
+    few = tmp_path / "few.sqlite"
+    assert draw_teachers(find(make_ledger(few, seeds=2, images=200)), "en", read_texts("en")) is None
 
 
 def test_a_verdict_changed_by_hand_is_found_by_judging_again(tmp_path: Path) -> None:

@@ -6,10 +6,9 @@ import types
 
 import pytest
 
-from alambic.study.cell import LABELS as CELL_LABELS
 from alambic.suitability.advice import advise
 from alambic.suitability.ask_families import gather_taught
-from alambic.suitability.gains import COMPOSITES, LABELS, Gains, make_blocks, measure_gains
+from alambic.suitability.gains import COMPOSITES, Gains, make_blocks, measure_gains
 from alambic.suitability.scorecard import Scorecard
 from alambic.suitability.wording import tell_gains
 
@@ -72,7 +71,6 @@ def test_what_only_names_a_cell_makes_no_version():
     ]
     rows[-1].content["teacher"] = "renamed"
     assert told(measure_gains(rows, "test")) == [("kd", {"hash of a": {0: 10.0, 1: 20.0}, "hash of b": {0: 10.0}})]
-    assert set(LABELS) == {"seed", *CELL_LABELS}
 
 
 def test_settings_that_are_fitted_to_each_teacher_make_no_version():

@@ -13,6 +13,7 @@ from alambic.report.rows import DotRow, draw_dots
 from alambic.report.section_words import COVARIATES, ESTIMATORS, SCOPES
 from alambic.report.suited import Family, Judged, Suitability
 from alambic.report.tables import Entry, Table, fact_entry
+from alambic.report.teachers import draw_teachers
 from alambic.report.texts import Texts, read_texts
 from alambic.report.wording import LANGS, Lang, show_bounds, show_number
 from alambic.suitability.advice import FEWEST, Advice, advise
@@ -24,9 +25,11 @@ MOST = 16  # estimators in the figure; the table holds all
 def describe_suitability(findings: Findings, lang: Lang) -> list[Block]:
     """What the judge found of the estimates, the families, the estimates; without a file the command that makes it."""
     found, texts = findings.suitability, read_texts(lang)
+    drawn = draw_teachers(findings, lang, texts)
+    seen: list[Block] = [] if drawn is None else [Figure(drawn, texts["teachers_caption"])]
     if found is None:
-        return [Claim("no_scorecards", {})]
-    blocks: list[Block] = [*_say_promises(found)]
+        return [*seen, Claim("no_scorecards", {})]
+    blocks: list[Block] = [*_say_promises(found), *seen]
     if found.judgement is None:
         return [*blocks, Claim("not_judged", {}, "warning"), _tabulate_promises(found, lang, texts)]
     blocks = [*say_judgement(found), *say_families(found), *blocks]

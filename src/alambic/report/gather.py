@@ -13,21 +13,10 @@ from alambic.errors import AlambicError
 from alambic.report.facts import Fact, Facts, fall_query, mean_query
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import bootstrap_interval, resample_scores, weigh_scores
-from alambic.suitability.gains import SCORES, shared_recipe
+from alambic.suitability.gains import LABELS, SCORES, shared_recipe
 from alambic.suitability.gains import SETTING as SHARED
 
 Array = np.ndarray[Any, Any]
-# names given to things: they do not make another cell, as in alambic.study.cell
-LABELS = (
-    "seed",
-    "teacher",
-    "purpose",
-    "teacher_family",
-    "teacher_provenance",
-    "teacher_data",
-    "teacher_score",
-    "shared_recipe",
-)
 BROKEN = 0.1  # of the images: int8 that costs one training more is told apart from the mean
 BOOTSTRAP = "95 % interval: alambic.study.stats.bootstrap_interval, 2000 draws over seeds and images"
 BOOTSTRAP_SEEDS = "95 % interval: alambic.study.stats.bootstrap_interval, 2000 draws over seeds (no predictions stored)"
@@ -227,7 +216,7 @@ def without(content: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 def _kind(row: Row) -> str:
     arm = without(row.content["arm"], "name", "teachers")
-    return _hash({**without(row.content, *LABELS), "arm": arm})
+    return _hash({**without(row.content, "seed", *LABELS), "arm": arm})
 
 
 def _hash(value: Any) -> str:

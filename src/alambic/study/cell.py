@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from alambic.methods.base import all_methods
+from alambic.suitability.gains import LABELS
 from alambic.training.lockstep import SHARED_RECIPE
 
 
@@ -118,16 +119,6 @@ LATER = (
     "schedules",
     "recipe",
 )  # left out where empty, so that older cells keep their ids
-LABELS = (
-    "teacher",
-    "purpose",
-    "teacher_family",
-    "teacher_provenance",
-    "teacher_data",
-    "teacher_score",
-    "taught_by",
-    "shared_recipe",  # the study's, where the arm has its own: what the arm may be compared under
-)
 
 
 def method_version(name: str) -> str:

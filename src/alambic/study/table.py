@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from alambic.study.cell import LABELS
 from alambic.study.ledger import Ledger
+from alambic.suitability.gains import LABELS
 
 
 def print_results(path: Path) -> None:

@@ -18,9 +18,8 @@ from alambic.suitability.scorecard import Scorecard, gather_values
 from alambic.treatments.registry import all_modifiers
 
 SETTING = ("data", "views", "recipe", "task", "int8", "environment", "threads")
-# names given to things: they do not make another cell, as in alambic.study.cell, which stands above
+# names given to things: they do not make another cell
 LABELS = (
-    "seed",
     "teacher",
     "purpose",
     "teacher_family",
@@ -28,7 +27,7 @@ LABELS = (
     "teacher_data",
     "teacher_score",
     "taught_by",
-    "shared_recipe",
+    "shared_recipe",  # the study's, where the arm has its own: what the arm may be compared under
 )
 BY_TEACHER = ("teacher_hash", "teacher_input", "tested", "trains_on")  # may differ between teachers of one arm
 # what is deployed comes first; a split before a precision, because tune scores were there to choose by
@@ -94,7 +93,7 @@ def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
     alike: dict[str, list[RowLike]] = {}
     for row in rows:
         if number in row.numbers:
-            alike.setdefault(_tell(row.content, LABELS), []).append(row)
+            alike.setdefault(_tell(row.content, ("seed", *LABELS)), []).append(row)
     alone: dict[_Place, list[dict[int, float]]] = {}
     taught: dict[tuple[_Place, str], dict[str, dict[str, list[_Taught]]]] = {}
     for _, same in sorted(alike.items()):
@@ -145,7 +144,7 @@ def _arm_kind(content: dict[str, Any]) -> str:
     fitted = {name for name, modifier in all_modifiers().items() if modifier.fit is not Modifier.fit}
     settings = content["arm"].get("modifier_settings") or {}
     arm = {**content["arm"], "modifier_settings": {k: v for k, v in settings.items() if k not in fitted}}
-    return _tell({**content, "arm": arm}, (*LABELS, *BY_TEACHER))
+    return _tell({**content, "arm": arm}, ("seed", *LABELS, *BY_TEACHER))
 
 
 def _split_versions(kinds: Mapping[str, Mapping[str, list[_Taught]]]) -> Iterator[dict[str, _Taught]]:
