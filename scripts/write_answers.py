@@ -7,8 +7,8 @@ Each study with purpose "claim" whose ledger is exported beside its file (``stud
 of its own report, between two marks of the README. A test writes it again and compares. A study that is not finished
 is named and nothing else is told of it: whoever looks at p values while the seeds come in finds what he likes.
 
-``docs/answers.svg`` shows all declared contrasts, ``docs/teachers-STUDY.svg`` each judged study's teachers. Studies that declared falsifiers are told in docs/ideas.md likewise:
-each idea's fate beside its controls.
+``docs/answers.svg`` shows all declared contrasts, ``docs/teachers-STUDY.svg`` a judged study's teachers. Studies that
+declared falsifiers are told in docs/ideas.md likewise: each idea's fate beside its controls.
 """
 
 from __future__ import annotations
