@@ -143,12 +143,12 @@ def judge_estimators(options: argparse.Namespace) -> int:
     """The verdict on each estimator, then the families; what could be seen at all stands first."""
     from alambic.suitability.judgement import pass_judgement, save_judgement
     from alambic.suitability.scorecard import load_scorecards
-    from alambic.suitability.wording import list_families, list_verdicts
+    from alambic.suitability.wording import list_families, list_nasty, list_verdicts
 
     cards = [card for path in options.scores for card in load_scorecards(path)]
     gains = read_gains(options.ledger)
     found = pass_judgement(cards, gains, options.controls, options.nasty, options.variants, options.reference)
-    print("\n".join(list_verdicts(found.verdicts, options.nasty)))
+    print("\n".join([*list_verdicts(found.verdicts, options.nasty), *list_nasty(gains, options.nasty)]))
     for first, second, rho in found.alike:
         print(f"gains by {first} and by {second} rank the teachers alike by {rho:+.2f}")
     print("\n".join(list_families(found.families)))

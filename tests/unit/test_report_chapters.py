@@ -232,7 +232,7 @@ def test_a_claim_is_about_the_test_images_of_what_it_declared(ledger: Path) -> N
 # -- teachers --------------------------------------------------------------------------------------------------------
 
 
-def make_suited(path: Path, judged: bool = True, refits: int = 2) -> None:
+def make_suited(path: Path, judged: bool = True, refits: int = 2, harm: float = 0.0) -> None:
     """A ledger of eight teachers of two families with scorecards beside it: gains follow ``absorbable``."""
     rng, held = np.random.default_rng(5), Ledger(path)
     cards = []
@@ -244,7 +244,8 @@ def make_suited(path: Path, judged: bool = True, refits: int = 2) -> None:
         family = "vit" if index % 2 else "resnet"
         cards.append(Scorecard(name, f"h {name}", family, "labels", 9, "s", "toy 5,000", "e" * 64, values, {}, 1.2))
         for seed in range(2):
-            score = 0.7 + 0.01 * (quality + 0.1 * float(rng.normal()))
+            taught = quality + harm * (name == "nasty")
+            score = 0.7 + 0.01 * (taught + 0.1 * float(rng.normal()))
             more = {"teacher": name, "teacher_hash": f"h {name}", "teacher_score": 0.6 + 0.03 * index}
             more |= {"teacher_family": family, "teacher_provenance": "distilled from t0" if index == 3 else "labels"}
             content = make_content("s", "kd", None, seed) | more
@@ -299,6 +300,17 @@ def test_a_judgement_is_told_with_intervals_regret_controls_and_families(tmp_pat
     assert len([block for block in chapter.blocks if isinstance(block, Figure)]) == 2  # teachers, verdicts
     page = render_report(findings, "en")
     assert 'data-claim="judged_on"' in page
+
+
+def test_a_nasty_teacher_that_taught_voids_the_control(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    make_suited(path, harm=9.0)
+    chapter = chapters(path)["suitability"]
+    (void,) = [claim for claim in chapter.claims if claim.key.startswith("control_") and "nasty" in claim.blanks]
+    assert void.key == "control_void"
+    assert "gives +2.9" in void.text("en")
+    assert "apporte +2,9" in void.text("fr")
+    assert not check_report(write_report(path, tmp_path), path).differences
 
 
 def test_the_picture_of_teachers_has_a_mark_for_each_and_none_hides_another_name(tmp_path: Path) -> None:

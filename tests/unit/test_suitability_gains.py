@@ -8,7 +8,7 @@ import pytest
 
 from alambic.suitability.advice import advise
 from alambic.suitability.ask_families import gather_taught
-from alambic.suitability.gains import COMPOSITES, Gains, make_blocks, measure_gains
+from alambic.suitability.gains import COMPOSITES, Gains, find_taught_by, make_blocks, measure_gains
 from alambic.suitability.scorecard import Scorecard
 from alambic.suitability.wording import tell_gains
 
@@ -146,3 +146,13 @@ def test_scorecards_of_other_images_are_not_joined():
     gains = dataclasses.replace(GIVEN, gains={f"hash of {t}": {0: float(k)} for k, t in enumerate("abcdef")})
     assert "none known" not in tell_gains(pool[0], pool, [gains])[0]
     assert "none known" in tell_gains(pool[0], pool, [dataclasses.replace(gains, data="d 50")])[0]
+
+
+def test_a_nasty_teacher_that_teaches_is_no_control():
+    """By hand: it gives least in the first block alone."""
+    names = {"h a": "a", "h b": "b", "h n": "n"}
+    first = Gains("s", "d", "x", "kd", {"h a": {0: 1.0, 1: 2.0}, "h b": {0: 3.0}, "h n": {0: 1.0}}, names)
+    second = dataclasses.replace(first, method="rsd", gains={**first.gains, "h n": {0: 2.0, 1: 4.0}})
+    assert find_taught_by([first], ["n", "not measured"]) == {"n": (1.0, True)}
+    assert find_taught_by([first, second], ["n"]) == {"n": (2.0, False)}
+    assert find_taught_by([first], []) == {}

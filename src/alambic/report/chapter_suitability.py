@@ -98,6 +98,8 @@ def _say_controls(found: Suitability) -> list[Claim]:
     claims = [Claim("control_permuted", {"null": worst.facts["null"], "name": tell_title(worst)})]
     if not found.judgement or not found.judgement.nasty:
         return [*claims, Claim("control_no_nasty", {}, "warning")]
+    if found.void:
+        return [*claims, *(Claim("control_void", {"nasty": n, "gain": g}, "warning") for n, g in found.void.items())]
     seeing = tuple(tell_title(j) for j in found.verdicts if j.verdict.nasty_last == 1)
     nasty = ", ".join(found.judgement.nasty)
     if seeing:

@@ -9,7 +9,7 @@ from pathlib import Path
 from alambic.report.facts import Fact, Facts, Unit
 from alambic.study.ledger import Row
 from alambic.suitability.families import FamilyEffect
-from alambic.suitability.gains import Gains, choose_number, measure_gains
+from alambic.suitability.gains import Gains, choose_number, find_taught_by, measure_gains
 from alambic.suitability.judge import Verdict
 from alambic.suitability.judgement import Judgement, hash_gains, load_judgement
 from alambic.suitability.scorecard import Scorecard, load_scorecards
@@ -60,7 +60,8 @@ class Suitability:
 
     Attributes:
         verdicts: best rank correlation first. families: one an effect; unanswered: scopes without an answer.
-        stale: whether the judge saw other gains than this ledger holds.
+        stale: whether the judge saw other gains than this ledger holds. void: teachers made to teach nothing that gave
+            more than an honest one, with what they gave.
     """
 
     cards: list[Scorecard]
@@ -69,6 +70,7 @@ class Suitability:
     families: list[Family] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
     stale: bool = False
+    void: dict[str, Fact] = field(default_factory=dict)
 
 
 def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability | None:
@@ -79,7 +81,12 @@ def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability
     found = Suitability(load_scorecards(path), load_judgement(path))
     if found.judgement is None:
         return found
-    found.stale = hash_gains(measure_rows(rows)) != found.judgement.gains
+    measured = measure_rows(rows)
+    found.stale = hash_gains(measured) != found.judgement.gains
+    for name, (taught, least) in find_taught_by(measured, found.judgement.nasty).items():
+        if not least:
+            how = "mean over students, methods and seeds; alambic.suitability.gains.find_taught_by"
+            found.void[name] = facts.add(f"gain of nasty {name}", taught / 100, "points", (), "", how)
     judged = [_judged(verdict, facts) for verdict in found.judgement.verdicts]
     found.verdicts = sorted(judged, key=lambda j: (-j.verdict.spearman, j.verdict.name))
     for case in found.judgement.families:

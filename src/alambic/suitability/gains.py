@@ -196,6 +196,22 @@ def make_blocks(cards: Sequence[Scorecard], measured: Sequence[Gains]) -> list[B
     return blocks
 
 
+def find_taught_by(measured: Sequence[Gains], nasty: Collection[str]) -> dict[str, tuple[float, bool]]:
+    """Name of a teacher made to teach nothing -> its mean gain in points, and whether it gave least in every block.
+
+    One that did not is no control: an estimator that puts it last is wrong. Those that were not measured are left out.
+    """
+    found: dict[str, list[tuple[float, bool]]] = {}
+    for given in measured:
+        means = {given.names[key]: float(np.mean(list(seeds.values()))) for key, seeds in given.gains.items()}
+        honest = [value for name, value in means.items() if name not in nasty]
+        for name in sorted(set(nasty) & set(means)):
+            found.setdefault(name, []).append((means[name], means[name] < min(honest, default=np.inf)))
+    return {
+        name: (float(np.mean([gain for gain, _ in own])), all(least for _, least in own)) for name, own in found.items()
+    }
+
+
 def _common_seeds(gains: Sequence[dict[int, float]]) -> list[int]:
     """Seeds that at least half of the teachers have."""
     counts: dict[int, int] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from alambic.suitability.advice import Advice, Opinion, expect_gain
 from alambic.suitability.ask_families import FamilyCase
 from alambic.suitability.base import all_estimators
-from alambic.suitability.gains import Gains
+from alambic.suitability.gains import Gains, find_taught_by
 from alambic.suitability.judge import Verdict
 
 
@@ -90,6 +90,15 @@ def list_verdicts(verdicts: Sequence[Verdict], nasty: Sequence[str]) -> list[str
         f"{first.regret_pilot:.2f}; the bar: half of the first and no more than the second"
     )
     return lines
+
+
+def list_nasty(measured: Sequence[Gains], nasty: Sequence[str]) -> list[str]:
+    """What each teacher made to teach nothing did teach: one that taught is no control."""
+    return [
+        f"{name}, made to teach nothing, gave {gain:+.2f} points"
+        + (", the least of all" if least else ": not the least, so it is no control here")
+        for name, (gain, least) in find_taught_by(measured, nasty).items()
+    ]
 
 
 def conclude(verdict: Verdict) -> str:
