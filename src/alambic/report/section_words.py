@@ -22,15 +22,13 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "estimator_beats": {
         "en": "The estimator that ranks teachers best is {name}, with a rank correlation of {rho}: better than "
-        "accuracy, "
-        "beyond doubt.",
+        "accuracy, beyond doubt.",
         "fr": "L’estimateur qui classe le mieux les enseignants est {name}, avec une corrélation de rang de {rho} : "
         "mieux que l’exactitude, sans doute possible.",
     },
     "estimator_ties": {
         "en": "The estimator that ranks teachers best is {name}, with a rank correlation of {rho}: it is not shown "
-        "to beat "
-        "accuracy.",
+        "to beat accuracy.",
         "fr": "L’estimateur qui classe le mieux les enseignants est {name}, avec une corrélation de rang de {rho} : "
         "rien ne montre qu’il batte l’exactitude.",
     },
@@ -55,14 +53,12 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
     "bar_missed": {
         "en": "No estimator meets the bar: at most half the regret of picking by accuracy, and no more than a pilot’s.",
         "fr": "Aucun estimateur n’atteint la barre : au plus la moitié du regret d’un choix par l’exactitude, et pas "
-        "plus "
-        "que celui d’un essai.",
+        "plus que celui d’un essai.",
     },
     "control_permuted": {
         "en": "Control: with teachers permuted, the mean correlation nowhere leaves zero by more than {null} ({name}).",
         "fr": "Contrôle : enseignants permutés, la corrélation moyenne ne s’écarte nulle part de zéro de plus de "
-        "{null} "
-        "({name}).",
+        "{null} ({name}).",
     },
     "control_nasty": {
         "en": "Control: {nasty}, made to teach nothing, is put last every time by: {listing}.",
@@ -72,8 +68,7 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
     "control_nasty_missed": {
         "en": "Control failed: no estimator puts {nasty}, made to teach nothing, last every time.",
         "fr": "Contrôle manqué : aucun estimateur ne met chaque fois {nasty}, fait pour ne rien apprendre à "
-        "personne, en "
-        "dernier.",
+        "personne, en dernier.",
     },
     "control_void": {
         "en": "Control void: {nasty}, made to teach nothing, gives {gain}, more than some honest teacher, so to put it "
@@ -95,8 +90,7 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "{scope}: teachers of family {family} give less than {reference}: {gain} ({teachers}, allowing for "
         "{allowed}).",
         "fr": "{scope} : les enseignants de la famille {family} apportent moins que {reference} : {gain} "
-        "({teachers}, à "
-        "égalité de : {allowed}).",
+        "({teachers}, à égalité de : {allowed}).",
     },
     "family_tie": {
         "en": "{scope}: {family} against {reference} cannot be told apart: {gain} ({teachers}, allowing for "
@@ -108,13 +102,11 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "No answer on families for: {listing}. The teachers are too few, or families coincide with what else "
         "differs between them.",
         "fr": "Pas de réponse sur les familles pour : {listing}. Les enseignants sont trop peu nombreux, ou les "
-        "familles "
-        "coïncident avec ce qui les distingue par ailleurs.",
+        "familles coïncident avec ce qui les distingue par ailleurs.",
     },
     "promised": {
         "en": "Before any distillation, the mean of all estimators puts {teacher} first for {student}: an estimate, "
-        "not a "
-        "result.",
+        "not a result.",
         "fr": "Avant toute distillation, la moyenne des estimateurs met {teacher} en tête pour {student} : une "
         "estimation, pas un résultat.",
     },
