@@ -127,10 +127,15 @@ def tell_teachers(folder: Path, root: Path) -> list[str]:
     """One study of teachers: how far before-the-fact estimates can be trusted, which families give more."""
     findings = find(folder)
     assert findings.suitability is not None
+    wanted, place = count_wanted(Ledger(folder, read_only=True)), folder.relative_to(root).parent
+    seeds = [len(contrast.paired.seeds) for found in findings.students for contrast in found.contrasts]
+    if findings.suitability.stale or min(seeds, default=0) < wanted:
+        return [f"**[{findings.name}]({place})** is not finished, or was judged before it was.", ""]
     claims = [*say_judgement(findings.suitability), *say_families(findings.suitability)]
-    drawn = [f"![Gain by teacher]({figure_of(folder)})", ""] if _draw_teachers(folder) else []
+    drawn = [f"![Gain by teacher]({figure_of(folder)})", ""] if _draw_teachers(findings) else []
     said = [f"- {claim.text('en')}" for claim in claims]
-    return [_tell_setting(findings), "", *drawn, *said, "", *_trace(folder, root)]
+    head = f"{_tell_setting(findings)} {wanted} seeds; an exploration, whose results wait for a confirmation."
+    return [head, "", *drawn, *said, "", *_trace(folder, root)]
 
 
 def figure_of(folder: Path) -> str:
@@ -138,14 +143,14 @@ def figure_of(folder: Path) -> str:
     return f"docs/teachers-{Ledger(folder, read_only=True).meta('study_name')}.svg"
 
 
-def _draw_teachers(folder: Path) -> str:
-    drawn = draw_teachers(find(folder), "en", read_texts("en"))
+def _draw_teachers(findings: Findings) -> str:
+    drawn = draw_teachers(findings, "en", read_texts("en"))
     return paint(drawn) + "\n" if drawn is not None else ""
 
 
 def draw_all(root: Path) -> dict[str, str]:
     """Path from the root -> SVG, of every figure of the README."""
-    teachers = {figure_of(folder): _draw_teachers(folder) for folder in judged_ledgers(root)}
+    teachers = {figure_of(folder): _draw_teachers(find(folder)) for folder in judged_ledgers(root)}
     return {FIGURE: draw_answers(root), **{name: drawn for name, drawn in teachers.items() if drawn}}
 
 

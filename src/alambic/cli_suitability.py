@@ -148,7 +148,9 @@ def judge_estimators(options: argparse.Namespace) -> int:
     cards = [card for path in options.scores for card in load_scorecards(path)]
     gains = read_gains(options.ledger)
     found = pass_judgement(cards, gains, options.controls, options.nasty, options.variants, options.reference)
-    print("\n".join([*list_verdicts(found.verdicts, options.nasty), *list_nasty(gains, options.nasty)]))
+    print(
+        "\n".join([*list_verdicts(found.verdicts, options.nasty), *list_nasty(gains, options.nasty, options.controls)])
+    )
     for first, second, rho in found.alike:
         print(f"gains by {first} and by {second} rank the teachers alike by {rho:+.2f}")
     print("\n".join(list_families(found.families)))

@@ -27,7 +27,7 @@ def test_labels_are_few_and_natural(folder: str) -> None:
     source = load_source(study.data)
     train = source.splits["train"]
     known = source.labels[train][source.labels[train] >= 0]
-    assert len(train) == study.data.train == 45000
+    assert len(train) == study.data.train == 20000
     assert len(known) == study.data.labelled
     assert 0.03 < float(known.float().mean()) < 0.07
     for split, count in (("tune", 5000), ("test", 10000)):

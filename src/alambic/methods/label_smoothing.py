@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -50,7 +52,7 @@ class LabelSmoothing(Method):
 
     @property
     def largest_weight(self) -> float:
-        return 1 / self.epsilon
+        return 1 / self.epsilon if self.epsilon > 0 else math.inf
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         logits = s.need_logits()

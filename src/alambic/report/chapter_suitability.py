@@ -98,8 +98,9 @@ def _say_controls(found: Suitability) -> list[Claim]:
     claims = [Claim("control_permuted", {"null": worst.facts["null"], "name": tell_title(worst)})]
     if not found.judgement or not found.judgement.nasty:
         return [*claims, Claim("control_no_nasty", {}, "warning")]
-    if found.void:
-        return [*claims, *(Claim("control_void", {"nasty": n, "gain": g}, "warning") for n, g in found.void.items())]
+    claims += [Claim("control_void", {"nasty": name, "gain": gain}, "warning") for name, gain in found.void.items()]
+    if found.void:  # a share of "last" counts them too
+        return claims
     seeing = tuple(tell_title(j) for j in found.verdicts if j.verdict.nasty_last == 1)
     nasty = ", ".join(found.judgement.nasty)
     if seeing:
@@ -159,7 +160,7 @@ def _draw_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Markup:
 
 
 def _tabulate_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Table:
-    nasty = bool(found.judgement and found.judgement.nasty)
+    nasty = bool(found.judgement and found.judgement.nasty and not found.void)
     shown = ["spearman", "p", "p_holm", "partial", "regret", "top3"]
     shown += ["nasty_last"] if nasty else []
     heads = [(texts["estimator"], "", False), *((texts[f"judge_{name}"], "", True) for name in shown)]

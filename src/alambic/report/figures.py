@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from markupsafe import Markup
 
@@ -41,14 +41,19 @@ class Legend:
             entries.setdefault(group.arm, ("circle", self.colour(group)))
         for name in sorted({group.teacher for group in groups if group.teacher} if shapes else ()):
             entries[f"\u2190 {name}"] = (self.shapes[name], "plainmark")
-        x, parts, start = 8.0, Markup(""), y
-        for name, (shape, colour) in entries.items():
-            size = 32 + CHARACTER * len(clip(name, 40))
-            if x + size > WIDTH:
-                x, y = 8.0, y + 20
-            parts += mark(shape, x, y - 4, 4.5, f"point {colour}") + text(x + 10, y, clip(name, 40), "start", "label")
-            x += size
-        return parts, y - start + 20
+        return draw_entries(entries, y)
+
+
+def draw_entries(entries: Mapping[str, tuple[str, str]], y: float) -> tuple[Markup, float]:
+    """A legend, name -> (shape, colour), in lines from ``y`` on; returns it and the height used."""
+    x, parts, start = 8.0, Markup(""), y
+    for name, (shape, colour) in entries.items():
+        size = 32 + CHARACTER * len(clip(name, 40))
+        if x + size > WIDTH:
+            x, y = 8.0, y + 20
+        parts += mark(shape, x, y - 4, 4.5, f"point {colour}") + text(x + 10, y, clip(name, 40), "start", "label")
+        x += size
+    return parts, y - start + 20
 
 
 def _ticks(unit: Unit, lang: Lang) -> Callable[[list[float]], list[str]]:

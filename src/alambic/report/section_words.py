@@ -71,10 +71,10 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "personne, en dernier.",
     },
     "control_void": {
-        "en": "Control void: {nasty}, made to teach nothing, gives {gain}, more than some honest teacher, so to put it "
-        "last would be wrong.",
-        "fr": "Contrôle nul : {nasty}, fait pour ne rien apprendre à personne, apporte {gain}, plus qu’un enseignant "
-        "honnête au moins ; le mettre dernier serait une erreur.",
+        "en": "Control void: {nasty}, made to teach nothing, gives {gain}, no less than some honest teacher, so to put "
+        "it last would be wrong.",
+        "fr": "Contrôle nul : {nasty}, fait pour ne rien apprendre à personne, apporte {gain}, pas moins qu’un "
+        "enseignant honnête au moins ; le mettre dernier serait une erreur.",
     },
     "control_no_nasty": {
         "en": "No teacher made to teach nothing was named to the judge: that control is missing.",

@@ -81,9 +81,9 @@ def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability
     found = Suitability(load_scorecards(path), load_judgement(path))
     if found.judgement is None:
         return found
-    measured = measure_rows(rows)
+    measured, judged_by = measure_rows(rows), found.judgement
     found.stale = hash_gains(measured) != found.judgement.gains
-    for name, (taught, least) in find_taught_by(measured, found.judgement.nasty).items():
+    for name, (taught, least) in find_taught_by(measured, judged_by.nasty, judged_by.controls).items():
         if not least:
             how = "mean over students, methods and seeds; alambic.suitability.gains.find_taught_by"
             found.void[name] = facts.add(f"gain of nasty {name}", taught / 100, "points", (), "", how)

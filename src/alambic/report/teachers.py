@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import Markup
 
 from alambic.report.answers import name_student
 from alambic.report.contrasts import Contrast
-from alambic.report.figures import COLOURS, tell
+from alambic.report.figures import COLOURS, draw_entries, tell
 from alambic.report.findings import Findings
 from alambic.report.rows import WIDTH
 from alambic.report.svg import CHARACTER, Scale, clip, drawing, line, mark, round_ticks, tag, text
@@ -15,6 +17,7 @@ from alambic.report.wording import Lang, show_ticks
 
 FEWEST = 4  # teachers of one arm: fewer are read off the other figures
 TALL, GAP, LINE = 250.0, 62.0, 12.0
+LABELS, TAUGHT = "circle", "triangle"
 
 
 def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None:
@@ -26,7 +29,8 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     panels: dict[str, list[Contrast]] = {}
     for found in findings.students:
         for contrast in found.contrasts:
-            if contrast.group.rows[0].content.get("teacher_score") is not None:
+            score = contrast.group.rows[0].content.get("teacher_score")
+            if score is not None and math.isfinite(score):
                 panels.setdefault(f"{name_student(found, findings)}, {contrast.group.arm}", []).append(contrast)
     panels = {name: own for name, own in panels.items() if len(own) >= FEWEST}
     if not panels:
@@ -34,8 +38,8 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     every = [contrast for own in panels.values() for contrast in own]
     scores = [_score(contrast) for contrast in every]
     ends = [v for c in every for v in (c.gain.value, c.gain.low, c.gain.high) if v is not None] + [0.0]
-    wide, tall = (max(scores) - min(scores)) or 0.01, (max(ends) - min(ends)) or 0.01
-    x = Scale(min(scores) - 0.05 * wide, max(scores) + 0.05 * wide, 64.0, WIDTH - 100)
+    wide, tall = max(0.01, 0.05 * (max(scores) - min(scores))), (max(ends) - min(ends)) or 0.01
+    x = Scale(min(scores) - wide, max(scores) + wide, 64.0, WIDTH - 100)
     families = sorted({_told(contrast, "teacher_family") for contrast in every})
     colours = {family: f"s{index % COLOURS}" for index, family in enumerate(families)}
     parts: list[Markup] = []
@@ -44,12 +48,11 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
         y = Scale(min(ends) - 0.06 * tall, max(ends) + 0.06 * tall, top + TALL, top)
         parts += [text(0, top - 8, name, class_="head"), *_frame(x, y, lang, texts)]
         parts += _points(own, x, y, colours, lang)
-    bottom = 26.0 + len(panels) * (TALL + GAP) + 4
-    drawn, place = [], 8.0
-    for family in families:
-        drawn += [mark("circle", place, bottom - 4, 4.5, f"point {colours[family]}"), text(place + 10, bottom, family)]
-        place += 32 + CHARACTER * len(family)
-    return drawing(WIDTH, bottom + 12, texts["teachers_figure"], *parts, *drawn)
+    legend = {family: ("square", colour) for family, colour in colours.items()}
+    legend |= {texts[key]: (shape, "plainmark") for key, shape in (("taught_labels", LABELS), ("taught_other", TAUGHT))}
+    bottom = 30.0 + len(panels) * (TALL + GAP)
+    drawn, high = draw_entries(legend, bottom)
+    return drawing(WIDTH, bottom + high - 8, texts["teachers_figure"], *parts, drawn)
 
 
 def _score(contrast: Contrast) -> float:
@@ -78,7 +81,7 @@ def _points(own: list[Contrast], x: Scale, y: Scale, colours: dict[str, str], la
     for contrast in sorted(own, key=_score):
         group, gain = contrast.group, contrast.gain
         colour = colours[_told(contrast, "teacher_family")]
-        shape = "triangle" if _told(contrast, "teacher_provenance").startswith("distilled") else "circle"
+        shape = TAUGHT if _told(contrast, "teacher_provenance").startswith("distilled") else LABELS
         across, name = x(_score(contrast)), clip(group.teacher or "", 18)
         inside = []
         if gain.low is not None and gain.high is not None:

@@ -203,12 +203,14 @@ TEXTS: dict[str, dict[Lang, str]] = {
         "en": "the teacher's own tune score; upwards: points its student gains",
         "fr": "score de réglage de l’enseignant ; vers le haut : points gagnés par l’élève",
     },
+    "taught_labels": {"en": "trained on labels", "fr": "entraîné sur étiquettes"},
+    "taught_other": {"en": "distilled from another teacher", "fr": "distillé d’un autre enseignant"},
     "teachers_caption": {
         "en": "What each teacher gave over the student alone, against its own score; bars are 95% intervals. Colour is "
         "the family; triangles are teachers distilled from another one, circles were trained on labels.",
         "fr": "Ce que chaque enseignant apporte à l’élève seul, selon son propre score ; les barres sont les "
         "intervalles à 95 %. La couleur dit la famille ; les triangles sont des enseignants distillés d’un autre, les "
-        "cercles ont été formés sur étiquettes.",
+        "cercles ont été entraînés sur étiquettes.",
     },
     "axis_rho": {"en": "rank correlation with gain", "fr": "corrélation de rang avec le gain"},
     "estimator": {"en": "Estimator", "fr": "Estimateur"},

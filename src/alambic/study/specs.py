@@ -80,8 +80,8 @@ class Tuning:
         trials: settings of each arm, the arm as written among them. rungs: share of the recipe's epochs of each round.
         keep: trials of each arm that go on to the next rung. seed: of the draws.
         lr, weight_decay: (low, high) as multiples of the recipe's; empty leaves it alone. balance: (low, high) of the
-            pull at the start as a multiple of cross-entropy's, for arms with a method; not for label smoothing, whose
-            weight cannot grow at will: give its ``settings`` a range.
+            pull at the start as a multiple of cross-entropy's, for arms with a method; not for those with label
+            smoothing, whose weight cannot grow at will: give its ``settings`` a range.
         settings: method -> hyper-parameter -> (low, high). All ranges are drawn on a log scale.
     """
 

@@ -14,9 +14,6 @@ from alambic.suitability.scorecard import Scorecard
 
 # estimators that say what else differs between teachers, the fullest set first: what few teachers can bear is taken
 COVARIATES = (("accuracy", "calibration_error", "size"), ("accuracy",), ())
-FREEDOM = (
-    4  # degrees that a set must leave, unless it is the barest: with two, an interval is four times its error wide
-)
 
 
 @dataclass(frozen=True)
@@ -92,12 +89,9 @@ def _fit(
             rows = [Taught(r.gain, r.block, r.teacher, r.family, r.provenance, ()) for r in rows]
         try:
             base = reference if any(row.family == reference for row in rows) else ""
-            answer = fit_families(rows, base)
+            return FamilyCase(scope, covariates, fit_families(rows, base))
         except AlambicError as error:
             reason = str(error)
-            continue
-        if answer.freedom >= FREEDOM or not covariates:
-            return FamilyCase(scope, covariates, answer)
     return FamilyCase(scope, (), None, reason)
 
 

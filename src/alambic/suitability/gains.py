@@ -196,15 +196,18 @@ def make_blocks(cards: Sequence[Scorecard], measured: Sequence[Gains]) -> list[B
     return blocks
 
 
-def find_taught_by(measured: Sequence[Gains], nasty: Collection[str]) -> dict[str, tuple[float, bool]]:
+def find_taught_by(
+    measured: Sequence[Gains], nasty: Collection[str], controls: Collection[str] = ()
+) -> dict[str, tuple[float, bool]]:
     """Name of a teacher made to teach nothing -> its mean gain in points, and whether it gave least in every block.
 
-    One that did not is no control: an estimator that puts it last is wrong. Those that were not measured are left out.
+    One that did not is no control: an estimator that puts it last is wrong. Further ``controls`` are not compared with;
+    those that were not measured are left out.
     """
     found: dict[str, list[tuple[float, bool]]] = {}
     for given in measured:
         means = {given.names[key]: float(np.mean(list(seeds.values()))) for key, seeds in given.gains.items()}
-        honest = [value for name, value in means.items() if name not in nasty]
+        honest = [value for name, value in means.items() if name not in (*nasty, *controls)]
         for name in sorted(set(nasty) & set(means)):
             found.setdefault(name, []).append((means[name], means[name] < min(honest, default=np.inf)))
     return {

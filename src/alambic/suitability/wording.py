@@ -92,12 +92,12 @@ def list_verdicts(verdicts: Sequence[Verdict], nasty: Sequence[str]) -> list[str
     return lines
 
 
-def list_nasty(measured: Sequence[Gains], nasty: Sequence[str]) -> list[str]:
+def list_nasty(measured: Sequence[Gains], nasty: Sequence[str], controls: Sequence[str]) -> list[str]:
     """What each teacher made to teach nothing did teach: one that taught is no control."""
     return [
         f"{name}, made to teach nothing, gave {gain:+.2f} points"
         + (", the least of all" if least else ": not the least, so it is no control here")
-        for name, (gain, least) in find_taught_by(measured, nasty).items()
+        for name, (gain, least) in find_taught_by(measured, nasty, controls).items()
     ]
 
 
