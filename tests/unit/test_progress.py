@@ -1,8 +1,12 @@
 """What is shown of a long step where there is no terminal: few lines, each with the time left."""
 
 import re
+from types import SimpleNamespace
 
-from alambic.study import follow
+import pytest
+
+from alambic.study import follow, progress
+from alambic.study.local import Event
 
 
 class Clock:
@@ -33,3 +37,19 @@ def test_a_line_each_ten_seconds_with_the_time_left(monkeypatch):
 
 def test_a_short_step_says_nothing(monkeypatch):
     assert watch(monkeypatch, 0.1, 60) == []
+
+
+def test_a_study_s_time_left_counts_each_cell_s_own_epochs(monkeypatch):
+    """A treatment multiplies a cell's epochs (labelled only): what is left never falls below nothing."""
+    clock, board = Clock(), progress.Board(4)
+    monkeypatch.setattr(progress, "time", clock)
+    board.started = 0.0
+    first, second = (SimpleNamespace(id=name) for name in "ab")
+    for cell in (first, second):
+        board.show(Event("started", cell))
+    assert board.seconds_left() is None
+    clock.now = 10.0
+    board.show(Event("epoch", first, (40, 80)))
+    assert board.seconds_left() == pytest.approx(70.0)  # half of one of four
+    board.show(Event("epoch", second, (4, 8)))
+    assert board.seconds_left() == pytest.approx(30.0)

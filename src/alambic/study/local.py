@@ -29,7 +29,7 @@ POLL = 0.5  # seconds between looks at whether a stop was asked for
 
 @dataclass(frozen=True)
 class Event:
-    """What happened: ``started``, ``epoch`` (detail: epoch), ``done`` (detail: Result) or ``failed`` (a reason)."""
+    """What happened: ``started``, ``epoch`` (detail: epoch, of how many), ``done`` (detail: Result) or ``failed`` (a reason)."""
 
     kind: str
     cell: Cell
@@ -63,7 +63,7 @@ def _serve(pipe: Connection, prepared: Prepared, out: Path) -> None:
         if group is None:
             return
         try:
-            workshop.run_group(group, finish, lambda cell, epoch: pipe.send(("epoch", cell, epoch)))
+            workshop.run_group(group, finish, lambda cell, *epoch: pipe.send(("epoch", cell, epoch)))
         except stop.Stopped:
             return
         except Exception as error:  # what breaks a whole group is data too: the driver writes it down and goes on

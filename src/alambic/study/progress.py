@@ -20,16 +20,14 @@ if TYPE_CHECKING:
 class Board:
     """Shows events, as lines where there is no terminal (which need no ``rich``). Use as a context manager."""
 
-    def __init__(self, cells: list[Cell], epochs: int, jobs: int, console: Console | None = None) -> None:
+    def __init__(self, count: int, console: Console | None = None) -> None:
         if console is None and sys.stdout.isatty():
             from rich.console import Console
 
             console = Console(file=sys.stdout)
         self.console = console
-        self.epochs, self.jobs = epochs, jobs
-        self.total = len(cells) * epochs
-        self.running: dict[str, tuple[Cell, int]] = {}
-        self.finished, self.failed, self.count = 0, 0, len(cells)
+        self.running: dict[str, tuple[Cell, int, int]] = {}  # epochs done, of how many: treatments change them
+        self.finished, self.failed, self.count = 0, 0, count
         self.started = time.monotonic()
         self._live: Live | None = None
 
@@ -51,9 +49,9 @@ class Board:
         """Takes one event in."""
         cell = event.cell
         if event.kind == "started":
-            self.running[cell.id] = (cell, 0)
+            self.running[cell.id] = (cell, 0, 1)
         elif event.kind == "epoch":
-            self.running[cell.id] = (cell, int(event.detail))
+            self.running[cell.id] = (cell, *event.detail)
         else:
             self.running.pop(cell.id, None)
             self.finished += 1
@@ -67,10 +65,10 @@ class Board:
 
     def seconds_left(self) -> float | None:
         """By the epochs done so far; None before the first."""
-        done = self.finished * self.epochs + sum(epoch for _, epoch in self.running.values())
+        done = self.finished + sum(epoch / epochs for _, epoch, epochs in self.running.values())
         if not done:
             return None
-        return (time.monotonic() - self.started) / done * (self.total - done)
+        return (time.monotonic() - self.started) / done * max(self.count - done, 0.0)
 
     def _line(self, event: Event) -> str:
         score = ""
@@ -93,7 +91,8 @@ class Board:
         table = Table(title=f"{self.finished} of {self.count} cells, {self.failed} failed, {self._left()}")
         for column in ("arm", "teacher", "student", "seed", "epoch"):
             table.add_column(column)
-        for cell, epoch in self.running.values():
-            texts = (cell.arm.name, cell.teacher or "-", cell.student, str(cell.seed), f"{epoch}/{self.epochs}")
+        for cell, epoch, epochs in self.running.values():
+            share = f"{epoch}/{epochs}" if epoch else "0"
+            texts = (cell.arm.name, cell.teacher or "-", cell.student, str(cell.seed), share)
             table.add_row(*(escape(text) for text in texts))
         return table

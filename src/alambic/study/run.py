@@ -101,7 +101,7 @@ def _run_prepared(
     say(f"{len(left)} cells to train, {summary.kept} kept, {summary.skipped} skipped; {jobs} processes")
     started = time.monotonic()
     if left:
-        with board or Board(left, study.recipe.epochs, jobs) as shown:
+        with board or Board(len(left)) as shown:
             for event in execute(prepared, left, out, jobs):
                 shown.show(event)
                 _write(ledger, event, summary)

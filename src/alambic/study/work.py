@@ -37,7 +37,7 @@ from alambic.training.setup import input_channels, live_feed, set_up
 from alambic.training.task import evaluate_metric, predict
 from alambic.treatments.base import attach_all, change_student, restore_student
 
-OnEpoch = Callable[[str, int], None]  # cell id, epoch
+OnEpoch = Callable[[str, int, int], None]  # cell id, epoch, of how many
 
 
 @dataclasses.dataclass
@@ -162,7 +162,7 @@ class Workshop:
 
         def tell(index: int, record: dict[str, Any]) -> None:
             if on_epoch is not None:
-                on_epoch(ready[index].id, record["epoch"])
+                on_epoch(ready[index].id, record["epoch"], runs[ready[index].id].recipe.epochs)
 
         for cell, outcome in zip(ready, train_group([runs[cell.id] for cell in ready], tell), strict=True):
             if outcome.error is not None:
