@@ -183,8 +183,8 @@ class Method(nn.Module):
     def largest_weight(self) -> float:
         """Weight beside a cross-entropy of weight 1 from which on the sum rewards wrong classes; most losses have none.
 
-        A balance that would need more is refused, and ``alambic study tune`` does not scale such a loss: its own
-        settings are its strength.
+        Such a weight is refused, whether given or found by a balance, and ``alambic study tune`` does not scale such a
+        loss: its own settings are its strength.
         """
         return math.inf
 

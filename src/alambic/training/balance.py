@@ -14,6 +14,7 @@ from alambic.functional.schedule import SCHEDULES
 from alambic.methods.base import Method
 from alambic.training.hooks import judge, see
 from alambic.training.loop import Run, batches, gather
+from alambic.training.objective import check_weight
 from alambic.training.recipe import stream, stream_seed
 
 BATCHES = 4
@@ -45,12 +46,7 @@ def balance(run: Run, multiple: float) -> tuple[float, ...]:
                     "weight is set against cross-entropy's; try a weight of your own"
                 )
             needed = multiple * weight * weight * task / norm
-            if needed >= method.largest_weight:
-                raise AlambicError(
-                    f"method {method.name!r}: expected a weight under {method.largest_weight:g}, got {needed:.3g} by a "
-                    f"balance of {multiple:g}, because from there on the loss rewards wrong classes; try a smaller "
-                    "balance, or the method's own settings"
-                )
+            check_weight(method, needed, run.objective.ce_weight, f" by a balance of {multiple:g}")
             found.append(needed)
     for module, state in kept.items():
         module.load_state_dict(state)

@@ -43,6 +43,16 @@ class Loss:
         return self.item()
 
 
+def check_weight(method: Method, weight: float, ce_weight: float, origin: str = "") -> None:
+    """Raises AlambicError from the weight on at which a method that softens labels rewards wrong classes."""
+    if weight >= method.largest_weight * ce_weight:
+        raise AlambicError(
+            f"method {method.name!r}: expected a weight under {method.largest_weight * ce_weight:g}, got {weight:.3g}"
+            f"{origin}, because from there on the loss rewards wrong classes; try a smaller one, or the method's own "
+            "settings"
+        )
+
+
 class Objective(nn.Module):
     """Cross-entropy (once) and any number of methods.
 
@@ -72,6 +82,8 @@ class Objective(nn.Module):
         self.weights = tuple(weights or [1.0] * len(methods))
         self.schedules = tuple(schedules or [_constant] * len(methods))
         self.ce_weight = max(method.ce_weight for method in methods) if ce_weight is None else ce_weight
+        for method, weight in zip(methods, self.weights, strict=True):
+            check_weight(method, weight, self.ce_weight)
         names = [method.name for method in methods]
         if len(set(names)) != len(names):
             raise AlambicError(f"expected different methods, got {names}; try one of each with a weight")
