@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from alambic.errors import AlambicError
-from alambic.report import chapter_classes
+from alambic.report import chapter_classes, chapter_trust
 from alambic.report.advice import decide
 from alambic.report.blocks import Figure
 from alambic.report.check import check_report
@@ -421,6 +421,18 @@ def test_an_examination_is_told_and_drawn(ledger: Path) -> None:
     checked = check_report(page, ledger)
     assert not checked.differences
     assert "examination.json was read" in checked.notice
+
+
+def test_of_many_teachers_likeness_is_a_table_and_two_pictures(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ledger.parent / "examination.json").write_text(json.dumps(examination(ledger)))
+    assert not any(isinstance(block, Table) for block in chapters(ledger)["alignment"].blocks)
+    monkeypatch.setattr(chapter_trust, "MOST_PAIRS", 1)
+    table, *rest = chapters(ledger)["alignment"].blocks
+    assert isinstance(table, Table)
+    rises = [row[-1].value - row[-2].value for row in table.rows]  # distilled, trained alone
+    assert len(rises) == 2 and rises == sorted(rises, reverse=True)
+    pictures = [block for block in rest if isinstance(block, Figure)]
+    assert len(pictures) == 2 and all("most and least alike" in picture.caption for picture in pictures)
 
 
 def test_a_foreign_examination_is_refused(ledger: Path) -> None:

@@ -18,6 +18,7 @@ from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.texts import Texts, read_texts
 from alambic.report.wording import Lang, name_group, show_number
 
+MOST_PAIRS = 4  # drawn of one student; of more, a table and the two ends
 COLUMNS = ("agreement_int8", "agreement", "ece", "ece_int8", "nll", "nll_int8")
 
 
@@ -113,11 +114,33 @@ def describe_alignment(findings: Findings, lang: Lang) -> list[Block]:
         return [Claim("not_aligned", {})]
     blocks: list[Block] = []
     for student, aligned in examined.alignments.items():
-        for one in aligned:
+        drawn = aligned
+        if len(aligned) > MOST_PAIRS:
+            ordered = sorted(aligned, key=_rise)
+            drawn = (ordered[-1], ordered[0])
+            blocks.append(_tabulate_alignment(student, aligned, lang, texts))
+        for one in drawn:
             blocks.append(say_alignment(student, one))
             title = f"{texts['cka']}: {student}, {one.teacher}"
-            blocks.append(Figure(_draw(one, title, lang, texts), texts["cka_caption"]))
+            ends = f" {texts['cka_ends']}" if drawn is not aligned else ""
+            blocks.append(Figure(_draw(one, title, lang, texts), texts["cka_caption"] + ends))
     return blocks
+
+
+def _rise(one: Alignment) -> float:
+    """What distillation adds to the mean CKA of training alone; without such a student, of no training."""
+    return one.means["after"].value - one.means.get("alone", one.means["before"]).value
+
+
+def _tabulate_alignment(student: str, aligned: tuple[Alignment, ...], lang: Lang, texts: Texts) -> Table:
+    """Mean CKA over stages of each pair, those first whose likeness distillation raised most."""
+    numbers = ("cka_before", "before"), ("cka_alone", "alone"), ("cka_after", "after")
+    heads = [(texts[name], "", False) for name in ("student", "arm")]
+    table = Table((*heads, *((f"CKA, {texts[title]}", "", True) for title, _ in numbers)))
+    for one in sorted(aligned, key=_rise, reverse=True):
+        means = [fact_entry(one.means.get(name), lang) for _, name in numbers]
+        table.rows.append([Entry(student), Entry(name_group(one.group, lang)), *means])
+    return table
 
 
 def say_alignment(student: str, one: Alignment) -> Claim:

@@ -177,6 +177,12 @@ TEXTS: dict[str, dict[Lang, str]] = {
     },
     "cka_before": {"en": "before training", "fr": "avant l’entraînement"},
     "cka_alone": {"en": "trained alone", "fr": "entraîné seul"},
+    "cka_after": {"en": "distilled", "fr": "distillé"},
+    "cka_ends": {
+        "en": "Of many teachers two are drawn: those to which distillation made the student most and least alike.",
+        "fr": "Sur les nombreux enseignants, deux sont dessinés : ceux dont la distillation a le plus et le moins "
+        "rapproché l’élève.",
+    },
     "stage": {"en": "stage", "fr": "étage"},
     "on_tune": {"en": "images of the tune split", "fr": "images du lot de réglage"},
     "trust_agreement_int8": {"en": "int8 as fp32", "fr": "int8 comme fp32"},
