@@ -430,9 +430,11 @@ def test_of_many_teachers_likeness_is_a_table_and_two_pictures(ledger: Path, mon
     table, *rest = chapters(ledger)["alignment"].blocks
     assert isinstance(table, Table)
     rises = [row[-1].value - row[-2].value for row in table.rows]  # distilled, trained alone
-    assert len(rises) == 2 and rises == sorted(rises, reverse=True)
+    assert len(rises) == 2
+    assert rises == sorted(rises, reverse=True)
     pictures = [block for block in rest if isinstance(block, Figure)]
-    assert len(pictures) == 2 and all("most and least alike" in picture.caption for picture in pictures)
+    assert len(pictures) == 2
+    assert all("most and least alike" in picture.caption for picture in pictures)
 
 
 def test_a_foreign_examination_is_refused(ledger: Path) -> None:

@@ -32,7 +32,10 @@ def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Modul
     file, function = name.rsplit(":", 1)
     path = (folder or Path()) / file
     if not path.exists():
-        raise AlambicError(f"expected the Python file {path} for the network {name!r}, found none")
+        raise AlambicError(
+            f"expected the Python file {path} for the network {name!r}, found none, because such a name is looked for "
+            f"from the study file's folder, a card's too; try net = \"FOLDER/{name}\""
+        )
     spec = importlib.util.spec_from_file_location(f"alambic_user_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
