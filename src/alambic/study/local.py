@@ -29,7 +29,7 @@ POLL = 0.5  # seconds between looks at whether a stop was asked for
 
 @dataclass(frozen=True)
 class Event:
-    """What happened: ``started``, ``epoch`` (detail: epoch, of how many), ``done`` (a Result) or ``failed`` (a reason)."""
+    """What happened: ``started``, ``epoch`` (epoch, of how many), ``done`` (a Result) or ``failed`` (a reason)."""
 
     kind: str
     cell: Cell
