@@ -233,7 +233,9 @@ def test_a_claim_is_about_the_test_images_of_what_it_declared(ledger: Path) -> N
 # -- teachers --------------------------------------------------------------------------------------------------------
 
 
-def make_suited(path: Path, judged: bool = True, refits: int = 2, harm: float = 0.0) -> None:
+def make_suited(
+    path: Path, judged: bool = True, refits: int = 2, harm: float = 0.0, told: tuple[str, ...] = ("nasty",)
+) -> None:
     """A ledger of eight teachers of two families with scorecards beside it: gains follow ``absorbable``."""
     rng, held = np.random.default_rng(5), Ledger(path)
     cards = []
@@ -257,7 +259,7 @@ def make_suited(path: Path, judged: bool = True, refits: int = 2, harm: float = 
     held.close()
     save_scorecards(path.parent / "suitability.json", cards)
     if judged:
-        found = pass_judgement(cards, measure_gains(rows, "test"), nasty=["nasty"], refits=refits)
+        found = pass_judgement(cards, measure_gains(rows, "test"), nasty=told, refits=refits)
         save_judgement(path.parent / "suitability.json", cards, found)
 
 
@@ -312,6 +314,18 @@ def test_a_nasty_teacher_that_taught_voids_the_control(tmp_path: Path) -> None:
     assert "gives +2.9" in void.text("en")
     assert "apporte +2,9" in void.text("fr")
     assert not check_report(write_report(path, tmp_path), path).differences
+
+
+def test_one_void_control_does_not_silence_another(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    make_suited(path, told=("nasty", "t1"))
+    chapter = chapters(path)["suitability"]
+    void, held = [claim for claim in chapter.claims if claim.key.startswith("control_") and "nasty" in claim.blanks]
+    assert (void.key, void.blanks["nasty"]) == ("control_void", "t1")
+    assert (held.key, held.blanks["nasty"]) == ("control_nasty", "nasty")
+    assert "absorbable variance" in held.text("en")
+    heads = [head[0] for block in chapter.blocks if isinstance(block, Table) for head in block.heads]
+    assert read_texts("en")["judge_nasty_last"] in heads
 
 
 def test_the_picture_of_teachers_has_a_mark_for_each_and_none_hides_another_name(tmp_path: Path) -> None:

@@ -99,10 +99,10 @@ def _say_controls(found: Suitability) -> list[Claim]:
     if not found.judgement or not found.judgement.nasty:
         return [*claims, Claim("control_no_nasty", {}, "warning")]
     claims += [Claim("control_void", {"nasty": name, "gain": gain}, "warning") for name, gain in found.void.items()]
-    if found.void:  # a share of "last" counts them too
+    if not found.held:
         return claims
     seeing = tuple(tell_title(j) for j in found.verdicts if j.verdict.nasty_last == 1)
-    nasty = ", ".join(found.judgement.nasty)
+    nasty = ", ".join(found.held)
     if seeing:
         return [*claims, Claim("control_nasty", {"nasty": nasty, "listing": seeing})]
     return [*claims, Claim("control_nasty_missed", {"nasty": nasty}, "warning")]
@@ -160,9 +160,8 @@ def _draw_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Markup:
 
 
 def _tabulate_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Table:
-    nasty = bool(found.judgement and found.judgement.nasty and not found.void)
     shown = ["spearman", "p", "p_holm", "partial", "regret", "top3"]
-    shown += ["nasty_last"] if nasty else []
+    shown += ["nasty_last"] if found.held else []
     heads = [(texts["estimator"], "", False), *((texts[f"judge_{name}"], "", True) for name in shown)]
     table = Table((*heads, (texts["bar"], "", False)))
     for judged in found.verdicts:

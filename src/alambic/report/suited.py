@@ -72,6 +72,11 @@ class Suitability:
     stale: bool = False
     void: dict[str, Fact] = field(default_factory=dict)
 
+    @property
+    def held(self) -> list[str]:
+        """Teachers made to teach nothing that taught nothing: controls."""
+        return [name for name in (self.judgement.nasty if self.judgement else ()) if name not in self.void]
+
 
 def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability | None:
     """Reads suitability.json of a folder; None without one. ``rows`` are the ledger's finished cells."""

@@ -7,7 +7,7 @@ drawn at random, so teachers are resampled and permuted, the same ones in every 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,7 +146,7 @@ def judge(
         own = [kept for block in inside if (kept := _scored(block, name)) is not None]
         if own:
             verdict = _judge_one(own, name, draws, seed)
-            found.append(replace(verdict, nasty_last=_share_last(blocks, name, nasty)))
+            found.append(replace(verdict, nasty_last=_share_last(blocks, name, nasty, outside)))
     known = all_estimators()
     survey = [v for v in found if v.name in known and known[v.name].kind == "estimator"]
     adjusted = dict(zip([v.name for v in survey], adjust_holm([v.p for v in survey]), strict=True))
@@ -277,13 +277,13 @@ def _without_student(blocks: Sequence[Block], name: str, student: str) -> float:
     return _mean(spearman(block.scores[name], block.gain) for block in blocks if block.student != student)
 
 
-def _share_last(blocks: Sequence[Block], name: str, nasty: Sequence[str]) -> float:
+def _share_last(blocks: Sequence[Block], name: str, nasty: Sequence[str], outside: Collection[str]) -> float:
     """Share of (block, nasty teacher) in which the nasty one alone has the lowest score among honest teachers."""
     found = []
     for block in blocks:
         if name not in block.scores:
             continue
         score = dict(zip(block.teachers, block.scores[name], strict=True))
-        honest = [value for teacher, value in score.items() if teacher not in nasty and not math.isnan(value)]
+        honest = [value for teacher, value in score.items() if teacher not in outside and not math.isnan(value)]
         found += [score[t] < min(honest) for t in nasty if t in score and not math.isnan(score[t]) and honest]
     return float(np.mean(found)) if found else math.nan

@@ -14,7 +14,7 @@ from alambic.files import write_atomic
 from alambic.suitability.ask_families import FamilyCase, ask_families
 from alambic.suitability.families import FamilyAnswer, FamilyEffect
 from alambic.suitability.fitted import judge_all
-from alambic.suitability.gains import Gains, compare_rankings, make_blocks
+from alambic.suitability.gains import Gains, compare_rankings, find_taught_by, make_blocks
 from alambic.suitability.judge import Verdict
 from alambic.suitability.scorecard import VERSION, Scorecard
 
@@ -54,7 +54,9 @@ def pass_judgement(
     Raises AlambicError where no student, data and method has four teachers with gains and scores.
     """
     blocks = make_blocks(cards, measured)
-    verdicts = judge_all(blocks, controls, nasty, variants, refits=refits)
+    taught = {name for name, (_, least) in find_taught_by(measured, nasty, controls).items() if not least}
+    held = [name for name in nasty if name not in taught]  # one that taught is right to stand among the others
+    verdicts = judge_all(blocks, [*controls, *sorted(taught)], held, variants, refits=refits)
     families = ask_families(cards, measured, {*controls, *nasty}, reference)
     alike = tuple((first, second, rho) for (first, second), rho in compare_rankings(blocks).items())
     kept = (tuple(controls), tuple(nasty), variants, reference, refits)
