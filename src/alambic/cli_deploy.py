@@ -122,7 +122,7 @@ def _read_study(options: argparse.Namespace) -> _Given:
     import torch
 
     from alambic.data import DataSpec, ViewSpec, load_source, render_clean
-    from alambic.training.setup import input_channels, student_normalise
+    from alambic.training.setup import input_shape, student_normalise
 
     if options.study:
         from alambic.study.content import make_task, train_ids
@@ -144,8 +144,7 @@ def _read_study(options: argparse.Namespace) -> _Given:
     ids = source.splits["test"][: options.test_images]
     ids = ids[source.labels[ids] >= 0]
     test = (clean(ids).numpy(), source.labels[ids].numpy(), source.class_names) if len(ids) else None
-    shape = (input_channels(source, views), *source.size)
-    return _Given(shape, classes, clean(chosen), test, folder, [])
+    return _Given(input_shape(source, views), classes, clean(chosen), test, folder, [])
 
 
 def _read_shape(options: argparse.Namespace) -> _Given:

@@ -46,12 +46,12 @@ def export_student(study: Any, weights: Path, out: Path) -> Path:
     from alambic.deploy.export import export_onnx
     from alambic.models.teachers import load_weights
     from alambic.study.content import make_student
-    from alambic.training.setup import input_channels
+    from alambic.training.setup import input_shape
 
     source = load_source(study.data)
     net = make_student(study, study.students[0], source, 0)
     load_weights(net, weights, "student")
-    return export_onnx(net.eval(), (input_channels(source, study.views), *source.size), out / "student.onnx").path
+    return export_onnx(net.eval(), input_shape(source, study.views), out / "student.onnx").path
 
 
 def _parse_setting(text: str) -> tuple[str, Any]:

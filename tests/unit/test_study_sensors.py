@@ -9,6 +9,7 @@ import pytest
 
 from alambic.data import load_source
 from alambic.errors import AlambicError
+from alambic.models.students import count_macs, create_student
 from alambic.report.check import check_report
 from alambic.report.findings import find
 from alambic.report.page import write_report
@@ -40,6 +41,8 @@ read = 0.02
 grey = true
 down = 2
 read = 0.02
+[test_sensors.sharp]
+grey = true
 [test_sensors.blind]
 grey = {grey}
 down = 2
@@ -95,6 +98,16 @@ def test_a_row_holds_every_sensor_and_metric_with_its_predictions(ledger: Path) 
             again = evaluate_metric("recall_at_1_percent_false_alarms", kept.predicted, kept.margin, labels)
             assert abs(again - recall) < 2e-2
         assert row.content["test_sensors"]["blind"]["read"] == 5.0
+
+
+def test_a_student_behind_a_sensor_is_a_network_for_the_sensor_s_pixels(ledger: Path) -> None:
+    """Not one for the canvas that the small image is blown up to: four times its MACs and memory."""
+    small = count_macs(create_student("dscnn_8x2", 1, (8, 8), 2), (1, 8, 8))
+    for row in Ledger(ledger, read_only=True).rows("done"):
+        assert row.content["input"] == [1, 8, 8]  # of 16 x 16 in colour
+        assert row.numbers["macs"] == small
+        assert row.numbers["test_on_sharp"] > 0.9, "an image of another size is brought to the student's"
+        assert row.numbers["test_on_sharp_int8"] > 0.9
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ class Sensor:
 
     Attributes:
         grey: one channel, ITU-R BT.601.
-        down: whole factor by which each side shrinks; a pixel is the mean of down x down. Must divide the canvas.
+        down: whole factor by which each side shrinks; a pixel is the mean of down x down. Must divide the canvas. A
+            student behind it is a network for the small image: its MACs and memory are those of that size.
         shot: standard deviation of photon noise at full white and gain 1, on [0, 1]; grows with the root of brightness.
         read: standard deviation of read-out noise at gain 1, on [0, 1].
         blur: standard deviation of the lens's Gaussian blur, in canvas pixels.

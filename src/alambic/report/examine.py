@@ -31,7 +31,7 @@ from alambic.suitability.collect import Onlooker, Plain, look
 from alambic.suitability.estimators.calibration_error import expected_calibration_error
 from alambic.suitability.estimators.cka import debiased_cka, gram
 from alambic.training.feed import Normalise
-from alambic.training.setup import student_normalise, teacher_spec
+from alambic.training.setup import input_shape, student_normalise, teacher_spec
 
 CKA_IMAGES = 256
 SAME = 0.99  # share of images on which saved weights must give the class that the ledger holds: rounding moves a few
@@ -146,8 +146,10 @@ def _compare(row: Row, ledger: Ledger, logits: Tensor) -> None:
 
 def _look_at_student(room: Room, net: nn.Module, ids: Tensor) -> Plain:
     normalise = student_normalise(room.source, room.study.views)
-    example = torch.zeros(2, normalise.mean.shape[1], *room.source.size)
-    return _look(room, net, example, "student", room.source.size, normalise, {"logits", "stages"}, "student", ids)
+    shape = input_shape(room.source, room.study.views)
+    return _look(
+        room, net, torch.zeros(2, *shape), "student", shape[1:], normalise, {"logits", "stages"}, "student", ids
+    )
 
 
 def _look_at_teacher(room: Room, teacher: Teacher) -> Plain:

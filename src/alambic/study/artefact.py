@@ -28,10 +28,14 @@ def load_trained(study: Study, source: Source, cell: Cell, out: Path) -> nn.Modu
     return net.eval()
 
 
-def see_clean(study: Study, source: Source, cell: Cell, ids: Tensor) -> Tensor:
-    """Images as the student sees them without augmentation, normalised: len(ids) x C x H x W."""
+def see_clean(study: Study, source: Source, cell: Cell, ids: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """Images as the student sees them without augmentation, normalised: len(ids) x C x H x W.
+
+    Args:
+        size: of the student's input, where the study's sensor is not the one that it was trained behind.
+    """
     normalise = student_normalise(source, treat_study(study, cell.arm).views)
-    return normalise(render_clean(source.images, ids, study.views, "student", source.size))
+    return normalise(render_clean(source.images, ids, study.views, "student", size))
 
 
 class CleanImages:
@@ -40,8 +44,10 @@ class CleanImages:
     ``images[places]`` takes a slice or int64 places and gives a numpy array.
     """
 
-    def __init__(self, study: Study, source: Source, cell: Cell, ids: Tensor) -> None:
-        self._see, self.ids = partial(see_clean, study, source, cell), ids
+    def __init__(
+        self, study: Study, source: Source, cell: Cell, ids: Tensor, size: tuple[int, int] | None = None
+    ) -> None:
+        self._see, self.ids = partial(see_clean, study, source, cell, size=size), ids
         self.shape = (len(ids), *self._see(ids[:1]).shape[1:])
 
     def __len__(self) -> int:

@@ -36,7 +36,7 @@ from alambic.study.plan import count_cells, measure_speed
 from alambic.study.study_file import Study
 from alambic.study.treat import treat_study
 from alambic.training.layout import safe_channels_last
-from alambic.training.setup import input_channels, probe
+from alambic.training.setup import input_shape, probe
 
 FILE = "compiled.json"
 LEAST = 3600.0  # seconds of plain training a process, below which measuring, about a minute, would cost too much
@@ -229,7 +229,7 @@ class _Step:
         torch.manual_seed(0)
         self.net = make_student(study, student, source, 0)
         self.bf16 = study.recipe.precision == "bf16"
-        example = torch.zeros(2, input_channels(source, study.views), *source.size)
+        example = torch.zeros(2, *input_shape(source, study.views))
         shapes = probe(self.net, example, f"student {student!r}")
         want -= set() if shapes.embedding is not None else {"embedding", "head"}
         want -= set() if shapes.stages else {"stages", "energy"}

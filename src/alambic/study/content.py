@@ -29,7 +29,7 @@ from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE
 from alambic.training.objective import Objective
 from alambic.training.recipe import stream_seed
-from alambic.training.setup import input_channels, probe
+from alambic.training.setup import input_shape, probe
 from alambic.training.task import Task, evaluate_metric, labels_of
 from alambic.training.teacher_file import TeacherEntry
 from alambic.treatments.registry import all_modifiers, all_treatments, create_modifier
@@ -64,13 +64,13 @@ def train_ids(study: Study, source: Source) -> Tensor:
 
 def make_student(study: Study, name: str, source: Source, seed: int) -> nn.Module:
     """A student with the weights of the ``init`` stream: equal for each method at equal seed."""
-    channels = input_channels(source, study.views)
+    channels, height, width = input_shape(source, study.views)
     classes = make_task(study, source).classes
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(seed, "init"))
         if is_own_code(name):
             return create_own(name, study.folder, in_channels=channels, num_classes=classes)
-        return create_student(name, channels, source.size, classes)
+        return create_student(name, channels, (height, width), classes)
 
 
 def ask_students(study: Study, source: Source) -> dict[str, OutputSpec]:
@@ -82,7 +82,7 @@ def ask_students(study: Study, source: Source) -> dict[str, OutputSpec]:
         render(source.images, ids[:2], torch.zeros_like(ids[:2]), study.views, side, pool_ids=ids)
     for sensor in study.test_sensors.values():
         render_clean(source.images, ids[:2], behind(study.views, sensor), "student")
-    example = torch.zeros(2, input_channels(source, study.views), *source.size)
+    example = torch.zeros(2, *input_shape(source, study.views))
     found = {}
     for name in study.students:
         found[name] = probe(make_student(study, name, source, 0), example, f"student {name!r}")
@@ -171,6 +171,8 @@ def describe(
         "methods": {name: method_version(name) for name in arm.methods},
         "sources": {},
     }
+    if input_shape(source, study.views)[1:] != source.size:
+        content["input"] = input_shape(source, study.views)  # left out else, so that older cells keep their ids
     if student in study.compiled and not arm.treatments:  # a treatment changes the student, or its step
         content["compiled"] = True  # left out else, so that older cells keep their ids
     if study.test_sensors:

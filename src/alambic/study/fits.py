@@ -8,7 +8,7 @@ from alambic.errors import AlambicError
 from alambic.models.own_code import is_own_code
 from alambic.study.content import make_student, make_task
 from alambic.study.study_file import Study
-from alambic.training.setup import input_channels
+from alambic.training.setup import input_shape
 
 
 def check_chip(study: Study) -> list[str]:
@@ -19,7 +19,7 @@ def check_chip(study: Study) -> list[str]:
     if study.chip is None:
         return []
     source = load_source(study.data)
-    shape, classes = (input_channels(source, study.views), *source.size), make_task(study, source).classes
+    shape, classes = input_shape(source, study.views), make_task(study, source).classes
     lines = []
     for name in study.students:
         fit = draft_fit(make_student(study, name, source, 0), shape, study.chip)

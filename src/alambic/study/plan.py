@@ -21,7 +21,7 @@ from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE, bank_bytes
 from alambic.training.costs import read_cost
 from alambic.training.layout import safe_channels_last
-from alambic.training.setup import input_channels
+from alambic.training.setup import input_shape
 from alambic.training.task import Task
 
 ASSUMED_SPREAD = 0.5  # points between paired seeds of the same arm, while the study has no row of its own
@@ -124,7 +124,7 @@ def measure_speed(study: Study, student: str, source: Source) -> float:
     with _as_trained(study):
         net = make_student(study, student, source, 0)
         count = min(study.recipe.batch, len(train_ids(study, source)))
-        batch = torch.randn(count, input_channels(source, study.views), *source.size)
+        batch = torch.randn(count, *input_shape(source, study.views))
         if study.recipe.channels_last and safe_channels_last(net):
             net = net.to(memory_format=torch.channels_last)
             batch = batch.contiguous(memory_format=torch.channels_last)

@@ -18,6 +18,7 @@ from alambic.study.cell import Cell
 from alambic.study.ledger import Predictions
 from alambic.study.study_file import Study
 from alambic.training.loop import Run, predict_logits
+from alambic.training.setup import input_shape
 from alambic.training.task import Metric, evaluate_metric, predict
 
 Scored = tuple[dict[str, Any], dict[tuple[str, str], Predictions]]
@@ -67,11 +68,11 @@ def score_sensors_int8(study: Study, source: Source, cell: Cell, model: Path, sp
     numbers: dict[str, Any] = {}
     predictions: dict[tuple[str, str], Predictions] = {}
     ids = source.splits[split]
-    labels = source.labels[ids].numpy()
+    labels, size = source.labels[ids].numpy(), input_shape(source, study.views)[1:]
     for title, sensor in study.test_sensors.items():
         name = f"{split}_on_{title}"
         seen = dataclasses.replace(study, views=behind(study.views, sensor))
-        found = Predictions(*predict(predict_onnx(model, CleanImages(seen, source, cell, ids))))
+        found = Predictions(*predict(predict_onnx(model, CleanImages(seen, source, cell, ids, size))))
         numbers[f"{name}_int8"] = evaluate_metric(metric, found.predicted, found.margin, labels)
         numbers |= other_metrics(study, name, found, labels, "_int8")
         predictions[(name, "int8")] = found

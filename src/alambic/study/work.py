@@ -33,7 +33,7 @@ from alambic.training.feed import Feed
 from alambic.training.lockstep import is_out_of_memory, train_group
 from alambic.training.loop import Run, predict_logits
 from alambic.training.resident import move_source
-from alambic.training.setup import input_channels, live_feed, set_up
+from alambic.training.setup import input_shape, live_feed, set_up
 from alambic.training.task import evaluate_metric, predict
 from alambic.treatments.base import attach_all, change_student, restore_student
 
@@ -229,7 +229,7 @@ class Workshop:
             told, answers = score_sensors(study, run, split)
             numbers, predictions = numbers | told, predictions | answers
         run.student.cpu()  # what follows is done on the host
-        shape = (input_channels(source, study.views), *run.size)
+        shape = input_shape(source, study.views)
         numbers |= {"parameters": count_parameters(run.student), "macs": count_macs(run.student, shape)}
         if study.int8.enabled:
             try:

@@ -36,7 +36,7 @@ from alambic.training.feed import Normalise
 from alambic.training.loop import train
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream
-from alambic.training.setup import set_up, student_normalise, teacher_spec
+from alambic.training.setup import input_shape, set_up, student_normalise, teacher_spec
 from alambic.training.task import Task
 
 FEWEST, MOST = 2000, 5000
@@ -223,7 +223,8 @@ def _answer_windows(onlooker: Onlooker, ids: Tensor, side: int) -> tuple[Tensor,
     found: list[list[Tensor]] = []
     for rows in ids.split(BLOCK):
         pixels = onlooker.canvas(rows)
-        scaled = max(1, round(side * min(pixels.shape[2:]) / min(onlooker.source.size)))  # a sensor may shrink it
+        seen = input_shape(onlooker.source, onlooker.views)[1:]  # a sensor may shrink either side
+        scaled = max(1, round(side * min(pixels.shape[2:]) / min(seen)))
         found.append([onlooker.see(window).need_logits().float() for window in cut_windows(pixels, scaled)])
     return tuple(widen(torch.cat(parts)) for parts in zip(*found, strict=True))
 
@@ -257,16 +258,16 @@ def collect_student(
     run = set_up(net, Objective([create_method("none")], task), source, train_ids, ids, views, short, 0, label=name)
     label = f"student {name!r}"
     normalise = student_normalise(source, views)
-    example = torch.zeros(2, normalise.mean.shape[1], *source.size)
-    tapped = Tapped(net, example, {"logits", "embedding", "stages"}, label=label)
-    onlooker = Onlooker(tapped, source, views, "student", source.size, normalise)
+    shape = input_shape(source, views)
+    tapped = Tapped(net, torch.zeros(2, *shape), {"logits", "embedding", "stages"}, label=label)
+    onlooker = Onlooker(tapped, source, views, "student", shape[1:], normalise)
     net.eval()
     untrained = look(onlooker, ids[:STAGE_IMAGES]).stages[-1]
     train(run)
     net.eval()
     plain = look(onlooker, ids)
     assert plain.embedding is not None
-    images = normalise(resize(onlooker.canvas(ids[:GRADIENT_IMAGES]), source.size))
+    images = normalise(onlooker.canvas(ids[:GRADIENT_IMAGES]))
     sketch = sketch_gradients(net, images) if gradients else None
     return StudentEvidence(
         name,

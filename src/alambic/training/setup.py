@@ -34,15 +34,18 @@ def probe(net: nn.Module, example: Tensor, label: str) -> OutputSpec:
     )
 
 
-def input_channels(source: Source, views: ViewSpec) -> int:
-    """Channels that the student sees: one behind a grey sensor, else the images' own."""
+def input_shape(source: Source, views: ViewSpec) -> tuple[int, int, int]:
+    """C, H, W of what the student sees: its sensor's pixels where it has one, else the images' own."""
     sensor = views.student.sensor
-    return 1 if sensor is not None and sensor.grey else source.channels
+    if sensor is None:
+        return source.channels, *source.size
+    height, width = source.size
+    return 1 if sensor.grey else source.channels, height // sensor.down, width // sensor.down
 
 
 def student_normalise(source: Source, views: ViewSpec) -> Normalise:
     """The student's input normalisation: the train split's mean and std."""
-    channels = input_channels(source, views)
+    channels = input_shape(source, views)[0]
     if channels == source.channels:
         return Normalise(source.mean, source.std)
     return Normalise((sum(source.mean) / 3,), (sum(source.std) / 3,))
@@ -95,7 +98,7 @@ def set_up(
     Args:
         class_means: the teacher's, where a caller has them already; computed from ``feed`` where a method needs them.
     """
-    size = size or source.size
+    size = size or input_shape(source, views)[1:]
     normalise = normalise or student_normalise(source, views)
     example = torch.zeros(2, normalise.mean.shape[1], *size)
     needs = objective.needs
