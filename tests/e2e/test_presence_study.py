@@ -41,13 +41,14 @@ def test_labels_are_few_and_natural(folder: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # int8 on 10,000 test images behind four sensors, five times
 def test_a_small_confirmation_runs_to_its_report(tmp_path: Path) -> None:
-    base = (STUDIES / "people" / "study.toml").resolve()
-    weights = (STUDIES.parent / "cifar100-explore" / "resnet.safetensors").resolve()
+    base, tuned = (STUDIES / "people" / "study.toml").resolve(), (STUDIES / "tuned.toml").resolve()
+    mixer = (STUDIES.parent / "cross-architecture" / "cifar100").resolve()
     (tmp_path / "confirm.toml").write_text((STUDIES / "people" / "confirm.toml").read_text())
     (tmp_path / "study.toml").write_text(
-        f'extends = "{base}"\nname = "small"\nseeds = 1\n[data]\ntrain = 1500\nlabelled = 500\n[views]\ncount = 1\n'
-        f'[recipe]\nepochs = 2\n[int8]\ncalibration_images = 64\n[teachers.resnet]\nnet = "card"\n'
-        f'weights = "{weights}"\nteacher_data = "superset"\n'
+        f'extends = "{base}"\nname = "small"\nseeds = 1\narms_from = "{tuned}"\n[data]\ntrain = 1500\n'
+        f"labelled = 500\n[views]\ncount = 1\n"
+        f'[recipe]\nepochs = 2\n[int8]\ncalibration_images = 64\n[teachers.mixer]\nnet = "{mixer}/mixer.py:make"\n'
+        f'weights = "{mixer}/mixer_kd.safetensors"\nteacher_data = "superset"\n'
     )
     summary = run_study(read_study(tmp_path / "study.toml"), tmp_path / "out", say=lambda text: None)
     assert summary.failed == summary.skipped == 0
