@@ -107,6 +107,18 @@ def test_the_baseline_is_the_better_plain_arm_whatever_the_order_of_rows():
         assert found.gains["hash of a"] == {0: pytest.approx(15), 1: pytest.approx(3)}
 
 
+def test_the_student_alone_may_leave_out_the_images_without_a_label():
+    """It stands beside arms that see them: its study's images and epochs are theirs. Other treatments are no baseline."""
+    whole = {"source": "d", "train_images": 100, "split_hash": "split"}
+    few = whole | {"train_images": 10}
+    own = {"data": few, "shared_data": whole, "recipe": {"epochs": 30}, "shared_recipe": {"epochs": 3}}
+    kd = row("a", 0, 0.6, data=whole, recipe={"epochs": 3})
+    for treatment, gain in (("labelled_only", {0: pytest.approx(20.0)}), ("ema", None)):
+        alone = row(None, 0, 0.4, arm={"treatments": [treatment]}, **own)
+        found = [given.gains["hash of a"] for given in measure_gains([alone, kd], "test")]
+        assert found == ([gain] if gain else [])
+
+
 def test_a_student_whose_code_changed_is_another_one():
     rows = [row(None, 0, 0.5, student_code="1"), row(None, 0, 0.2, student_code="2")]
     rows += [row("a", 0, 0.6, student_code="1"), row("a", 0, 0.6, student_code="2")]

@@ -13,7 +13,7 @@ from alambic.errors import AlambicError
 from alambic.report.facts import Fact, Facts, fall_query, mean_query
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import bootstrap_interval, resample_scores, weigh_scores
-from alambic.suitability.gains import LABELS, SCORES, shared_recipe
+from alambic.suitability.gains import LABELS, SCORES, describe_setting, is_alone
 from alambic.suitability.gains import SETTING as SHARED
 
 Array = np.ndarray[Any, Any]
@@ -56,9 +56,8 @@ class Group:
 
     @property
     def is_baseline(self) -> bool:
-        """The student alone: no method, no modifier, no treatment."""
-        arm = self.rows[0].content["arm"]
-        return list(arm["methods"]) == ["none"] and not arm.get("modifiers") and not arm.get("treatments")
+        """The student alone (``suitability.gains.is_alone``)."""
+        return is_alone(self.rows[0].content)
 
     def values(self, number: str) -> dict[int, float]:
         """Seed -> a number, of the cells that have it."""
@@ -224,8 +223,8 @@ def _hash(value: Any) -> str:
 
 
 def _setting(row: Row) -> str:
-    """Cells with the same one may be compared: all that a method does not change."""
-    return _hash({key: row.content.get(key) for key in SHARED} | {"recipe": shared_recipe(row.content)})
+    """Cells with the same one may be compared."""
+    return _hash(describe_setting(row.content))
 
 
 def _name(row: Row) -> tuple[str, str, str]:

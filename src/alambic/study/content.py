@@ -145,6 +145,18 @@ def sees_test(study: Study, source: Source, student: str, arm: Arm, teacher: str
     return study.purpose == "demo"
 
 
+def describe_data(source: Source, ids: Tensor) -> dict[str, Any]:
+    """What a cell's content says of its training images."""
+    return {
+        "source": source.name,
+        "hash": source.hash,
+        "split_hash": source.split_hash,
+        "train_images": len(ids),
+        "ids": hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16],
+        "unlabelled": int((source.labels[ids] < 0).sum()),
+    }
+
+
 def describe(
     study: Study, source: Source, task: Task, student: str, arm: Arm, teacher: PreparedTeacher | None
 ) -> dict[str, Any]:
@@ -154,14 +166,7 @@ def describe(
         "purpose": study.purpose,
         "task": dataclasses.asdict(task),
         "class_names": list(source.class_names),
-        "data": {
-            "source": source.name,
-            "hash": source.hash,
-            "split_hash": source.split_hash,
-            "train_images": len(ids),
-            "ids": hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16],
-            "unlabelled": int((source.labels[ids] < 0).sum()),
-        },
+        "data": describe_data(source, ids),
         "views": dataclasses.asdict(study.views),
         "recipe": dataclasses.asdict(study.recipe),
         # equalise is left out where it is off, so that older cells keep their ids

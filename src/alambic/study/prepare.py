@@ -24,6 +24,7 @@ from alambic.study.content import (
     ask_students,
     code_version,
     describe,
+    describe_data,
     make_objective,
     make_task,
     sees_test,
@@ -192,6 +193,7 @@ def _make_cell(
     seen = treat_study(study, arm)
     if seen.data != study.data:  # more epochs on fewer images are the study's steps
         more["shared_recipe"] = dataclasses.asdict(study.recipe)
+        more["shared_data"] = describe_data(source, train_ids(study, source))
     elif arm.recipe:
         more["shared_recipe"] = dataclasses.asdict(treat_study(study, dataclasses.replace(arm, recipe={})).recipe)
     content = {**describe(seen, source, task, student, arm, teacher), **more}

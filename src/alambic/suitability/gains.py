@@ -28,6 +28,7 @@ LABELS = (
     "teacher_score",
     "taught_by",
     "shared_recipe",  # the study's, where the arm has its own: what the arm may be compared under
+    "shared_data",
 )
 BY_TEACHER = ("teacher_hash", "teacher_input", "tested", "trains_on")  # may differ between teachers of one arm
 # what is deployed comes first; a split before a precision, because tune scores were there to choose by
@@ -72,14 +73,22 @@ def choose_number(rows: Sequence[RowLike]) -> str | None:
 
 
 def is_alone(content: dict[str, Any]) -> bool:
-    """Whether a cell is the student alone, on labels: no method, modifier or treatment."""
+    """Whether a cell is the student alone, on labels: no method, modifier or treatment.
+
+    One that leaves out the images without a label is the student alone too: it learns from the same labels.
+    """
     arm = content["arm"]
-    return list(arm["methods"]) == ["none"] and not arm.get("modifiers") and not arm.get("treatments")
+    treated = set(arm.get("treatments") or ()) - {"labelled_only"}
+    return list(arm["methods"]) == ["none"] and not arm.get("modifiers") and not treated
 
 
-def shared_recipe(content: dict[str, Any]) -> Any:
-    """The recipe under which a cell may be compared: its study's, also where the arm has a tuned one of its own."""
-    return content.get("shared_recipe", content.get("recipe"))
+def describe_setting(content: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a method does not change: cells for which it is equal may be compared.
+
+    The recipe and the images are those of the cell's study, also where its arm has a tuned recipe or fewer images.
+    """
+    shared = {key: content.get(key) for key in SETTING}
+    return shared | {name: content.get(f"shared_{name}", content.get(name)) for name in ("recipe", "data")}
 
 
 def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
@@ -128,8 +137,8 @@ def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
 
 
 def _place(content: dict[str, Any]) -> _Place:
-    shared = {key: content.get(key) for key in SETTING} | {"recipe": shared_recipe(content)}
-    return content["student"], json.dumps(shared, sort_keys=True), content.get("student_code", "")
+    setting = json.dumps(describe_setting(content), sort_keys=True)
+    return content["student"], setting, content.get("student_code", "")
 
 
 def _tell(content: Mapping[str, Any], leave: Collection[str]) -> str:
