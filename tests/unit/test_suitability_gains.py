@@ -108,7 +108,7 @@ def test_the_baseline_is_the_better_plain_arm_whatever_the_order_of_rows():
 
 
 def test_the_student_alone_may_leave_out_the_images_without_a_label():
-    """It stands beside arms that see them: images and epochs of its study are theirs. Other treatments are no baseline."""
+    """It stands beside arms that see them: images and epochs of its study are theirs. No other treatment is so."""
     whole = {"source": "d", "train_images": 100, "split_hash": "split"}
     few = whole | {"train_images": 10}
     own = {"data": few, "shared_data": whole, "recipe": {"epochs": 30}, "shared_recipe": {"epochs": 3}}
