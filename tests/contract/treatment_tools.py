@@ -59,7 +59,8 @@ def make_student(seed: int) -> nn.Module:
 
 def make_scene(source: Source, folder: Path) -> Scene:
     training = TeacherTraining(RECIPE, VIEWS)
-    return Scene(source, Task(3), source.splits["train"], training, make_student, STUDENT, folder)
+    image = (source.channels, *source.size)
+    return Scene(source, Task(3), source.splits["train"], training, make_student, STUDENT, image, folder)
 
 
 def set_up_run(

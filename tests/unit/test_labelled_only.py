@@ -17,6 +17,7 @@ from alambic.study.study_file import read_study
 from alambic.study.treat import treat_study
 from alambic.study.tuning import tune_study
 from alambic.study.work import Workshop
+from alambic.suitability.gains import describe_setting, is_alone
 
 STUDY = """
 name = "few-labels"
@@ -73,6 +74,8 @@ def test_each_arm_trains_on_its_images_for_as_many_steps(tmp_path: Path, views: 
     rest, alone = cells["kd"].content, cells["kd, labelled only"].content
     assert (rest["data"]["train_images"], rest["data"]["unlabelled"], rest["recipe"]["epochs"]) == (120, 90, 2)
     assert (alone["data"]["train_images"], alone["data"]["unlabelled"], alone["recipe"]["epochs"]) == (30, 0, 8)
+    assert describe_setting(alone) == describe_setting(rest)  # they may be compared, and all with the student alone
+    assert is_alone(cells["none, labelled only"].full_content)
     source = load_source(study.data)
     own = train_ids(treat_study(study, cells["kd, labelled only"].arm), source)
     assert bool((source.labels[own] >= 0).all())

@@ -199,8 +199,9 @@ def test_balance_refuses_the_weight_at_which_label_smoothing_rewards_wrong_class
         balance(run, 0.001 * over)
     with pytest.raises(AlambicError, match="expected a weight under 10, got 20"):
         make_run(source, teacher, "label_smoothing", weights=[20.0])
+    half = Objective([create_method("label_smoothing")], Task(3), weights=[9.0], ce_weight=0.5)
     with pytest.raises(AlambicError, match="expected a weight under 5, got 9"):  # against half a cross-entropy
-        Objective([create_method("label_smoothing")], Task(3), weights=[9.0], ce_weight=0.5)
+        make_run(source, teacher, "label_smoothing", objective=half)
 
 
 STUDY = """

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from alambic.data import load_source
 from alambic.errors import AlambicError
 from alambic.models.students import count_macs, create_student
+from alambic.models.teachers import TeacherSpec, load_teacher
 from alambic.report.check import check_report
 from alambic.report.findings import find
 from alambic.report.page import write_report
@@ -17,7 +20,10 @@ from alambic.report.sensors import read_condition
 from alambic.study.ledger import Ledger
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study
+from alambic.study.treat import make_scene
 from alambic.training.task import evaluate_metric
+from alambic.treatments import create_treatment
+from alambic.treatments.base import new_teacher_path
 
 STUDY = """
 name = "sensors"
@@ -139,3 +145,19 @@ def test_a_sensor_of_other_channels_or_with_a_strange_name_is_refused(tmp_path: 
         run_study(read_study(write(tmp_path, grey="false")), tmp_path / "out", say=lambda text: None)
     with pytest.raises(AlambicError, match="small letters and digits"):
         read_study(write(tmp_path, name="a_b"))
+
+
+def test_treatments_know_the_student_s_input_whatever_their_teacher_is_trained_on(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    clean = '\n[teachers.big]\nnet = "zoo:resnet8_w8"\nviews = { student = {} }\n[[arms]]\nmethod = "kd"\n'
+    path.write_text(path.read_text() + clean)
+    study = read_study(path)
+    source = load_source(study.data)
+    scene = make_scene(study, source, "dscnn_8x2", "big", tmp_path)
+    assert scene.training.views.student.sensor is None
+    assert scene.image == (1, 8, 8)
+    assert scene.make_student(0)(torch.zeros(2, *scene.image)).shape == (2, 2)
+    teacher = load_teacher("big", TeacherSpec("zoo:resnet8_w8"), 2, 3, (16, 16), source.mean, source.std)
+    treatment = create_treatment("sftn")
+    canvas = dataclasses.replace(scene, image=(3, 16, 16))
+    assert new_teacher_path(treatment, teacher, scene) != new_teacher_path(treatment, teacher, canvas)

@@ -113,7 +113,7 @@ def test_the_student_alone_may_leave_out_the_images_without_a_label():
     few = whole | {"train_images": 10}
     own = {"data": few, "shared_data": whole, "recipe": {"epochs": 30}, "shared_recipe": {"epochs": 3}}
     kd = row("a", 0, 0.6, data=whole, recipe={"epochs": 3})
-    for treatment, gain in (("labelled_only", {0: pytest.approx(20.0)}), ("ema", None)):
+    for treatment, gain in (("labelled_only", {0: pytest.approx(20.0)}), ("longer_schedule", None)):
         alone = row(None, 0, 0.4, arm={"treatments": [treatment]}, **own)
         found = [given.gains["hash of a"] for given in measure_gains([alone, kd], "test")]
         assert found == ([gain] if gain else [])

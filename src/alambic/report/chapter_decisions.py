@@ -46,7 +46,7 @@ def tabulate_decisions(findings: Findings, lang: Lang) -> Table:
     heads = (read_texts(lang)["student"], words["on_data"], words["best_arm"], words["settings"], words["gain_int8"])
     table = Table(tuple((head, "", False) for head in (*heads, words["confidence"], words["avoid"])))
     for made in decide(findings):
-        group = made.take.group if made.take else made.found.groups[0]
+        group = made.take.group if made.take else made.found.baseline or made.found.groups[0]
         data = group.rows[0].content["data"]
         take = Entry(name_group(group, lang) if made.take else words["alone"])
         shown = made.confirmed or made.take

@@ -99,7 +99,7 @@ def _say_controls(found: Suitability) -> list[Claim]:
     if not found.judgement or not found.judgement.nasty:
         return [*claims, Claim("control_no_nasty", {}, "warning")]
     claims += [Claim("control_void", {"nasty": name, "gain": gain}, "warning") for name, gain in found.void.items()]
-    if not found.held:
+    if not found.held or all(math.isnan(j.verdict.nasty_last) for j in found.verdicts):
         return claims
     seeing = tuple(tell_title(j) for j in found.verdicts if j.verdict.nasty_last == 1)
     nasty = ", ".join(found.held)

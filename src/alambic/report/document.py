@@ -89,8 +89,14 @@ def _own(findings: Findings) -> tuple[str, ...]:
 
 
 def _say_protocol(findings: Findings) -> list[Claim]:
-    first = [Claim("measured_on", {"images": findings.images})] if findings.images is not None else []
+    key = "measured_on_labelled" if sees_labelled_only(findings) else "measured_on"
+    first = [Claim(key, {"images": findings.images})] if findings.images is not None else []
     return [*first, Claim("intervals", {})]
+
+
+def sees_labelled_only(findings: Findings) -> bool:
+    """Whether some arms leave out the images without a label, and others do not."""
+    return len({"labelled_only" in (g.rows[0].content["arm"].get("treatments") or ()) for g in findings.groups}) == 2
 
 
 def used_methods(findings: Findings) -> dict[str, type[Method]]:

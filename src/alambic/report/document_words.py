@@ -54,6 +54,15 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "pas ; les graines sont appariées. Les scores sont ceux de la dernière époque, jamais de la meilleure, sur "
         "{images}.",
     },
+    "measured_on_labelled": {
+        "en": "Every arm of a student starts from the same weights and takes as many steps as the others; seeds are "
+        "paired. Arms on labelled images alone see these more often, all others see all images in the same order. "
+        "Scores are those of the last epoch, never the best, on {images}.",
+        "fr": "Chaque bras d’un élève part des mêmes poids et fait autant de pas que les autres ; les graines sont "
+        "appariées. Les bras limités aux images étiquetées voient celles-ci plus souvent, tous les autres voient "
+        "toutes les images dans le même ordre. Les scores sont ceux de la dernière époque, jamais de la meilleure, "
+        "sur {images}.",
+    },
     "intervals": {
         "en": "Intervals are at 95%, by bootstrap over seeds and images. Tests are paired t tests, corrected by Holm "
         "over all contrasts of the report. What is smaller than the design could see is called a tie.",

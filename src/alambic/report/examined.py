@@ -81,7 +81,8 @@ def _numbers(group: Group, cells: dict[str, dict[str, Any]], facts: Facts) -> di
 
 def _align(groups: list[Group], cells: dict[str, dict[str, Any]], facts: Facts) -> list[Alignment]:
     """One a teacher: the arm with the highest score that has matrices, beside the student alone."""
-    alone = {t: m for g in groups if g.is_baseline for _, t, m in _matrices(g, cells)}
+    untaught = sorted((group for group in groups if group.is_baseline), key=lambda group: group.score.value)
+    alone = {t: m for group in untaught for _, t, m in _matrices(group, cells)}  # of the better one, as everywhere
     best: dict[str, tuple[Group, str, dict[str, Any]]] = {}
     for group in sorted(groups, key=lambda g: (-g.score.value, g.key)):
         for cell, teacher, matrices in _matrices(group, cells):

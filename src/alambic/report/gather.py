@@ -134,11 +134,13 @@ def group_rows(done: list[Row], scored: Scored, facts: Facts) -> list[Group]:
     for row in done:
         if scored.number in row.numbers:
             found.setdefault(_kind(row), []).append(row)
+    for rows in found.values():
+        rows.sort(key=lambda row: row.content["seed"])
     settings = sorted({_setting(rows[0]) for rows in found.values()})
     seen: dict[tuple[Any, ...], int] = {}
     groups = []
     for key, rows in sorted(found.items(), key=lambda item: (_name(item[1][0]), item[0])):
-        first, rows = rows[0].content, sorted(rows, key=lambda row: row.content["seed"])
+        first = rows[0].content
         place = (_setting(rows[0]), *_name(rows[0]))
         seen[place] = seen.get(place, 0) + 1
         groups.append(

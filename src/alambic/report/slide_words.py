@@ -42,6 +42,10 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Same weights, same images, same steps: only the method differs",
         "fr": "Mêmes poids, mêmes images, mêmes pas : seule la méthode diffère",
     },
+    "slide_protocol_labelled": {
+        "en": "Same weights, as many steps: some arms see the labelled images alone",
+        "fr": "Mêmes poids, autant de pas : certains bras ne voient que les images étiquetées",
+    },
     "slide_sight": {
         "en": "Differences below {effect} could not be seen: they are ties",
         "fr": "Sous {effect}, une différence ne pouvait se voir : c’est une égalité",

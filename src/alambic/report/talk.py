@@ -16,7 +16,7 @@ from alambic.report.chapter_decisions import say_decision, say_decisions, tabula
 from alambic.report.chapter_suitability import best_estimator, tell_title
 from alambic.report.chapter_trust import numbers_of, say_trust
 from alambic.report.claims import Blank, Claim
-from alambic.report.document import compose_document, tabulate_methods, used_methods
+from alambic.report.document import compose_document, sees_labelled_only, tabulate_methods, used_methods
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
@@ -81,13 +81,14 @@ def _open(findings: Findings, chapters: dict[str, Section], lang: Lang, texts: T
     )
     protocol = chapters["protocol"].claims
     survey, methods = chapters["survey"].claims, tabulate_methods(findings, lang)
+    fair = "slide_protocol_labelled" if sees_labelled_only(findings) else "slide_protocol"
     # formulas are for the document: nobody reads them on a wall
     brief = Table(methods.heads[:3], [row[:3] for row in methods.rows])
     return [
         Slide(findings.name, (texts["report"], say_purpose(findings).text(lang)), notes=asked),
         Slide(Claim("slide_asked", {"students": students}), (asked[0].text(lang),), notes=asked),
         Slide(compared, (), brief, survey),
-        Slide(Claim("slide_protocol", {}), tuple(claim.text(lang) for claim in protocol), notes=protocol),
+        Slide(Claim(fair, {}), tuple(claim.text(lang) for claim in protocol), notes=protocol),
         Slide(blind, tuple(claim.text(lang) for claim in sight[:4]), notes=sight),
     ]
 

@@ -36,6 +36,7 @@ from alambic.study.prepare import Prepared
 from alambic.study.specs import Finalists
 from alambic.study.treat import treat_study
 from alambic.study.work import Workshop
+from alambic.suitability.gains import is_alone
 from alambic.training.lockstep import train_group
 from alambic.training.setup import set_up
 from alambic.training.task import evaluate_metric, predict
@@ -104,7 +105,7 @@ def choose_finalists(cells: Sequence[Cell], rows: dict[str, Row], count: int) ->
 
 
 def _is_plain(cell: Cell) -> bool:
-    return cell.arm.methods == ("none",) and not cell.arm.modifiers and not cell.arm.treatments
+    return is_alone({"arm": dataclasses.asdict(cell.arm)})
 
 
 def measure_finalist(workshop: Workshop, cell: Cell, row: Row, asked: Finalists) -> Found:

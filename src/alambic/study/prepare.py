@@ -191,11 +191,12 @@ def _make_cell(
             teacher = teachers.prepared[taught_by]
             more |= {"taught_by": taught_by} if taught_by != name else {}
     seen = treat_study(study, arm)
-    if seen.data != study.data:  # more epochs on fewer images are the study's steps
-        more["shared_recipe"] = dataclasses.asdict(study.recipe)
+    if seen.data != study.data or arm.recipe:  # more epochs on fewer images are the study's steps
+        on_all = tuple(name for name in arm.treatments if name != "labelled_only")
+        plain = dataclasses.replace(arm, recipe={}, treatments=on_all)
+        more["shared_recipe"] = dataclasses.asdict(treat_study(study, plain).recipe)
+    if seen.data != study.data:
         more["shared_data"] = describe_data(source, train_ids(study, source))
-    elif arm.recipe:
-        more["shared_recipe"] = dataclasses.asdict(treat_study(study, dataclasses.replace(arm, recipe={})).recipe)
     content = {**describe(seen, source, task, student, arm, teacher), **more}
     content |= place.describe(teacher.bank if teacher is not None else None)
     if reason is None:

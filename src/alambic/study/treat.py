@@ -16,6 +16,7 @@ from alambic.study.cell import Arm
 from alambic.study.content import make_student, make_task, train_ids
 from alambic.study.study_file import Study
 from alambic.training.feed import Normalise
+from alambic.training.setup import input_shape
 from alambic.training.teach import TeacherTraining
 from alambic.treatments.base import Scene, Treatment, change_data, change_recipe, change_teacher, change_views
 from alambic.treatments.registry import create_modifier, create_treatment
@@ -49,6 +50,7 @@ def make_scene(study: Study, source: Source, student: str, teacher: str | None, 
         entry.training if entry is not None else TeacherTraining(study.recipe, study.views),
         lambda peer: make_student(study, student, source, peer),
         student,
+        input_shape(source, study.views),
         out / "teachers",
         study.folder,
         seed,

@@ -87,7 +87,7 @@ def describe_setting(content: Mapping[str, Any]) -> dict[str, Any]:
 
     The recipe and the images are those of the cell's study, also where its arm has a tuned recipe or fewer images.
     """
-    shared = {key: content.get(key) for key in SETTING}
+    shared = {key: content.get(key) for key in SETTING} | {key: content[key] for key in ("input",) if key in content}
     return shared | {name: content.get(f"shared_{name}", content.get(name)) for name in ("recipe", "data")}
 
 

@@ -69,18 +69,19 @@ def tell_gains(advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | 
 def list_verdicts(verdicts: Sequence[Verdict], nasty: Sequence[str]) -> list[str]:
     """A table; what could be seen at all stands first."""
     known, first = all_estimators(), verdicts[0]
+    told = bool(nasty) and not all(math.isnan(v.nasty_last) for v in verdicts)  # those that taught are no control
     ceiling = "unknown, one seed" if math.isnan(first.ceiling) else f"{first.ceiling:.2f}"
     lines = [
         f"{first.teachers} teachers, {first.blocks} blocks of student, data and method; a correlation under "
         f"{first.visible:.2f} cannot be told from chance; the gains' own noise allows {ceiling} at most",
         f"{'estimator':26}{'Spearman':>9}{'95 %':>16}{'Kendall':>9}{'p':>7}{'Holm':>7}{'partial':>9}"
-        f"{'regret':>8}{'top 3':>7}" + (f"{'nasty last':>12}" if nasty else "") + "  verdict",
+        f"{'regret':>8}{'top 3':>7}" + (f"{'nasty last':>12}" if told else "") + "  verdict",
     ]
     for v in verdicts:
         name = f"{known[v.name].code} {v.name}".strip() if v.name in known else v.name
         interval = f"[{v.low:+.2f}, {v.high:+.2f}]"
         holm = f"{v.p_holm:.3f}" if v.p_holm is not None else "-"
-        last = f"{v.nasty_last:>12.0%}" if nasty else ""
+        last = f"{v.nasty_last:>12.0%}" if told else ""
         lines.append(
             f"{name:26}{v.spearman:>+9.2f}{interval:>16}{v.kendall:>+9.2f}{v.p:>7.3f}{holm:>7}{v.partial:>+9.2f}"
             f"{v.regret:>8.2f}{v.top3:>7.0%}{last}  {conclude(v)}"

@@ -82,8 +82,6 @@ class Objective(nn.Module):
         self.weights = tuple(weights or [1.0] * len(methods))
         self.schedules = tuple(schedules or [_constant] * len(methods))
         self.ce_weight = max(method.ce_weight for method in methods) if ce_weight is None else ce_weight
-        for method, weight in zip(methods, self.weights, strict=True):
-            check_weight(method, weight, self.ce_weight)
         names = [method.name for method in methods]
         if len(set(names)) != len(names):
             raise AlambicError(f"expected different methods, got {names}; try one of each with a weight")
@@ -117,6 +115,8 @@ class Objective(nn.Module):
         """Checks the pair and builds projectors; random draws stay inside the generator's stream."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+            for method, weight in zip(self.methods, self.weights, strict=True):
+                check_weight(method, weight, self.ce_weight)
             for item in self._items():
                 item.check(specs)
                 item.build(specs, generator)

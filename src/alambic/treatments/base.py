@@ -37,7 +37,8 @@ class Scene:
         source, task: images and what is learnt. ids: int64, the training images.
         training: recipe and views by which teachers are trained.
         make_student: seed -> a student of the pair with fresh weights.
-        student: its name. folder: where new teachers are written. base: where relative paths of teachers start.
+        student: its name. image: C, H, W of its input.
+        folder: where new teachers are written. base: where relative paths of teachers start.
         seed: of the training that is treated.
     """
 
@@ -47,6 +48,7 @@ class Scene:
     training: TeacherTraining
     make_student: Callable[[int], nn.Module]
     student: str
+    image: tuple[int, int, int]
     folder: Path
     base: Path = Path()
     seed: int = 0
@@ -189,6 +191,8 @@ def restore_student(student: nn.Module, treatments: Sequence[Treatment]) -> nn.M
 def new_teacher_path(treatment: Treatment, teacher: Teacher, scene: Scene, extra: str = "") -> Path:
     """Where a treated teacher lies: its name holds everything that it depends on."""
     text = repr((treatment.name, treatment.hyper(), teacher.hash, scene.training, scene.source.split_hash, extra))
+    if scene.image != (scene.source.channels, *scene.source.size):
+        text += repr(scene.image)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return scene.folder / f"{teacher.name}-{treatment.name}-{digest}.safetensors"
 

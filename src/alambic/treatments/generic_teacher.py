@@ -11,7 +11,7 @@ from alambic.errors import AlambicError
 from alambic.methods.base import Paper
 from alambic.models.students import create_student
 from alambic.models.teachers import Teacher
-from alambic.training.setup import input_shape, teacher_spec
+from alambic.training.setup import teacher_spec
 from alambic.treatments.base import Scene, Treatment, new_teacher_path, refuse_black_box
 from alambic.treatments.branches import BranchTraining, make_branches
 from alambic.treatments.teaching import fresh_net, teach
@@ -58,7 +58,7 @@ class GenericTeacher(Treatment):
                 f"treatment 'generic_teacher' expected a pool of students and at least 2 classes, got {self.students} "
                 f'and {scene.task.classes}; try students = ["resnet8_w8", "dscnn_24x3"]'
             )
-        image, seed = input_shape(scene.source, scene.training.views), scene.training.seed
+        image, seed = scene.image, scene.training.seed
         shapes = teacher_spec(teacher)
         pools = [
             make_branches(partial(_make, name, image, scene.task.classes), shapes, image, f"student {name!r}", seed)

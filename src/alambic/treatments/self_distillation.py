@@ -10,7 +10,6 @@ from alambic.errors import AlambicError
 from alambic.methods.base import Paper
 from alambic.models.teachers import Teacher, TeacherSpec
 from alambic.training.recipe import Recipe
-from alambic.training.setup import input_shape
 from alambic.training.teach import train_teacher
 from alambic.treatments.base import Scene, Treatment, new_teacher_path
 from alambic.treatments.teaching import load_made
@@ -37,7 +36,7 @@ class SelfDistillation(Treatment):
                 f"treatment 'self_distillation' expected a student of the zoo, got {scene.student!r}, because a "
                 "teacher is rebuilt from its name; try naming the file as a teacher of the study"
             )
-        channels, height, width = input_shape(scene.source, scene.training.views)
+        channels, height, width = scene.image
         spec = TeacherSpec(f"zoo:{scene.student}", channels=channels, size=(height, width))
         recipe: Recipe = scene.training.recipe
         if self.epochs_of_teacher:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
 from alambic.models.teachers import Teacher
-from alambic.training.setup import input_shape, teacher_spec
+from alambic.training.setup import teacher_spec
 from alambic.treatments.base import Scene, Treatment, new_teacher_path, refuse_black_box
 from alambic.treatments.branches import BranchTraining, make_branches
 from alambic.treatments.teaching import fresh_net, teach
@@ -44,8 +44,7 @@ class SFTN(Treatment):
                 "treatment 'sftn' expected at least 2 classes, got 1, because branches follow class probabilities; "
                 "try two classes"
             )
-        image = input_shape(scene.source, scene.training.views)
-        seed = scene.training.seed
+        image, seed = scene.image, scene.training.seed
         branches = make_branches(scene.make_student, teacher_spec(teacher), image, f"student {scene.student!r}", seed)
         path = new_teacher_path(self, teacher, scene, scene.student)
         return teach(
