@@ -118,7 +118,7 @@ def test_a_student_behind_a_sensor_is_a_network_for_the_sensor_s_pixels(ledger: 
 
 @pytest.mark.parametrize(
     ("lang", "head"),
-    [("en", "behind blind, recall"), ("fr", "derrière blind, ")],
+    [("en", "recall at 1% false alarms, int8"), ("fr", "rappel à 1")],
 )
 def test_the_report_shows_them_and_its_check_asks_the_ledger(ledger: Path, tmp_path: Path, lang, head) -> None:
     findings = find(ledger)

@@ -83,28 +83,43 @@ def _tabulate(findings: Findings, lang: Lang, texts: Texts) -> Table:
 
 
 def describe_conditions(findings: Findings, lang: Lang) -> list[Block]:
-    """Scores behind other sensors and by other metrics, where the study asked for them: those of test before tune."""
+    """Scores behind other sensors and by other metrics, where the study asked for them: those of test before tune.
+
+    A row for each arm and sensor, a column for each metric and precision.
+    """
     texts = read_texts(lang)
     names = sorted({name for numbers in findings.conditions.values() for name in numbers})
     names = [name for name in names if name.startswith("test")] or names
     if not names:
         return []
-    heads = [(texts["student"], "", False), (texts["arm"], "", False)]
-    table = Table((*heads, *((name_condition(name, lang), name, True) for name in names)))
+    split = names[0].split("_")[0]
+    told = [read_condition(name) or ("", "") for name in names]
+    sensors = sorted({sensor for sensor, _ in told})  # "" is the one that the students were trained behind
+    columns = [(metric, suffix) for metric in sorted({metric for _, metric in told}) for suffix in ("", "_int8")]
+    columns = [(metric, suffix) for metric, suffix in columns if any(_ends(name, metric, suffix) for name in names)]
+    heads = [(texts[name], "", False) for name in ("student", "arm", "behind")]
+    table = Table((*heads, *((_name_column(metric, suffix, findings, lang), "", True) for metric, suffix in columns)))
     for found in findings.students:
         for group in found.groups:
             numbers = findings.conditions.get(group.key, {})
-            row = [Entry(name_student(found, findings)), Entry(name_group(group, lang))]
-            table.rows.append([*row, *(fact_entry(numbers.get(name), lang, noun=False) for name in names)])
+            for sensor in sensors:
+                place = f"{split}_on_{sensor}" if sensor else split
+                given = [numbers.get(f"{place}{metric and f'_{metric}'}{suffix}") for metric, suffix in columns]
+                if any(given):
+                    row = [name_student(found, findings), name_group(group, lang), sensor or texts["own_sensor"]]
+                    scores = [fact_entry(fact, lang, noun=False) for fact in given]
+                    table.rows.append([*map(Entry, row), *scores])
     return [Claim("conditions", {}), table]
 
 
-def name_condition(name: str, lang: Lang) -> str:
-    """A number's name in words: the sensor and the metric that differ, and the precision."""
-    sensor, metric = read_condition(name) or ("", "")
-    texts = read_texts(lang)
-    parts = [f"{texts['behind']} {sensor}" if sensor else "", METRIC_NAMES[metric][lang] if metric else ""]
-    return ", ".join(part for part in (*parts, "int8" if name.endswith("_int8") else "") if part)
+def _ends(name: str, metric: str, suffix: str) -> bool:
+    return (read_condition(name) or ("", ""))[1] == metric and name.endswith("_int8") == bool(suffix)
+
+
+def _name_column(metric: str, suffix: str, findings: Findings, lang: Lang) -> str:
+    own = findings.scored.metric
+    named = METRIC_NAMES[metric][lang] if metric else METRIC_NAMES.get(own, {}).get(lang, own)
+    return f"{named}, int8" if suffix else named
 
 
 def describe_alignment(findings: Findings, lang: Lang) -> list[Block]:

@@ -85,9 +85,12 @@ def is_alone(content: dict[str, Any]) -> bool:
 def describe_setting(content: Mapping[str, Any]) -> dict[str, Any]:
     """All that a method does not change: cells for which it is equal may be compared.
 
-    The recipe and the images are those of the cell's study, also where its arm has a tuned recipe or fewer images.
+    The recipe and the images are those of the cell's study, also where its arm has a tuned recipe or fewer images. What
+    the teacher sees of a view is the arm's affair.
     """
     shared = {key: content.get(key) for key in SETTING} | {key: content[key] for key in ("input",) if key in content}
+    if isinstance(shared["views"], Mapping):
+        shared["views"] = {key: value for key, value in shared["views"].items() if key != "teacher"}
     return shared | {name: content.get(f"shared_{name}", content.get(name)) for name in ("recipe", "data")}
 
 
