@@ -1,0 +1,165 @@
+"""Writes docs/curves.md, gains over epochs, images and labels, from ledgers: `python scripts/write_curves.py`.
+
+Each curve takes the same arms at several amounts of one thing. What is not run yet is left out. Intervals are 95 %,
+over seeds and images, paired by seed. A test writes the page again and compares.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alambic.study.ledger import Ledger
+from alambic.study.stats import Array, Interval, compare, resample_scores
+from alambic.suitability.gains import is_alone
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = "docs/curves.md"
+PLATEAU = 0.3  # points: a student that gains no more from twice the epochs is at its plateau
+
+Side = tuple[str, str | None]  # arm, teacher
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Ledgers that differ in one thing: its amount -> folder, in growing order. ``number``: the score."""
+
+    title: str
+    what: str
+    number: str
+    folders: dict[str, str]
+
+
+CIFAR, PRESENCE = "studies/cross-architecture/cifar100", "studies/presence"
+CURVES = (
+    Curve(
+        "Epochs",
+        "CIFAR-100, 10,000 training images, `dscnn_24x3`, accuracy on the tune images",
+        "tune",
+        {
+            "24 epochs": CIFAR,
+            "48 epochs": f"{CIFAR}/curves/epochs48",
+            "96 epochs": f"{CIFAR}/curves/epochs96",
+        },
+    ),
+    Curve(
+        "Training images",
+        "CIFAR-100, `dscnn_24x3`, accuracy on the tune images; fewer images are seen more often",
+        "tune",
+        {
+            "2,000 images, 96 epochs": f"{CIFAR}/curves/images2000",
+            "10,000 images, 24 epochs": CIFAR,
+            "45,000 images, 8 epochs": f"{CIFAR}/curves/images45000",
+        },
+    ),
+    Curve(
+        "Labels",
+        "A person or not behind a 16 x 16 grey sensor, 20,000 images of which few have a label, `resnet8_w8`, average "
+        "precision of the int8 network on the test images",
+        "test_int8",
+        {
+            "500 labels": f"{PRESENCE}/people500",
+            "2,000 labels": f"{PRESENCE}/people",
+            "10,000 labels": f"{PRESENCE}/people10000",
+        },
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one ledger: arm and teacher -> seed -> score, and the score on the same resamples of the images."""
+
+    values: dict[Side, dict[int, float]]
+    draws: dict[Side, dict[int, Array]]
+    alone: Side
+
+    def gain(self, side: Side) -> Interval:
+        return compare(self.values[side], self.values[self.alone], self.draws[side], self.draws[self.alone]).interval
+
+
+def read_scores(folder: Path, number: str) -> Scores | None:
+    """None for a ledger that is not there."""
+    if not (folder / "ledger" / "cells.parquet").is_file():
+        return None
+    ledger, split = Ledger(folder / "ledger", read_only=True), number.split("_")[0]
+    rows = [row for row in ledger.rows("done") if number in row.numbers]
+    found = [ledger.predictions(row.id, split, "int8" if number.endswith("int8") else "fp32") for row in rows]
+    stored = [one for one in found if one is not None]
+    assert len(stored) == len(rows), f"{folder}: some cells have no predictions"
+    truth = np.array(json.loads(ledger.meta(f"labels_{split}") or "[]"))
+    predicted, margin = (np.stack([getattr(one, name) for one in stored]) for name in ("predicted", "margin"))
+    drawn = resample_scores(rows[0].content["task"]["metric"], predicted, margin, truth)
+    values: dict[Side, dict[int, float]] = {}
+    draws: dict[Side, dict[int, Array]] = {}
+    for row, sample in zip(rows, drawn, strict=True):
+        side = (row.content["arm"]["name"], row.content["teacher"])
+        values.setdefault(side, {})[row.content["seed"]] = row.numbers[number]
+        draws.setdefault(side, {})[row.content["seed"]] = sample
+    (alone,) = {(row.content["arm"]["name"], None) for row in rows if is_alone(row.content)}
+    return Scores(values, draws, alone)
+
+
+def show(interval: Interval) -> str:
+    return f"{100 * interval.mean:+.2f} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
+
+
+def name_side(side: Side) -> str:
+    return f"`{side[0]}`" + (f" from {side[1]}" if side[1] else "")
+
+
+def tell_plateau(scores: dict[str, Scores]) -> list[str]:
+    """What each doubling of the epochs gives the student alone."""
+    lines, amounts = [], list(scores)
+    for less, more in itertools.pairwise(amounts):
+        few, many = scores[less], scores[more]
+        one = compare(many.values[many.alone], few.values[few.alone], many.draws[many.alone], few.draws[few.alone])
+        seen = "is at its plateau" if one.interval.high < PLATEAU / 100 else "is not shown to be at its plateau"
+        lines.append(
+            f"- From {less} to {more} the student alone gains {show(one.interval)} points: it {seen} at {less}."
+        )
+    return lines
+
+
+def write_curve(curve: Curve, root: Path) -> list[str]:
+    """A heading, what was trained, the table; nothing where fewer than two amounts are there."""
+    read = {amount: read_scores(root / folder, curve.number) for amount, folder in curve.folders.items()}
+    scores = {amount: found for amount, found in read.items() if found is not None}
+    if len(scores) < 2:
+        return []
+    sides = sorted({side for one in scores.values() for side in one.values if side != one.alone}, key=str)
+    counts = {amount: str(len(one.values[one.alone])) for amount, one in scores.items()}
+    head = f"| | {' | '.join(scores)} |"
+    lines = [f"## {curve.title}", "", f"{curve.what}.", "", head, "|---" * (1 + len(scores)) + "|"]
+    alone = [f"{100 * np.mean(list(one.values[one.alone].values())):.2f}" for one in scores.values()]
+    lines.append(f"| the student alone, % | {' | '.join(alone)} |")
+    for side in sides:
+        told = [show(one.gain(side)) if side in one.values else "–" for one in scores.values()]
+        lines.append(f"| {name_side(side)}, points over it | {' | '.join(told)} |")
+    lines.append(f"| seeds | {' | '.join(counts.values())} |")
+    lines += ["", *tell_plateau(scores)] if curve.title == "Epochs" else []
+    places = {amount: curve.folders[amount] for amount in scores}
+    return [*lines, "", "From " + ", ".join(f"[{amount}](../{place})" for amount, place in places.items()) + ".", ""]
+
+
+def write_page(root: Path) -> str:
+    """The page as Markdown."""
+    lines = [
+        "<!-- made by scripts/write_curves.py from committed ledgers -->",
+        "# Does the gain last?",
+        "",
+        "The same arms with more epochs, more images, more labels: gains over the student alone in points, with 95 % "
+        "intervals over seeds and images, paired by seed. Except for ten seeds on test images these rounds explore.",
+        "",
+    ]
+    for curve in CURVES:
+        lines += write_curve(curve, root)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    (ROOT / PAGE).write_text(write_page(ROOT))
