@@ -20,7 +20,7 @@ from pathlib import Path
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.chapter_suitability import say_families, say_judgement
-from alambic.report.claims import SCORE_NAMES, Claim
+from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
 from alambic.report.contrasts import Contrast
 from alambic.report.findings import Findings, find
 from alambic.report.print_svg import paint
@@ -31,6 +31,7 @@ from alambic.report.texts import read_texts
 from alambic.report.wording import name_group, show_number
 from alambic.study.ledger import Ledger
 from alambic.study.study_file import _Head
+from alambic.suitability.gains import describe_setting
 from alambic.suitability.judgement import load_judgement
 
 FIGURE = "docs/answers.svg"
@@ -98,16 +99,26 @@ def tell_study(folder: Path, root: Path) -> list[str]:
 
 def _tell_setting(findings: Findings) -> str:
     """What was trained on what, and what the students alone score."""
-    content = findings.students[0].groups[0].rows[0].content
     alone = [
         f"`{found.student}` alone scores {show_number(found.baseline.score.value, 'share', 'en')}"
         for found in findings.students
         if found.baseline is not None
     ]
     return (
-        f"**{findings.name}** ({content['data']['source']}, {content['data']['train_images']:,} training images, "
+        f"**{findings.name}** ({_tell_data(findings)}, "
         f"{SCORE_NAMES[findings.scored.number]['en']}): {', '.join(alone)}."
     )
+
+
+def _tell_data(findings: Findings) -> str:
+    """Data set, training images and, where it is not accuracy, the metric."""
+    content = findings.groups[0].rows[0].content
+    data, metric = describe_setting(content)["data"], findings.scored.metric
+    images, unlabelled = data["train_images"], data.get("unlabelled", 0)
+    told = [data["source"], f"{images:,} training images"]
+    told += [f"{images - unlabelled:,} of them with a label"] if unlabelled else []
+    told += [METRIC_NAMES[metric]["en"]] if metric in METRIC_NAMES and metric != "accuracy" else []
+    return ", ".join(told)
 
 
 def _trace(folder: Path, root: Path) -> list[str]:
@@ -198,7 +209,6 @@ def idea_ledgers(root: Path) -> list[Path]:
 def tell_ideas(folder: Path, root: Path, up: str = "../") -> list[str]:
     """One study of ideas: on what, each idea's fate, where its cells stand. ``up``: from the page to the root."""
     findings = find(folder)
-    content = findings.groups[0].rows[0].content
     wanted = count_wanted(Ledger(folder, read_only=True))
     place = folder.relative_to(root).parent
     where = f"[{findings.name}]({up}{place})"
@@ -207,7 +217,7 @@ def tell_ideas(folder: Path, root: Path, up: str = "../") -> list[str]:
         return [f"**{where}** is not finished, and nothing is told before all of its seeds are there.", ""]
     students = ", ".join(dict.fromkeys(f"`{found.student}`" for found in findings.students))
     head = (
-        f"**{where}** ({content['data']['source']}, {content['data']['train_images']:,} training images, "
+        f"**{where}** ({_tell_data(findings)}, "
         f"{SCORE_NAMES[findings.scored.number]['en']}, {wanted} seeds) on {students}:"
     )
     told = describe_ideas(findings.ideas, (), findings.ideas_changed, "en")

@@ -44,8 +44,11 @@ class Loss:
 
 
 def check_weight(method: Method, weight: float, ce_weight: float, origin: str = "") -> None:
-    """Raises AlambicError from the weight on at which a method that softens labels rewards wrong classes."""
-    if weight >= method.largest_weight * ce_weight:
+    """Raises AlambicError from the weight on at which a method that softens labels rewards wrong classes.
+
+    Without cross-entropy (``ce_weight`` 0) there are no labels to soften: whoever asks for that part alone gets it.
+    """
+    if ce_weight > 0 and weight >= method.largest_weight * ce_weight:
         raise AlambicError(
             f"method {method.name!r}: expected a weight under {method.largest_weight * ce_weight:g}, got {weight:.3g}"
             f"{origin}, because from there on the loss rewards wrong classes; try a smaller one, or the method's own "
