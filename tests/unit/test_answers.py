@@ -95,7 +95,8 @@ def test_each_declared_gain_by_a_plain_count(script: ModuleType) -> None:
                     if content["arm"]["name"] == contrast[side] and found is not None:
                         score = float(np.mean(found.predicted == labels))
                         if content["task"]["metric"] == "average_precision":
-                            score = average_precision(found.margin.astype(float), labels)
+                            sign = np.where(found.predicted == 1, 1, -1)
+                            score = average_precision(sign * found.margin.astype(float), labels)
                         scores[side][content["seed"]] = score
             assert len(scores["arm"]) == len(scores["against"]) == seeds >= 5
             gain = 100 * np.mean([scores["arm"][seed] - scores["against"][seed] for seed in scores["arm"]])
