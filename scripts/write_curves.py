@@ -108,6 +108,15 @@ def show(interval: Interval) -> str:
     return f"{100 * interval.mean:+.2f} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
 
 
+def tell_gain(scores: Scores, side: Side) -> str:
+    """The gain; with its seeds where they are not all there yet."""
+    if side not in scores.values:
+        return "–"
+    count = len(scores.values[side])
+    few = f" ({count} seed{'s' if count > 1 else ''})" if count < len(scores.values[scores.alone]) else ""
+    return show(scores.gain(side)) + few
+
+
 def name_side(side: Side) -> str:
     return f"`{side[0]}`" + (f" from {side[1]}" if side[1] else "")
 
@@ -138,7 +147,7 @@ def write_curve(curve: Curve, root: Path) -> list[str]:
     alone = [f"{100 * np.mean(list(one.values[one.alone].values())):.2f}" for one in scores.values()]
     lines.append(f"| the student alone, % | {' | '.join(alone)} |")
     for side in sides:
-        told = [show(one.gain(side)) if side in one.values else "–" for one in scores.values()]
+        told = [tell_gain(one, side) for one in scores.values()]
         lines.append(f"| {name_side(side)}, points over it | {' | '.join(told)} |")
     lines.append(f"| seeds | {' | '.join(counts.values())} |")
     lines += ["", *tell_plateau(scores)] if curve.title == "Epochs" else []
