@@ -15,9 +15,10 @@ import torch
 
 from alambic.data import Source, key
 from alambic.errors import AlambicError
+from alambic.models.own_code import is_own_code
 from alambic.models.teachers import Teacher, TeacherSpec
 from alambic.study.cell import Arm
-from alambic.study.content import PreparedTeacher, make_objective, make_task, train_ids
+from alambic.study.content import PreparedTeacher, code_version, make_objective, make_task, train_ids
 from alambic.study.follow import Say, follow
 from alambic.study.study_file import Study
 from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
@@ -87,6 +88,14 @@ def is_taught_by(arm: Arm, teacher: str) -> bool:
     return arm.uses_teacher and (not arm.teachers or teacher in arm.teachers)
 
 
+def _name_net(teacher: Teacher, study: Study) -> str:
+    """The network as a bank's card tells it: of a user's file its name and hash, never where it lies."""
+    net = teacher.spec.net
+    if not is_own_code(net):
+        return net
+    return f"{Path(net).name} {code_version(net, Path(teacher.card.get('folder', study.folder)))}"
+
+
 def _prepare_teacher(
     study: Study, teacher: Teacher, source: Source, out: Path, say: Say
 ) -> tuple[PreparedTeacher, dict[str, Any] | None]:
@@ -103,7 +112,7 @@ def _prepare_teacher(
     if study.views.count and not study.execution.live_only and wanted & BANKABLE:
         provenance = {
             "teacher": teacher.hash,
-            "net": teacher.spec.net,
+            "net": _name_net(teacher, study),
             "size": list(teacher.size),
             "mean": list(teacher.mean),
             "std": list(teacher.std),
