@@ -162,7 +162,7 @@ def write_page(root: Path) -> str:
         "# Does the gain last?",
         "",
         "The same arms with more epochs, more images, more labels: gains over the student alone in points, with 95 % "
-        "intervals over seeds and images, paired by seed. Except for ten seeds on test images these rounds explore.",
+        "intervals over seeds and images, paired by seed. Rounds on tune images explore.",
         "",
     ]
     for curve in CURVES:
