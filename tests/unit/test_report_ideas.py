@@ -106,6 +106,19 @@ def test_a_control_is_missed_for_each_teacher(ledger: Path) -> None:
     assert idea.fate == "undecided"
 
 
+def test_a_control_by_another_teacher_is_compared_where_it_was_declared(ledger: Path) -> None:
+    held = Ledger(ledger)
+    teachers = sorted({row.content["teacher"] for row in held.rows("done") if row.content.get("teacher")})
+    for told, expected in (({"against_teacher": teachers[1]}, {teachers[1]}), ({}, set(teachers))):
+        table = {"idea": "privileged", "arm": "rsd", "against": ["kd"], "smallest_effect": 0.3, **told}
+        held.set_meta("falsifiers", json.dumps([table]))
+        (idea,) = find(ledger).ideas
+        assert {contrast.other.teacher for contrast in idea.contrasts} == expected
+        assert {contrast.group.teacher for contrast in idea.contrasts} == set(teachers)
+        assert not idea.missing
+    held.close()
+
+
 def test_controls_that_were_changed_after_the_first_run_are_told(ledger: Path) -> None:
     found = judge_falsifiers(ledger, ("rsd", ["kd"]))["ideas"]
     held = Ledger(ledger)

@@ -25,6 +25,14 @@ def read(folder: Path, *tables: str) -> object:
     return read_study(path).falsifiers
 
 
+def test_a_control_may_have_a_teacher_of_its_own(tmp_path: Path) -> None:
+    table = 'idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nagainst_teacher = "vit"\n[teachers.vit]\nnet = "zoo:resnet8_w8"'
+    (one,) = read(tmp_path, table)  # type: ignore[misc]
+    assert one.told()["against_teacher"] == "vit"
+    (plain,) = read(tmp_path, 'idea = "I1"\narm = "rsd"\nagainst = ["kd"]')  # type: ignore[misc]
+    assert "against_teacher" not in plain.told()
+
+
 def test_falsifiers_are_read(tmp_path: Path) -> None:
     (one,) = read(tmp_path, 'idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nsmallest_effect = 0.5')  # type: ignore[misc]
     assert (one.idea, one.arm, one.against, one.smallest_effect) == ("I1", "rsd", ("kd",), 0.5)
@@ -34,6 +42,7 @@ def test_falsifiers_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tables", "said"),
     [
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nagainst_teacher = "vitt"'], "no teacher is called 'vitt'"),
         (['idea = "I1"\narm = "rsdd"\nagainst = ["kd"]'], "no arm is called 'rsdd'; did you mean 'rsd'"),
         (['idea = "I1"\narm = "rsd"\nagainst = ["dk"]'], "no arm is called 'dk'"),
         (['idea = "I1"\narm = "rsd"\nagainst = []'], "expected other arms than 'rsd'"),

@@ -56,19 +56,19 @@ def judge_ideas(
     scored: Scored,
     facts: Facts,
 ) -> tuple[Idea, ...]:
-    """Each declared falsifier with its contrasts. ``wanted``: idea, arm, against, smallest_effect in points."""
+    """Each declared falsifier with its contrasts. ``wanted``: what ``Falsifier.told`` gave."""
     pairs: list[tuple[int, Group, Group]] = []
     missing: list[list[str]] = [[] for _ in wanted]
     for index, one in enumerate(wanted):
         own = [group for group in groups if group.arm == one["arm"]]
         for against in one["against"]:
             for first in own:
-                found = [
-                    second for second in find_controls(first, against, groups) if share_seeds(first, second, scored)
-                ]
+                teacher = one.get("against_teacher") or first.teacher
+                controls = find_controls(first, against, teacher, groups)
+                found = [second for second in controls if share_seeds(first, second, scored)]
                 pairs += [(index, first, second) for second in found]
                 if not found:
-                    taught = f" ({first.teacher})" if first.teacher else ""
+                    taught = f" ({teacher})" if teacher else ""
                     missing[index].append(f"{against}{taught}, {first.student}")
             missing[index] += [] if own else [against]
     compared = [compare_groups(first, second, scored)[1] for _, first, second in pairs]
@@ -84,13 +84,13 @@ def judge_ideas(
     )
 
 
-def find_controls(first: Group, against: str, groups: list[Group]) -> list[Group]:
-    """The groups of a control that an idea's group may be compared with: of its student, its teacher or none, its
+def find_controls(first: Group, against: str, teacher: str | None, groups: list[Group]) -> list[Group]:
+    """The groups of a control that an idea's group may be compared with: of its student, of ``teacher`` or none, its
     setting; where its setting has none, of another recipe or other images by a treatment (qat for twice as long)."""
     same = [
         group
         for group in groups
-        if group.arm == against and group.student == first.student and group.teacher in (first.teacher, None)
+        if group.arm == against and group.student == first.student and group.teacher in (teacher, None)
     ]
     within = [group for group in same if group.setting == first.setting]
     treated = [

@@ -142,7 +142,7 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
         ledger.set_meta("confirm_hash", study.confirmation.hash)
         ledger.set_meta("smallest_effect", str(study.confirmation.smallest_effect))
         ledger.set_meta("confirm", json.dumps([vars(contrast) for contrast in study.confirmation.contrasts]))
-    falsifiers = json.dumps([vars(falsifier) for falsifier in study.falsifiers])
+    falsifiers = json.dumps([falsifier.told() for falsifier in study.falsifiers])
     if study.falsifiers and ledger.meta("falsifiers_first") is None:  # what was named before the run
         ledger.set_meta("falsifiers_first", falsifiers)
     ledger.set_meta("falsifiers", falsifiers)
