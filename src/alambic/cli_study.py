@@ -1,4 +1,4 @@
-"""The commands about studies: new, plan, run, status, and distill (a study of one cell)."""
+"""The commands about studies: new, plan, run, status, export, merge, and distill (a study of one cell)."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ def add_commands(commands: Any) -> None:
         "--out", type=Path, required=True, help="folder of the study's run: ledger.sqlite is made there"
     )
     restore.set_defaults(run=restore_exported)
+    merge = actions.add_parser("merge", help="ledgers of one study from several machines as one")
+    merge.add_argument("ledgers", type=Path, nargs="+", help="files, folders of runs, or exported folders")
+    merge.add_argument("--out", type=Path, required=True, help="folder: ledger.sqlite is made there")
+    merge.set_defaults(run=merge_ledgers)
     distill = commands.add_parser("distill", help="train one student from one teacher; saves safetensors and ONNX")
     _add_request(distill, many=False)
     distill.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="of the method")
@@ -253,4 +257,16 @@ def restore_exported(options: argparse.Namespace) -> int:
 
     ledger = options.out / "ledger.sqlite"
     print(f"{restore_ledger(options.folder, ledger)} cells in {ledger}")
+    return 0
+
+
+def merge_ledgers(options: argparse.Namespace) -> int:
+    from alambic.study.join import join_ledgers
+
+    ledger = options.out / "ledger.sqlite"
+    joined = join_ledgers(options.ledgers, ledger)
+    print(
+        f"{joined.cells} cells in {ledger}, {joined.repeated} of them in several ledgers; environments of the finished "
+        f"ones: {joined.environments}, compared within each only"
+    )
     return 0

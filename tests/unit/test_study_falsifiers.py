@@ -26,7 +26,9 @@ def read(folder: Path, *tables: str) -> object:
 
 
 def test_a_control_may_have_a_teacher_of_its_own(tmp_path: Path) -> None:
-    table = 'idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nagainst_teacher = "vit"\n[teachers.vit]\nnet = "zoo:resnet8_w8"'
+    table = (
+        'idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nagainst_teacher = "vit"\n[teachers.vit]\nnet = "zoo:resnet8_w8"'
+    )
     (one,) = read(tmp_path, table)  # type: ignore[misc]
     assert one.told()["against_teacher"] == "vit"
     (plain,) = read(tmp_path, 'idea = "I1"\narm = "rsd"\nagainst = ["kd"]')  # type: ignore[misc]

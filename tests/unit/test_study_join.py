@@ -1,0 +1,87 @@
+"""``alambic study merge``: ledgers of one study from several machines as one."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from alambic.cli import main
+from alambic.errors import AlambicError
+from alambic.report.findings import find
+from alambic.study.archive import write_archive
+from alambic.study.join import join_ledgers
+from alambic.study.ledger import Ledger
+from report_ledger import make_ledger
+
+
+def rename(ledger: Path, letter: str, threads: str, keep: int = 0) -> Path:
+    """The same cells as of another machine: other ids, another environment; the first ``keep`` cells stay alike."""
+    with sqlite3.connect(ledger) as db:
+        for (cell,) in db.execute("SELECT id FROM cells ORDER BY id").fetchall()[keep:]:
+            other = letter + cell[1:]
+            db.execute("UPDATE cells SET id = ? WHERE id = ?", (other, cell))
+            db.execute("UPDATE curves SET cell = ? WHERE cell = ?", (other, cell))
+            db.execute("UPDATE predictions SET cell = ? WHERE cell = ?", (other, cell))
+            change = "UPDATE cells SET content = json_set(content, '$.environment', json(?)) WHERE id = ?"
+            db.execute(change, (f'{{"device": "{threads}"}}', other))
+    return ledger
+
+
+def test_cells_of_two_machines_are_one_ledger_and_are_not_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow")
+    here = make_ledger(tmp_path / "here" / "ledger.sqlite", seeds=2, images=100)
+    there = rename(make_ledger(tmp_path / "there.sqlite", seeds=2, images=100), "g", "cuda")
+    write_archive(there, tmp_path / "there")
+    out = tmp_path / "both"
+    assert main(["study", "merge", str(here.parent), str(tmp_path / "there"), "--out", str(out)]) == 0
+    assert "environments of the finished ones: 2" in capsys.readouterr().out
+    both, alone = Ledger(out / "ledger.sqlite", read_only=True), Ledger(here, read_only=True)
+    assert len(both.rows()) == 2 * len(alone.rows())
+    for ledger in (alone, Ledger(there, read_only=True)):
+        for row in ledger.rows("done"):
+            assert both.curve(row.id) == ledger.curve(row.id) != []
+            one, other = both.predictions(row.id, "test", "int8"), ledger.predictions(row.id, "test", "int8")
+            assert one is not None
+            assert other is not None
+            assert (one.predicted == other.predicted).all()
+            assert (one.margin == other.margin).all()
+    found = find(out / "ledger.sqlite")
+    settings = {group.setting for group in found.groups}
+    assert len(settings) == 2  # each group stands beside the baseline of its own machine
+    assert list(out.iterdir()) == [out / "ledger.sqlite"]
+
+
+def test_a_cell_that_two_ledgers_hold_counts_once_and_a_finished_one_wins(tmp_path: Path) -> None:
+    one, two = (make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("one", "two"))
+    with sqlite3.connect(one) as db:
+        failed = db.execute("SELECT min(id) FROM cells WHERE state = 'done'").fetchone()[0]
+        db.execute("UPDATE cells SET state = 'failed', reason = 'killed', numbers = '{}' WHERE id = ?", (failed,))
+        db.execute("DELETE FROM predictions WHERE cell = ?", (failed,))
+    joined = join_ledgers([one, two], tmp_path / "joined.sqlite")
+    rows = Ledger(tmp_path / "joined.sqlite", read_only=True).rows()
+    assert joined.cells == joined.repeated == len(rows)
+    assert {row.id: row.state for row in rows}[failed] == "done"
+    assert Ledger(tmp_path / "joined.sqlite", read_only=True).predictions(failed, "test", "fp32") is not None
+
+
+@pytest.mark.parametrize("key", ["study_name", "confirm_hash", "labels_test", "falsifiers"])
+def test_ledgers_of_two_studies_are_not_mixed(key: str, tmp_path: Path) -> None:
+    one, two = (make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("one", "two"))
+    held = Ledger(two)
+    held.set_meta(key, "[]")
+    held.close()
+    with pytest.raises(AlambicError, match=f"got another {key}"):
+        join_ledgers([one, two], tmp_path / "joined.sqlite")
+    assert not (tmp_path / "joined.sqlite").exists()
+
+
+def test_one_ledger_alone_or_an_old_target_is_refused(tmp_path: Path) -> None:
+    one = make_ledger(tmp_path / "one.sqlite", seeds=1, images=50)
+    with pytest.raises(AlambicError, match="at least two ledgers"):
+        join_ledgers([one], tmp_path / "joined.sqlite")
+    with pytest.raises(AlambicError, match="already"):
+        join_ledgers([one, one], one)
