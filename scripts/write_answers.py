@@ -1,7 +1,8 @@
-"""Writes what the committed studies found into the README and docs/ideas.md: `python scripts/write_answers.py`.
+"""Writes what the committed studies found: `python scripts/write_answers.py`.
 
-The README gets three answers. Which teacher: of studies whose teachers were judged (``suitability.json`` beside the
-exported ledger). Which method: of claims. Which new idea: the fate of each.
+Three answers, as tables in the README and as sentences in docs/answers.md. Which teacher: of studies whose teachers
+were judged (``suitability.json`` beside the exported ledger). Which method: of claims. Which new idea: the fate of each
+one, which docs/ideas.md tells too.
 
 Each study with purpose "claim" whose ledger is exported beside its file (``studies/**/ledger``) is told, in the words
 of its own report, between two marks of the README. A test writes it again and compares. A study that is not finished
@@ -13,6 +14,8 @@ declared falsifiers are told in docs/ideas.md likewise: each idea's fate beside 
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import re
 from pathlib import Path
@@ -22,10 +25,13 @@ from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.chapter_suitability import say_families, say_judgement
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
 from alambic.report.contrasts import Contrast
-from alambic.report.findings import Findings, find
+from alambic.report.facts import Fact
+from alambic.report.findings import Findings
+from alambic.report.findings import find as read_findings
 from alambic.report.print_svg import paint
 from alambic.report.suited import NAME
 from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
+from alambic.report.tables import fact_entry
 from alambic.report.teachers import draw_teachers
 from alambic.report.texts import read_texts
 from alambic.report.wording import name_group, show_number
@@ -36,7 +42,19 @@ from alambic.suitability.judgement import load_judgement
 
 FIGURE = "docs/answers.svg"
 ROOT = Path(__file__).resolve().parent.parent
+PAGE = "docs/answers.md"
 START, END = "<!-- answers: written by scripts/write_answers.py -->\n", "<!-- end of answers -->\n"
+
+
+def find(folder: Path) -> Findings:
+    """What a ledger's report tells; one that did not change, nor what lies beside it, is read once."""
+    read = [path for path in (*folder.parent.iterdir(), *folder.glob("*.parquet")) if path.is_file()]
+    return _find(folder, max(path.stat().st_mtime_ns for path in read))
+
+
+@functools.lru_cache(maxsize=32)
+def _find(folder: Path, _changed: int) -> Findings:
+    return read_findings(folder)
 
 
 def claim_ledgers(root: Path) -> list[Path]:
@@ -75,15 +93,19 @@ def is_finished(ledger: Ledger) -> bool:
     return min(count_seeds(ledger), default=0) >= count_wanted(ledger)
 
 
-def tell_study(folder: Path, root: Path) -> list[str]:
-    """One study: what was compared on what, each declared contrast, the command that computes it again."""
+def tell_study(folder: Path, root: Path, up: str = "../") -> list[str]:
+    """One study: what was compared on what, each declared contrast, the command that computes it again.
+
+    Args:
+        up: from the page to the root.
+    """
     ledger = Ledger(folder, read_only=True)
     if not is_finished(ledger):
         wanted, found = count_wanted(ledger), count_seeds(ledger)
         place = folder.relative_to(root).parent
         whole = sum(count >= wanted for count in found)
         return [
-            f"**[{ledger.meta('study_name')}]({place})** is not finished: {whole} of its {len(found)} declared "
+            f"**[{ledger.meta('study_name')}]({up}{place})** is not finished: {whole} of its {len(found)} declared "
             f"contrasts have all {wanted} seeds, and nothing is told before all have.",
             "",
         ]
@@ -125,7 +147,62 @@ def _trace(folder: Path, root: Path) -> list[str]:
     """The command that computes a study's numbers again, and where it stands."""
     place = folder.relative_to(root)
     command = f"alambic report {place} --check {place.parent}/report.html"
-    return [f"`{command}` computes each number again; the study is in [{place.parent}]({place.parent}).", ""]
+    return [f"`{command}` computes each number again; the study is in [{place.parent}](../{place.parent}).", ""]
+
+
+def tabulate_claims(root: Path) -> list[str]:
+    """A row a declared contrast of the finished claims; what is not finished is named below."""
+    rows = ["| study | what | against | points gained | |", "|---|---|---|---|---|"]
+    below: list[str] = []
+    for folder in claim_ledgers(root):
+        ledger, place = Ledger(folder, read_only=True), folder.relative_to(root).parent
+        if not is_finished(ledger):
+            below += ["", *tell_study(folder, root, "")]
+            continue
+        findings = find(folder)
+        assert findings.declared is not None
+        alone = next((found.baseline for found in findings.students if found.baseline is not None), None)
+        told = f"; alone {show_number(alone.score.value, 'share', 'en')}" if alone is not None else ""
+        head = f"[{place.relative_to('studies')}]({place}), {_tell_data(findings).partition(', ')[2]}{told}"
+        for contrast in findings.declared.contrasts:
+            verdict = read_texts("en")["tie" if findings.declared.is_small(contrast) else contrast.verdict]
+            names = f"{name_group(contrast.group, 'en')} | {name_group(contrast.other, 'en')}"
+            rows.append(f"| {head} | {names} | {_show(contrast.gain)} | {verdict} |")
+            head = ""
+    return [*rows, *below, ""]
+
+
+def tabulate_ideas(root: Path) -> list[str]:
+    """A row an idea of the finished studies: its fate, and its hardest control."""
+    rows = ["| idea | fate | against its hardest control | points gained |", "|---|---|---|---|"]
+    below: list[str] = []
+    for folder in idea_ledgers(root):
+        if not _ideas_finished(folder):
+            below += ["", *tell_ideas(folder, root, "")]
+            continue
+        for idea in find(folder).ideas:
+            hardest = min(idea.contrasts, key=lambda contrast: contrast.paired.interval.high)
+            told = f"{name_group(hardest.group, 'en')} – {name_group(hardest.other, 'en')}"
+            rows.append(f"| {idea.name} | {read_texts('en')[idea.fate]} | {told} | {_show(hardest.gain)} |")
+    return [*rows, *below, ""]
+
+
+def tabulate_families(findings: Findings) -> list[str]:
+    """A row a scope: each family's effect against the reference."""
+    assert findings.suitability is not None
+    rows = ["| teachers compared | against | points that a family gives more |", "|---|---|---|"]
+    for scope, same in itertools.groupby(findings.suitability.families, key=lambda family: family.scope):
+        families = list(same)
+        told = "; ".join(f"{family.effect.family} {_show(family.gain)}" for family in families)
+        count = int(families[0].teachers.value)
+        rows.append(f"| {scope} ({count}) | {families[0].reference} | {told} |")
+    return rows
+
+
+def _show(fact: Fact) -> str:
+    """A number of points with its interval, without its noun."""
+    entry = fact_entry(fact, "en", noun=False)
+    return f"{entry.text} {entry.note}".strip()
 
 
 def judged_ledgers(root: Path) -> list[Path]:
@@ -134,19 +211,24 @@ def judged_ledgers(root: Path) -> list[Path]:
     return [f for f in found if (f.parent / NAME).is_file() and load_judgement(f.parent / NAME) is not None]
 
 
-def tell_teachers(folder: Path, root: Path) -> list[str]:
-    """One study of teachers: how far before-the-fact estimates can be trusted, which families give more."""
+def tell_teachers(folder: Path, root: Path, brief: bool = False) -> list[str]:
+    """One study of teachers: how far before-the-fact estimates can be trusted, which families give more.
+
+    Args:
+        brief: families as a table, as the README has them; else each with what the model allows for.
+    """
     findings = find(folder)
     assert findings.suitability is not None
     wanted, place = count_wanted(Ledger(folder, read_only=True)), folder.relative_to(root).parent
     seeds = [len(contrast.paired.seeds) for found in findings.students for contrast in found.contrasts]
     if findings.suitability.stale or min(seeds, default=0) < wanted:
-        return [f"**[{findings.name}]({place})** is not finished, or was judged before it was.", ""]
-    claims = [*say_judgement(findings.suitability), *say_families(findings.suitability)]
-    drawn = [f"![Gain by teacher]({figure_of(folder)})", ""] if _draw_teachers(findings) else []
-    said = [f"- {claim.text('en')}" for claim in claims]
+        return [f"**{findings.name}** is not finished, or was judged before it was.", ""]
     head = f"{_tell_setting(findings)} {wanted} seeds; an exploration, whose results wait for a confirmation."
-    return [head, "", *drawn, *said, "", *_trace(folder, root)]
+    judged = [f"- {claim.text('en')}" for claim in say_judgement(findings.suitability)]
+    if not brief:
+        return [head, "", *judged, *[f"- {c.text('en')}" for c in say_families(findings.suitability)], ""]
+    drawn = [f"![Gain by teacher]({figure_of(folder)})", ""] if _draw_teachers(findings) else []
+    return [head, "", *drawn, *judged, "", *tabulate_families(findings), "", f"The study is in [{place}]({place}).", ""]
 
 
 def figure_of(folder: Path) -> str:
@@ -206,14 +288,21 @@ def idea_ledgers(root: Path) -> list[Path]:
     return [folder for folder in found if json.loads(Ledger(folder, read_only=True).meta("falsifiers") or "[]")]
 
 
+def _ideas_finished(folder: Path) -> bool:
+    """Whether each idea and each of its controls have all of their seeds."""
+    findings = find(folder)
+    seeds = [len(contrast.paired.seeds) for idea in findings.ideas for contrast in idea.contrasts]
+    wanted = count_wanted(Ledger(folder, read_only=True))
+    return min(seeds, default=0) >= wanted and not any(idea.missing for idea in findings.ideas)
+
+
 def tell_ideas(folder: Path, root: Path, up: str = "../") -> list[str]:
     """One study of ideas: on what, each idea's fate, where its cells stand. ``up``: from the page to the root."""
     findings = find(folder)
     wanted = count_wanted(Ledger(folder, read_only=True))
     place = folder.relative_to(root).parent
     where = f"[{findings.name}]({up}{place})"
-    seeds = [len(contrast.paired.seeds) for idea in findings.ideas for contrast in idea.contrasts]
-    if min(seeds, default=0) < wanted or any(idea.missing for idea in findings.ideas):
+    if not _ideas_finished(folder):
         return [f"**{where}** is not finished, and nothing is told before all of its seeds are there.", ""]
     students = ", ".join(dict.fromkeys(f"`{found.student}`" for found in findings.students))
     head = (
@@ -236,11 +325,25 @@ def _between_marks(path: Path, told: list[str]) -> str:
 def write_answers(root: Path) -> str:
     """The README with its answers as the committed ledgers give them."""
     told = [
-        *("### Which teacher?", "", *[line for f in judged_ledgers(root) for line in tell_teachers(f, root)]),
-        *("### Which method?", "", *[line for f in claim_ledgers(root) for line in tell_study(f, root)]),
-        *("### Which new idea?", "", *[line for f in idea_ledgers(root) for line in tell_ideas(f, root, "")]),
+        *("### Which teacher?", ""),
+        *[line for folder in judged_ledgers(root) for line in tell_teachers(folder, root, brief=True)],
+        *("### Which method?", "", *tabulate_claims(root)),
+        *("### Which new idea?", "", *tabulate_ideas(root)),
     ]
     return _between_marks(root / "README.md", told)
+
+
+def write_details(root: Path) -> str:
+    """docs/answers.md: each study's answers in the sentences of its report, with the command that checks them."""
+    told = [
+        "<!-- made by scripts/write_answers.py from committed ledgers -->",
+        *("# The answers, study by study", "", "In the words of each study's own report.", ""),
+        *("## Which teacher?", ""),
+        *[line for f in judged_ledgers(root) for line in (*tell_teachers(f, root), *_trace(f, root))],
+        *("## Which method?", "", *[line for f in claim_ledgers(root) for line in tell_study(f, root)]),
+        *("## Which new idea?", "", *[line for f in idea_ledgers(root) for line in tell_ideas(f, root)]),
+    ]
+    return "\n".join(told)
 
 
 def write_fates(root: Path) -> str:
@@ -250,6 +353,7 @@ def write_fates(root: Path) -> str:
 
 
 if __name__ == "__main__":
-    told = {"README.md": write_answers(ROOT), "docs/ideas.md": write_fates(ROOT), **draw_all(ROOT)}
+    told = {"README.md": write_answers(ROOT), PAGE: write_details(ROOT), "docs/ideas.md": write_fates(ROOT)}
+    told |= draw_all(ROOT)
     for name, content in told.items():
         (ROOT / name).write_text(content)
