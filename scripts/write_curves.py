@@ -43,7 +43,8 @@ CURVES = (
         {
             "24 epochs": CIFAR,
             "48 epochs": f"{CIFAR}/curves/epochs48",
-            "96 epochs": f"{CIFAR}/curves/epochs96",
+            "96 epochs": f"{CIFAR}/plateau",
+            "192 epochs": f"{CIFAR}/curves/epochs192",
         },
     ),
     Curve(
