@@ -73,7 +73,8 @@ def count_seeds(ledger: Ledger) -> list[int]:
 
     def find_seeds(contrast: dict[str, str], side: str) -> set[int]:
         place = (contrast["student"], contrast[side])
-        return seeds.get((*place, contrast["teacher"] or None)) or seeds.get((*place, None), set())
+        other = contrast.get("against_teacher") if side == "against" else ""
+        return seeds.get((*place, other or contrast["teacher"] or None)) or seeds.get((*place, None), set())
 
     declared = json.loads(ledger.meta("confirm") or "[]")
     return [len(find_seeds(one, "arm") & find_seeds(one, "against")) for one in declared]

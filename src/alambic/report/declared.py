@@ -43,18 +43,20 @@ def judge_declared(
     """Each declared contrast against what it was declared against.
 
     Args:
-        wanted: arm, student, teacher ("" for none), against. spreads: of a setting's student, over its
-            contrasts with the student alone; where it was not trained alone, that of the declared contrasts counts.
+        wanted: arm, student, teacher ("" for none), against, against_teacher ("" for the same). spreads: of a
+            setting's student, over its contrasts with the student alone; where it was not trained alone, that of the
+            declared contrasts counts.
         smallest: points below which a difference would not matter; None where the ledger does not say.
     """
     pairs, missing = [], []
     for one in wanted:
         firsts = _find(groups, one["student"], one["arm"], one["teacher"])
-        seconds = _find(groups, one["student"], one["against"], one["teacher"])
+        seconds = _find(groups, one["student"], one["against"], one.get("against_teacher") or one["teacher"])
         both = [(first, second) for first in firsts for second in seconds if share_seeds(first, second, scored)]
         if not both:
             taught = f" ({one['teacher']})" if one["teacher"] else ""
-            missing.append(f"{one['student']}: {one['arm']}{taught} – {one['against']}")
+            other = f" ({one['against_teacher']})" if one.get("against_teacher") else ""
+            missing.append(f"{one['student']}: {one['arm']}{taught} – {one['against']}{other}")
         else:
             first, second = min(both, key=lambda pair: pair[0].setting != pair[1].setting)  # of one setting if any are
             pairs.append((first, second, compare_groups(first, second, scored)[1]))

@@ -24,13 +24,20 @@ class Contrast:
 
     Attributes:
         arm: of the study. student: that it is compared for. teacher: of both arms; "" where neither has one.
-        against: the arm that it is compared with.
+        against: the arm that it is compared with. against_teacher: of that arm, where it is another one: teachers are
+            compared, by one arm or by two.
     """
 
     arm: str
     student: str
     teacher: str = ""
     against: str = "none"
+    against_teacher: str = ""
+
+    @property
+    def sides(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """(arm, teacher) of what is compared and of what it is compared with."""
+        return (self.arm, self.teacher), (self.against, self.against_teacher or self.teacher)
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,9 @@ class Confirmation:
     def names(self, student: str, arm: str, teacher: str | None) -> bool:
         """Whether a cell belongs to a declared contrast."""
         return any(
-            contrast.student == student
-            and arm in (contrast.arm, contrast.against)
-            and teacher in (None, contrast.teacher)
+            contrast.student == student and arm == side and teacher in (None, taught)
             for contrast in self.contrasts
+            for side, taught in contrast.sides
         )
 
 
@@ -90,12 +96,14 @@ def read_confirmation(folder: Path, students: tuple[str, ...], arms: list[Arm], 
             (contrast.arm, set(named)),
             (contrast.against, set(named)),
             (contrast.teacher, teachers | {""}),
+            (contrast.against_teacher, teachers | {""}),
         ):
             if name not in known:
                 raise AlambicError(f"{path}: {name!r} is not in the study, which has {', '.join(sorted(known - {''}))}")
-        if contrast in given.contrasts[:index] or contrast.arm == contrast.against:
+        first, second = contrast.sides
+        if contrast in given.contrasts[:index] or first == second:
             raise AlambicError(
-                f"{path}: expected different contrasts of two different arms, got {contrast.arm!r} against "
+                f"{path}: expected different contrasts of two different arms or teachers, got {contrast.arm!r} against "
                 f"{contrast.against!r} for {contrast.student}, which can tell nothing or was declared already"
             )
         _check_teacher(path, contrast, [named[contrast.arm], named[contrast.against]])
@@ -103,12 +111,14 @@ def read_confirmation(folder: Path, students: tuple[str, ...], arms: list[Arm], 
 
 
 def _check_teacher(path: Path, contrast: Contrast, arms: Sequence[Arm]) -> None:
-    """A contrast names a teacher exactly where one of its arms has one, and one that teaches them."""
-    taught = [arm for arm in arms if arm.uses_teacher]
-    strangers = [arm.name for arm in taught if arm.teachers and contrast.teacher not in arm.teachers]
-    if bool(taught) != bool(contrast.teacher) or strangers:
-        wanted = f"a teacher of {strangers or [arm.name for arm in taught]}" if taught else "no teacher"
+    """A contrast names a teacher exactly where one of its arms has one, and those that teach them."""
+    taught = [(arm, teacher) for arm, (_, teacher) in zip(arms, contrast.sides, strict=True) if arm.uses_teacher]
+    strangers = [arm.name for arm, teacher in taught if arm.teachers and teacher not in arm.teachers]
+    idle = bool(contrast.against_teacher) and not arms[1].uses_teacher
+    if bool(taught) != bool(contrast.teacher) or strangers or idle:
+        wanted = f"a teacher of {strangers or [arm.name for arm, _ in taught]}" if taught else "no teacher"
+        told = f", against_teacher = {contrast.against_teacher!r}" if contrast.against_teacher else ""
         raise AlambicError(
             f"{path}: expected {wanted} in the contrast of {contrast.arm!r} against {contrast.against!r}, got "
-            f"teacher = {contrast.teacher!r}, because no cell would be tested; try one of the study's teachers"
+            f"teacher = {contrast.teacher!r}{told}, because no cell would be tested; try one of the study's teachers"
         )
