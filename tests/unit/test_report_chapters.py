@@ -159,6 +159,20 @@ def test_declared_contrasts_stand_apart_with_a_correction_of_their_own(ledger: P
     assert "take_confirmed" in titles
 
 
+def test_a_declared_contrast_may_compare_two_teachers(ledger: Path) -> None:
+    held = Ledger(ledger)
+    first, second = sorted({row.content["teacher"] for row in held.rows("done") if row.content["teacher"]})
+    told = {"student": "dscnn_24x3", "arm": "kd", "teacher": first, "against": "kd", "against_teacher": second}
+    held.set_meta("confirm", json.dumps([told, {**told, "against_teacher": "nobody"}]))
+    held.close()
+    declared = find(ledger).declared
+    assert declared is not None
+    (contrast,) = declared.contrasts
+    assert (contrast.group.arm, contrast.group.teacher) == ("kd", first)
+    assert (contrast.other.arm, contrast.other.teacher) == ("kd", second)
+    assert declared.missing == (f"dscnn_24x3: kd ({first}) – kd (nobody)",)
+
+
 def test_a_gain_below_the_declared_effect_is_too_small_to_matter(ledger: Path) -> None:
     declare(ledger, "rsd")
     for points, key, confidence in (("0.01", "declared_gain", "confirmed"), ("50", "declared_small", "lead")):

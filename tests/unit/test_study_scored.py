@@ -105,6 +105,9 @@ def test_a_claim_wants_its_test_split_labelled(write: Write, tmp_path: Path) -> 
         ('arm = "kd"\nteacher = "other"', "a teacher of .*kd"),  # whom the arm does not have
         ('arm = "label_smoothing"\nteacher = "big"', "expected no teacher"),
         ('arm = "none"', "two different arms"),
+        ('arm = "kd"\nteacher = "big"\nagainst_teacher = "other"', "a teacher of .*against_teacher = 'other'"),
+        ('arm = "kd"\nteacher = "big"\nagainst = "kd"', "two different arms or teachers"),
+        ('arm = "kd"\nteacher = "big"\nagainst_teacher = "nobody"', "'nobody' is not in the study"),
         ('arm = "kd"\nteacher = "big"\n[[contrasts]]\nstudent = "dscnn_8x2"\narm = "kd"\nteacher = "big"', "already"),
     ],
 )
@@ -115,6 +118,21 @@ def test_a_contrast_that_no_cell_would_be_tested_for_is_refused(write: Write, co
         write(*claim, more=more, confirm=f'[[contrasts]]\nstudent = "dscnn_8x2"\n{contrast}\n')
     right = '[[contrasts]]\nstudent = "dscnn_8x2"\narm = "kd"\nteacher = "big"\n'
     assert write(*claim, more=more, confirm=right).confirmation is not None
+
+
+def test_a_contrast_of_two_teachers_tests_each_side_with_its_own(write: Write) -> None:
+    claim = (('"demo"', '"claim"'), ('["none"]', '["none", "label_smoothing"]'))
+    more = TEACHERS + '[[arms]]\nmethod = "kd"\n[[arms]]\nname = "kd, again"\nmethod = "kd"\n'
+    contrast = '[[contrasts]]\nstudent = "dscnn_8x2"\narm = "kd"\nteacher = "big"\nagainst_teacher = "other"\n'
+    for against, tested in (
+        ("kd", {("kd", "big"), ("kd", "other")}),
+        ("kd, again", {("kd", "big"), ("kd, again", "other")}),
+    ):
+        confirmation = write(*claim, more=more, confirm=f'{contrast}against = "{against}"\n').confirmation
+        assert confirmation is not None
+        pairs = {(arm, teacher) for arm in ("none", "kd", "kd, again") for teacher in ("big", "other")}
+        assert {pair for pair in pairs if confirmation.names("dscnn_8x2", *pair)} == tested
+        assert not confirmation.names("dscnn_24x3", "kd", "big")
 
 
 def test_a_changed_modifier_is_another_cell(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
