@@ -103,11 +103,14 @@ def test_each_declared_gain_by_a_plain_count(script: ModuleType) -> None:
         labels, seeds = np.array(json.loads(ledger.meta("labels_test") or "[]")), script.count_wanted(ledger)
         for contrast in json.loads(ledger.meta("confirm") or "[]"):
             scores: dict[str, dict[int, float]] = {"arm": {}, "against": {}}
+            teachers = {"arm": contrast["teacher"], "against": contrast.get("against_teacher") or contrast["teacher"]}
             for row in ledger.rows("done"):
                 content = row.content
-                if content["student"] != contrast["student"] or content["teacher"] not in (None, contrast["teacher"]):
+                if content["student"] != contrast["student"]:
                     continue
                 for side in scores:
+                    if content["teacher"] not in (None, teachers[side]):
+                        continue
                     found = ledger.predictions(row.id, "test", "int8")
                     if content["arm"]["name"] == contrast[side] and found is not None:
                         score = float(np.mean(found.predicted == labels))
@@ -117,9 +120,10 @@ def test_each_declared_gain_by_a_plain_count(script: ModuleType) -> None:
                         scores[side][content["seed"]] = score
             assert len(scores["arm"]) == len(scores["against"]) == seeds >= 5
             gain = 100 * np.mean([scores["arm"][seed] - scores["against"][seed] for seed in scores["arm"]])
-            taught = f" from {contrast['teacher']}" if contrast["teacher"] else ""
-            what, against = contrast["arm"] + taught, contrast["against"]
-            (seen,) = {table[key] for key in ((study, what, against), (study, what, against + taught)) if key in table}
+            taught = {side: f" from {teachers[side]}" if teachers[side] else "" for side in teachers}
+            what, against = contrast["arm"] + taught["arm"], contrast["against"]
+            keys = {(study, what, against), (study, what, against + taught["against"])}
+            (seen,) = {table[key] for key in keys if key in table}
             # margins are kept in half precision, in which some images tie
             assert seen == pytest.approx(gain, abs=0.006 if content["task"]["metric"] == "accuracy" else 0.03)
 
