@@ -4,9 +4,10 @@ Three answers, as tables in the README and as sentences in docs/answers.md. Whic
 were judged (``suitability.json`` beside the exported ledger). Which method: of claims. Which new idea: the fate of each
 one, which docs/ideas.md tells too.
 
-Each study with purpose "claim" whose ledger is exported beside its file (``studies/**/ledger``) is told, in the words
-of its own report, between two marks of the README. A test writes it again and compares. A study that is not finished
-is named and nothing else is told of it: whoever looks at p values while the seeds come in finds what he likes.
+Each study with purpose "claim" whose ledger is exported beside its file (``studies/**/ledger``) is told: its contrasts
+in the README's table, the words of its own report in docs/answers.md. A test writes both again and compares. A study
+that is not finished is named and nothing else is told of it: whoever looks at p values while the seeds come in finds
+what he likes.
 
 ``docs/answers.svg`` shows all declared contrasts, ``docs/teachers-STUDY.svg`` a judged study's teachers. Studies that
 declared falsifiers are told in docs/ideas.md likewise: each idea's fate beside its controls.
@@ -175,16 +176,21 @@ def tabulate_claims(root: Path) -> list[str]:
 
 def tabulate_ideas(root: Path) -> list[str]:
     """A row an idea of the finished studies: its fate, and its hardest control."""
-    rows = ["| idea | fate | against its hardest control | points gained |", "|---|---|---|---|"]
+    rows = ["| study | idea | fate | against its hardest control | points gained |", "|---|---|---|---|---|"]
     below: list[str] = []
     for folder in idea_ledgers(root):
         if not _ideas_finished(folder):
             below += ["", *tell_ideas(folder, root, "")]
             continue
-        for idea in find(folder).ideas:
+        findings, place = find(folder), folder.relative_to(root).parent
+        if findings.ideas_changed:
+            below += ["", f"{place.relative_to('studies')}: {Claim('ideas_changed', {}).text('en')}"]
+        head = f"[{place.relative_to('studies')}]({place}), {findings.students[0].student}"
+        for idea in findings.ideas:
             hardest = min(idea.contrasts, key=lambda contrast: contrast.paired.interval.high)
             told = f"{name_group(hardest.group, 'en')} – {name_group(hardest.other, 'en')}"
-            rows.append(f"| {idea.name} | {read_texts('en')[idea.fate]} | {told} | {_show(hardest.gain)} |")
+            rows.append(f"| {head} | {idea.name} | {read_texts('en')[idea.fate]} | {told} | {_show(hardest.gain)} |")
+            head = ""
     return [*rows, *below, ""]
 
 

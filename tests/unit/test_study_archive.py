@@ -91,5 +91,5 @@ def test_damaged_and_missing_files_are_refused(ledger, tmp_path, capsys):
 
 def test_a_ledger_is_never_overwritten(ledger, tmp_path):
     assert main(["study", "export", str(ledger), "--out", str(tmp_path / "kept")]) == 0
-    with pytest.raises(AlambicError, match="already"):
+    with pytest.raises(AlambicError, match="expected no ledger"):
         restore_ledger(tmp_path / "kept", ledger)

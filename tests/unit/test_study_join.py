@@ -16,16 +16,16 @@ from alambic.study.ledger import Ledger
 from report_ledger import make_ledger
 
 
-def rename(ledger: Path, letter: str, threads: str, keep: int = 0) -> Path:
-    """The same cells as of another machine: other ids, another environment; the first ``keep`` cells stay alike."""
+def rename(ledger: Path, letter: str, device: str) -> Path:
+    """The same cells as of another machine: other ids, another environment."""
     with sqlite3.connect(ledger) as db:
-        for (cell,) in db.execute("SELECT id FROM cells ORDER BY id").fetchall()[keep:]:
+        for (cell,) in db.execute("SELECT id FROM cells ORDER BY id").fetchall():
             other = letter + cell[1:]
             db.execute("UPDATE cells SET id = ? WHERE id = ?", (other, cell))
             db.execute("UPDATE curves SET cell = ? WHERE cell = ?", (other, cell))
             db.execute("UPDATE predictions SET cell = ? WHERE cell = ?", (other, cell))
             change = "UPDATE cells SET content = json_set(content, '$.environment', json(?)) WHERE id = ?"
-            db.execute(change, (f'{{"device": "{threads}"}}', other))
+            db.execute(change, (f'{{"device": "{device}"}}', other))
     return ledger
 
 
@@ -83,5 +83,5 @@ def test_one_ledger_alone_or_an_old_target_is_refused(tmp_path: Path) -> None:
     one = make_ledger(tmp_path / "one.sqlite", seeds=1, images=50)
     with pytest.raises(AlambicError, match="at least two ledgers"):
         join_ledgers([one], tmp_path / "joined.sqlite")
-    with pytest.raises(AlambicError, match="already"):
+    with pytest.raises(AlambicError, match="expected no ledger"):
         join_ledgers([one, one], one)

@@ -117,7 +117,7 @@ def restore_ledger(folder: Path, ledger: Path) -> int:
     if not is_archive(folder):
         raise AlambicError(f"expected a folder with {', '.join(f'{t}.parquet' for t in COLUMNS)}, got {folder}")
     if ledger.exists():
-        raise AlambicError(f"there is a ledger at {ledger} already; choose another --out")
+        raise AlambicError(f"expected no ledger at {ledger}, got one; try another --out")
     make_folder(ledger.parent)
 
     def write(path: Path) -> None:

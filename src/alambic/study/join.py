@@ -14,7 +14,7 @@ from pathlib import Path
 from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.study.archive import COLUMNS, locate_ledger
-from alambic.study.ledger import TABLES, Ledger
+from alambic.study.ledger import TABLES, Ledger, Row
 
 ALIKE = ("study_name", "purpose", "confirm_hash", "falsifiers", "class_names", "labels_tune", "labels_test")
 ORDER = {"done": 0, "skipped": 1, "failed": 2}  # of two records of one cell the first in this order is kept
@@ -41,7 +41,7 @@ def join_ledgers(sources: list[Path], ledger: Path) -> Joined:
     if len(sources) < 2:
         raise AlambicError(f"expected at least two ledgers to merge, got {len(sources)}; try alambic study restore")
     if ledger.exists():
-        raise AlambicError(f"there is a ledger at {ledger} already; choose another --out")
+        raise AlambicError(f"expected no ledger at {ledger}, got one; try another --out")
     opened = [Ledger(locate_ledger(path), read_only=True) for path in sources]
     first = opened[0]
     for other in opened[1:]:
@@ -51,19 +51,16 @@ def join_ledgers(sources: list[Path], ledger: Path) -> Joined:
                     f"expected ledgers of one study, got another {key} in {other.path} than in {first.path}, because "
                     "results of two studies would mix; try the ledgers of one study file"
                 )
-    chosen: dict[str, tuple[str, Ledger]] = {}
+    chosen: dict[str, tuple[Row, Ledger]] = {}
     held = 0
     for one in opened:
         for row in one.rows():
             held += 1
-            if row.id not in chosen or ORDER[row.state] < ORDER[chosen[row.id][0]]:
-                chosen[row.id] = row.state, one
+            if row.id not in chosen or ORDER[row.state] < ORDER[chosen[row.id][0].state]:
+                chosen[row.id] = row, one
     with_cells = {one: [i for i, (_, owner) in chosen.items() if owner is one] for one in opened}
     environments = {
-        json.dumps(row.content.get("environment"), sort_keys=True)
-        for one in opened
-        for row in one.rows("done")
-        if chosen[row.id][1] is one
+        json.dumps(row.content.get("environment"), sort_keys=True) for row, _ in chosen.values() if row.state == "done"
     }
     write_atomic(ledger, lambda path: _write(path, with_cells))
     for one in opened:
