@@ -34,12 +34,12 @@ def batch(step: int, size: int = 128) -> tuple[torch.Tensor, torch.Tensor]:
 
 norm = ((0.286,), (0.353,))
 distiller = alambic.Distiller(
-    student, teacher, method="rsd", example_input=batch(0)[0], student_norm=norm, teacher_norm=norm
+    student, teacher, method="rsd", example_input=batch(0)[0], student_norm=norm, teacher_norm=norm, steps=steps
 )  # fmt: skip
 optimizer = torch.optim.AdamW(distiller.parameters())
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.04, total_steps=steps)
 for step in range(steps):
-    loss = distiller(*batch(step), progress=step / steps)
+    loss = distiller(*batch(step))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

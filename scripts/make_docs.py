@@ -139,12 +139,15 @@ def describe_proof(name: str, cls: type[Method], equalities: list[list[str]]) ->
 
 
 def describe_use(name: str, cls: type[Method]) -> str:
-    ids = ", ids=ids" if cls.needs.ids else ""
-    size = ", train_size=len(data)" if cls.needs.ids else ""
+    given = ", ids=ids" if cls.needs.ids else ""
+    given += ", second=other_view" if cls.needs.views == 2 else ""
+    more = ", train_size=len(data)" if "specs.train_size" in inspect.getsource(cls) or cls.needs.ids else ""
+    more += ", class_means=class_means" if cls.needs.train_stats else ""
+    more += ", steps=len(loader) * epochs" if cls.warms_up or cls.stages else ""
     return (
-        f'```python\ndistiller = alambic.Distiller(student, teacher, method="{name}", example_input=images{size})\n'
+        f'```python\ndistiller = alambic.Distiller(student, teacher, method="{name}", example_input=images{more})\n'
         f"optimizer = torch.optim.SGD(distiller.parameters(), lr=0.1, momentum=0.9)\n"
-        f'loss = distiller(images, labels{ids})\n```\n\nIn a study file: `methods = ["none", "{name}"]`.'
+        f'loss = distiller(images, labels{given})\n```\n\nIn a study file: `methods = ["none", "{name}"]`.'
     )
 
 

@@ -20,6 +20,7 @@ import itertools
 import json
 import re
 from pathlib import Path
+from statistics import fmean
 
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
@@ -30,6 +31,7 @@ from alambic.report.facts import Fact
 from alambic.report.findings import Findings
 from alambic.report.findings import find as read_findings
 from alambic.report.print_svg import paint
+from alambic.report.suitability_words import COVARIATES
 from alambic.report.suited import NAME
 from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
 from alambic.report.tables import fact_entry
@@ -42,6 +44,9 @@ from alambic.suitability.gains import describe_setting
 from alambic.suitability.judgement import load_judgement
 
 FIGURE = "docs/answers.svg"
+WIDTH, NAMES = 940.0, 500.0  # of the figure; its left part that holds the contrasts' names
+TONES = ("gain", "loss", "tie", "open")  # the key below the figure
+LONGEST = 76  # letters of a name there; a longer pair of names stands on two lines
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/answers.md"
 START, END = "<!-- answers: written by scripts/write_answers.py -->\n", "<!-- end of answers -->\n"
@@ -64,21 +69,11 @@ def claim_ledgers(root: Path) -> list[Path]:
     return [folder for folder in found if Ledger(folder, read_only=True).meta("confirm") is not None]
 
 
-def count_seeds(ledger: Ledger) -> list[int]:
-    """For each declared contrast the seeds that both of its sides have."""
-    seeds: dict[tuple[str, str, str | None], set[int]] = {}
-    for row in ledger.rows("done"):
-        content = row.content
-        key = (content["student"], content["arm"]["name"], content["teacher"])
-        seeds.setdefault(key, set()).add(content["seed"])
-
-    def find_seeds(contrast: dict[str, str], side: str) -> set[int]:
-        place = (contrast["student"], contrast[side])
-        other = contrast.get("against_teacher") if side == "against" else ""
-        return seeds.get((*place, other or contrast["teacher"] or None)) or seeds.get((*place, None), set())
-
-    declared = json.loads(ledger.meta("confirm") or "[]")
-    return [len(find_seeds(one, "arm") & find_seeds(one, "against")) for one in declared]
+def count_seeds(folder: Path) -> list[int]:
+    """For each declared contrast the seeds on which the report compares it; 0 where it is missing."""
+    declared = find(folder).declared
+    assert declared is not None
+    return [len(one.paired.seeds) for one in declared.contrasts] + [0] * len(declared.missing)
 
 
 def count_wanted(ledger: Ledger) -> int:
@@ -90,9 +85,9 @@ def count_wanted(ledger: Ledger) -> int:
     return int(told)
 
 
-def is_finished(ledger: Ledger) -> bool:
+def is_finished(folder: Path) -> bool:
     """Whether every declared contrast has all of its seeds."""
-    return min(count_seeds(ledger), default=0) >= count_wanted(ledger)
+    return min(count_seeds(folder), default=0) >= count_wanted(Ledger(folder, read_only=True))
 
 
 def tell_study(folder: Path, root: Path, up: str = "../") -> list[str]:
@@ -102,8 +97,8 @@ def tell_study(folder: Path, root: Path, up: str = "../") -> list[str]:
         up: from the page to the root.
     """
     ledger = Ledger(folder, read_only=True)
-    if not is_finished(ledger):
-        wanted, found = count_wanted(ledger), count_seeds(ledger)
+    if not is_finished(folder):
+        wanted, found = count_wanted(ledger), count_seeds(folder)
         place = folder.relative_to(root).parent
         whole = sum(count >= wanted for count in found)
         return [
@@ -140,6 +135,7 @@ def _tell_data(findings: Findings) -> str:
     data, metric = describe_setting(content)["data"], findings.scored.metric
     images, unlabelled = data["train_images"], data.get("unlabelled", 0)
     told = [data["source"], f"{images:,} training images"]
+    told += [" or ".join(reversed(content["class_names"]))] if len(content["class_names"]) == 2 else []
     told += [f"{images - unlabelled:,} of them with a label"] if unlabelled else []
     told += [METRIC_NAMES[metric]["en"]] if metric in METRIC_NAMES and metric != "accuracy" else []
     return ", ".join(told)
@@ -157,17 +153,18 @@ def tabulate_claims(root: Path) -> list[str]:
     rows = ["| study | what | against | points gained | |", "|---|---|---|---|---|"]
     below: list[str] = []
     for folder in claim_ledgers(root):
-        ledger, place = Ledger(folder, read_only=True), folder.relative_to(root).parent
-        if not is_finished(ledger):
+        place = folder.relative_to(root).parent
+        if not is_finished(folder):
             below += ["", *tell_study(folder, root, "")]
             continue
         findings = find(folder)
         assert findings.declared is not None
         alone = next((found.baseline for found in findings.students if found.baseline is not None), None)
         told = f"; alone {show_number(alone.score.value, 'share', 'en')}" if alone is not None else ""
+        told += f"; {count_wanted(Ledger(folder, read_only=True))} seeds"
         head = f"[{place.relative_to('studies')}]({place}), {_tell_data(findings).partition(', ')[2]}{told}"
         for contrast in findings.declared.contrasts:
-            verdict = read_texts("en")["tie" if findings.declared.is_small(contrast) else contrast.verdict]
+            verdict = read_texts("en")[findings.declared.name_verdict(contrast)]
             names = f"{name_group(contrast.group, 'en')} | {name_group(contrast.other, 'en')}"
             rows.append(f"| {head} | {names} | {_show(contrast.gain)} | {verdict} |")
             head = ""
@@ -187,7 +184,8 @@ def tabulate_ideas(root: Path) -> list[str]:
             below += ["", f"{place.relative_to('studies')}: {Claim('ideas_changed', {}).text('en')}"]
         head = f"[{place.relative_to('studies')}]({place}), {findings.students[0].student}"
         for idea in findings.ideas:
-            hardest = min(idea.contrasts, key=lambda contrast: contrast.paired.interval.high)
+            hardest = idea.hardest
+            assert hardest is not None  # a finished study misses no control
             told = f"{name_group(hardest.group, 'en')} – {name_group(hardest.other, 'en')}"
             rows.append(f"| {head} | {idea.name} | {read_texts('en')[idea.fate]} | {told} | {_show(hardest.gain)} |")
             head = ""
@@ -195,15 +193,32 @@ def tabulate_ideas(root: Path) -> list[str]:
 
 
 def tabulate_families(findings: Findings) -> list[str]:
-    """A row a scope: each family's effect against the reference."""
+    """What each family gave as measured, then a row a scope: its effect against the reference, all else allowed for."""
     assert findings.suitability is not None
-    rows = ["| teachers compared | against | points that a family gives more |", "|---|---|---|"]
+    rows = ["| teachers | allowing for | against | points that a family gives more |", "|---|---|---|---|"]
+    means = _mean_gains(findings)
+    told = "; ".join(f"{family} {show_number(gain, 'points', 'en', noun=False)}" for family, gain in means.items())
+    nothing = COVARIATES[""]["en"]
+    rows.append(f"| all, means as measured | {nothing} | the student alone | {told} |")
     for scope, same in itertools.groupby(findings.suitability.families, key=lambda family: family.scope):
         families = list(same)
         told = "; ".join(f"{family.effect.family} {_show(family.gain)}" for family in families)
+        allowed = ", ".join(COVARIATES[name]["en"] for name in families[0].covariates) or nothing
         count = int(families[0].teachers.value)
-        rows.append(f"| {scope} ({count}) | {families[0].reference} | {told} |")
+        rows.append(f"| {scope} ({count}) | {allowed} | {families[0].reference} | {told} |")
     return rows
+
+
+def _mean_gains(findings: Findings) -> dict[str, float]:
+    """Family -> mean gain over the student alone, of its teachers, each of them over its students and arms."""
+    assert findings.suitability is not None
+    assert findings.suitability.judgement is not None
+    gains: dict[str, dict[str, list[float]]] = {}
+    for contrast in (c for found in findings.students for c in found.contrasts):
+        teacher, content = contrast.group.teacher, contrast.group.rows[0].content
+        if teacher is not None and teacher not in findings.suitability.judgement.nasty:
+            gains.setdefault(content["teacher_family"], {}).setdefault(teacher, []).append(contrast.gain.value)
+    return {family: fmean(map(fmean, teachers.values())) for family, teachers in sorted(gains.items())}
 
 
 def _show(fact: Fact) -> str:
@@ -230,7 +245,9 @@ def tell_teachers(folder: Path, root: Path, brief: bool = False) -> list[str]:
     seeds = [len(contrast.paired.seeds) for found in findings.students for contrast in found.contrasts]
     if findings.suitability.stale or min(seeds, default=0) < wanted:
         return [f"**{findings.name}** is not finished, or was judged before it was.", ""]
-    head = f"{_tell_setting(findings)} {wanted} seeds; an exploration, whose results wait for a confirmation."
+    least, most = min(seeds), max(seeds)
+    told = f"{least} seeds" if least == most else f"{least} to {most} seeds"
+    head = f"{_tell_setting(findings)} {told}; an exploration, whose results wait for a confirmation."
     judged = [f"- {claim.text('en')}" for claim in say_judgement(findings.suitability)]
     if not brief:
         return [head, "", *judged, *[f"- {c.text('en')}" for c in say_families(findings.suitability)], ""]
@@ -259,34 +276,41 @@ def draw_answers(root: Path) -> str:
     rows: list[tuple[str, Contrast | None, bool]] = []
     for folder in claim_ledgers(root):
         findings = find(folder)
-        if findings.declared is None or not is_finished(Ledger(folder, read_only=True)):
+        if findings.declared is None or not is_finished(folder):
             continue
-        data = findings.groups[0].rows[0].content["data"]
-        where = f"{Path(data['source']).name}, {data['train_images']:,} images"
+        place = folder.relative_to(root / "studies").parent
+        where = f"{place}, {METRIC_NAMES.get(findings.scored.metric, {'en': findings.scored.metric})['en']}"
         for student in dict.fromkeys(contrast.group.student for contrast in findings.declared.contrasts):
             rows.append((f"{where}, {student}, {findings.scored.precision}", None, False))
             for contrast in findings.declared.contrasts:
                 if contrast.group.student == student:
                     told = f"{name_group(contrast.group, 'en')} – {name_group(contrast.other, 'en')}"
+                    told = told if len(told) <= LONGEST else told.replace(" – ", " –\n", 1)
                     rows.append((told, contrast, findings.declared.is_small(contrast)))
     seen = [c.paired.interval for _, c, _ in rows if c is not None]
     low, high = (100 * min([i.low for i in seen] + [0.0]) - 0.2, 100 * max([i.high for i in seen] + [0.0]) + 0.2)
-    scale, height, bottom = Scale(low, high, 300.0, 740.0), 24.0, 20.0 + 24.0 * len(rows)
-    drawn = [tag("rect", width=760, height=bottom + 44, fill="#ffffff")]
+    tall = [24.0 if "\n" not in told else 38.0 for told, *_ in rows]
+    scale, bottom = Scale(low, high, NAMES, WIDTH - 20.0), 20.0 + sum(tall)
+    drawn = [tag("rect", width=WIDTH, height=bottom + 44, fill="#ffffff")]
     for tick in round_ticks(low, high):
         drawn += [line(scale(tick), 12, scale(tick), bottom, "axis" if tick == 0 else "grid")]
         drawn += [text(scale(tick), bottom + 16, f"{tick:+g}" if tick else "0", "middle", "tick")]
-    drawn += [text(520, bottom + 34, "points gained, 95 % intervals", "middle", "axis")]
+    drawn += [text((NAMES + WIDTH) / 2, bottom + 34, "points gained, 95 % intervals", "middle", "axis")]
+    for place, tone in enumerate(TONES):
+        drawn += [mark("diamond", 14 + 100 * place, bottom + 30, 5, f"point {tone}")]
+        drawn += [text(24 + 100 * place, bottom + 34, read_texts("en")[tone])]
     for index, (told, contrast, small) in enumerate(rows):
-        y = 24 + height * index
-        drawn.append(text(8 if contrast is None else 20, y + 4, told, class_="head" if contrast is None else ""))
+        y = 12 + sum(tall[:index]) + tall[index] / 2
+        for number, part in enumerate(told.split("\n")):
+            lower = y + 4 + 14 * (number - told.count("\n") / 2)
+            drawn.append(text(8 if contrast is None else 20, lower, part, class_="head" if contrast is None else ""))
         if contrast is None:
             continue
         tone = "tie" if small else contrast.verdict
         found = contrast.paired.interval
         drawn += [line(scale(100 * found.low), y, scale(100 * found.high), y, f"whisker {tone}")]
         drawn += [mark("diamond", scale(100 * found.mean), y, 5, f"point {tone}")]
-    return paint(drawing(760, bottom + 44, "Every declared contrast of the finished studies", *drawn)) + "\n"
+    return paint(drawing(WIDTH, bottom + 44, "Every declared contrast of the finished studies", *drawn)) + "\n"
 
 
 def idea_ledgers(root: Path) -> list[Path]:

@@ -48,6 +48,13 @@ CURVES = (
         },
     ),
     Curve(
+        "Views",
+        "CIFAR-100, 10,000 training images, 24 epochs, `dscnn_24x3`, accuracy on the tune images; the student alone "
+        "needs no bank, so it may see other views each epoch; paired by seed",
+        "tune",
+        {"a bank of 4 views": CIFAR, "fresh views": f"{CIFAR}/curves/fresh"},
+    ),
+    Curve(
         "Training images",
         "CIFAR-100, `dscnn_24x3`, accuracy on the tune images; fewer images are seen more often",
         "tune",
@@ -122,16 +129,16 @@ def name_side(side: Side) -> str:
     return f"`{side[0]}`" + (f" from {side[1]}" if side[1] else "")
 
 
-def tell_plateau(scores: dict[str, Scores]) -> list[str]:
-    """What each doubling of the epochs gives the student alone."""
+def tell_steps(scores: dict[str, Scores], plateau: bool) -> list[str]:
+    """What each amount more gives the student alone; of epochs, whether it was at its ``plateau`` before."""
     lines, amounts = [], list(scores)
     for less, more in itertools.pairwise(amounts):
         few, many = scores[less], scores[more]
         one = compare(many.values[many.alone], few.values[few.alone], many.draws[many.alone], few.draws[few.alone])
         seen = "is at its plateau" if one.interval.high < PLATEAU / 100 else "is not shown to be at its plateau"
-        lines.append(
-            f"- From {less} to {more} the student alone gains {show(one.interval)} points: it {seen} at {less}."
-        )
+        told = f": it {seen} at {less}" if plateau else ""
+        paired = f"over the {len(one.seeds)} seeds that both have"
+        lines.append(f"- From {less} to {more} the student alone gains {show(one.interval)} points {paired}{told}.")
     return lines
 
 
@@ -150,8 +157,8 @@ def write_curve(curve: Curve, root: Path) -> list[str]:
     for side in sides:
         told = [tell_gain(one, side) for one in scores.values()]
         lines.append(f"| {name_side(side)}, points over it | {' | '.join(told)} |")
-    lines.append(f"| seeds | {' | '.join(counts.values())} |")
-    lines += ["", *tell_plateau(scores)] if curve.title == "Epochs" else []
+    lines.append(f"| seeds, where an arm tells no others | {' | '.join(counts.values())} |")
+    lines += ["", *tell_steps(scores, curve.title == "Epochs")] if curve.title in ("Epochs", "Views") else []
     places = {amount: curve.folders[amount] for amount in scores}
     return [*lines, "", "From " + ", ".join(f"[{amount}](../{place})" for amount, place in places.items()) + ".", ""]
 

@@ -6,6 +6,7 @@ imports; its workers are forked too and inherit what a fault changed. Nothing he
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -46,13 +47,21 @@ def launch(study: Path, out: Path, trace: Path, *faults: Fault) -> Any:
     trace.mkdir(parents=True, exist_ok=True)
     words = ["study", "run", str(study), "--out", str(out)]
     process = SERVER.Process(target=run_in_group, args=(words, trace, faults))
+    process.spoken = trace / "said"
     process.start()
     return process
 
 
 def finish(process: Any) -> int:
-    """Exit code of a launched study; -9 for one that was killed."""
+    """Exit code of a launched study; -9 for one that was killed, once its last worker is dead too.
+
+    A worker dies some milliseconds after its driver: until then it holds what it inherited, the ledger's lock too.
+    """
     process.join()
+    spoken = getattr(process, "spoken", None)
+    if process.exitcode == -9 and spoken and spoken.exists():
+        with spoken.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
     return int(process.exitcode)
 
 
@@ -80,6 +89,7 @@ def _enter(trace: Path) -> None:
     """Makes this process the head of a group of its own, that speaks into a file and forks its workers."""
     os.setsid()
     handle = os.open(trace / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    fcntl.flock(handle, fcntl.LOCK_SH)  # as long as one process of the group lives
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     forking = multiprocessing.get_context("fork")

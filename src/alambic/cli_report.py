@@ -82,15 +82,20 @@ def _ledger_beside(report: Path) -> Path:
 
 def examine_students(options: argparse.Namespace) -> int:
     """Writes examination.json beside the study's ledger."""
+    from contextlib import closing
+
     import torch
 
-    from alambic.report.examine import examine, load_study_teachers
+    from alambic.report.examine import examine, find_saved, load_study_teachers
+    from alambic.study.ledger import Ledger
     from alambic.study.study_file import read_study
 
     if options.images < FEWEST:
         raise AlambicError(f"expected --images of at least {FEWEST}, got {options.images}: fewer tell no calibration")
     study = read_study(options.file)
     out = options.out or Path("runs") / study.name
+    with closing(Ledger(out / "ledger.sqlite", read_only=True)) as ledger:
+        find_saved(ledger, out)  # before the teachers, which would be trained in a folder that has none
     torch.set_num_threads(max(1, study.execution.threads))
     torch.set_flush_denormal(True)
     print(examine(study, load_study_teachers(study, out, print), out, options.images, print))

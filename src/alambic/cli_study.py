@@ -162,6 +162,7 @@ def show_plan(options: argparse.Namespace) -> int:
         f"students: {plan.seconds / 3600:.2f} h; teachers: {plan.teacher_seconds / 3600:.2f} h, "
         f"banks: {plan.bank_bytes / 1e6:.1f} MB"
     )
+    print("  not counted: int8 (seconds a cell), treatments, compiling, and what methods cost that were never measured")
     advice = plan.advice(options.budget * 60 if options.budget else None)
     if advice:
         print(advice)
@@ -269,4 +270,6 @@ def merge_ledgers(options: argparse.Namespace) -> int:
         f"{joined.cells} cells in {ledger}, {joined.repeated} of them in several ledgers; environments of the finished "
         f"ones: {joined.environments}, compared within each only"
     )
+    if joined.unlike:
+        print(f"{joined.unlike} were trained twice with other scores: those of the ledger named first are kept")
     return 0

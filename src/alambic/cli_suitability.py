@@ -42,10 +42,11 @@ def rank_teachers(options: argparse.Namespace) -> int:
     import torch
 
     from alambic.study.study_file import read_study
-    from alambic.suitability.advice import advise
+    from alambic.suitability.advice import advise, choose_order
     from alambic.suitability.collect import FEWEST
+    from alambic.suitability.judgement import load_judgement
     from alambic.suitability.ranking import Ranking, list_prices
-    from alambic.suitability.wording import describe
+    from alambic.suitability.wording import describe, head_ranking
 
     study = read_study(options.file)
     students = options.student or list(study.students)
@@ -63,7 +64,10 @@ def rank_teachers(options: argparse.Namespace) -> int:
     torch.set_num_threads(max(1, study.execution.threads))
     torch.set_flush_denormal(True)
     setting, teachers = _prepare(study, students, out, options)
-    ranking = Ranking(setting, teachers, out / "suitability.json", lambda text: print(text, flush=True))
+    path = out / "suitability.json"
+    judged = load_judgement(path) if path.is_file() else None  # before scorecards are written without it
+    composite = next((v for v in judged.verdicts if v.name == "composite"), None) if judged else None
+    ranking = Ranking(setting, teachers, path, lambda text: print(text, flush=True))
     print(f"held-out images: {len(ranking.ids):,} labelled ones of the tune split; the test split is not read")
     if len(ranking.ids) < FEWEST:
         print(f"warning: {FEWEST:,} are wanted; data.tune sets the size of the tune split")
@@ -72,11 +76,12 @@ def rank_teachers(options: argparse.Namespace) -> int:
     print("\n".join(list_prices(prices, refused)), flush=True)
     cards = ranking.collect(refused)
     for student in students:
-        pool = advise([card for card in cards if card.student == student])
-        print(f"\nstudent {student}, best teacher first")
+        own = [card for card in cards if card.student == student]
+        pool = advise(own)
+        print("\n" + "\n".join(head_ranking(student, choose_order(own), composite)))
         for place, advice in enumerate(pool, start=1):
             print("\n".join(describe(place, advice, pool, gains)))
-    print(f"\nscorecards: {out / 'suitability.json'}")
+    print(f"\nscorecards: {path}")
     print("estimates, not results: `alambic teachers judge` says which of them ranked teachers as their gains did")
     return 0
 

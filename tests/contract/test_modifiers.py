@@ -230,6 +230,8 @@ def test_degenerate_tasks_are_refused(name: str, classes: int, reason: str) -> N
         ("lskd", "ofa", "exits"),
         ("lskd", "rsd", "logit losses"),
         ("ctkd", "kd", "temperature"),
+        ("ctkd", "rld", "confidence_temperature = "),
+        ("calibrated_temperature", "subclass", "teacher of the task's classes"),
     ],
 )
 def test_wrong_methods_are_refused(modifier: str, method: str, reason: str) -> None:

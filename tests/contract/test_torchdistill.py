@@ -62,7 +62,7 @@ def compare_lskd() -> tuple[Tensor, Tensor]:
 
 def compare_dist() -> tuple[Tensor, Tensor]:
     s, t = random(8, 10), 2 * random(8, 10)
-    return dist_loss(s, t, temperature=2.0), told(td.DISTLoss(*PATHS, tau=2.0), s, t)
+    return dist_loss(s, t, beta=1.0, gamma=1.0, temperature=2.0), told(td.DISTLoss(*PATHS, tau=2.0), s, t)
 
 
 def compare_at() -> tuple[Tensor, Tensor]:

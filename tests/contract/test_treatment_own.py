@@ -5,25 +5,27 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from treatment_tools import RECIPE, VIEWS, make_scene, set_up_run, softmax
+from treatment_tools import BEHIND, RECIPE, VIEWS, make_scene, set_up_run, softmax
 
-from alambic.data import Photometry, Sensor, ViewSpec, from_arrays, key, render, render_clean
+from alambic.data import Photometry, Sensor, Source, ViewSpec, from_arrays, key, render, render_clean
 from alambic.data.spec import DataSpec
 from alambic.errors import AlambicError
 from alambic.methods import Batch, create_method
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, load_teacher, save_teacher
+from alambic.models.teachers import Teacher, TeacherSpec, load_teacher, save_teacher
 from alambic.training.feed import LiveFeed, Normalise
 from alambic.training.hooks import see
 from alambic.training.loop import gather, show, train
 from alambic.training.objective import Objective
 from alambic.training.setup import live_feed, set_up, teacher_spec
 from alambic.training.task import Task
+from alambic.training.teach import TeacherTraining, train_teacher
 from alambic.treatments import create_treatment
 from alambic.treatments.bridge import keep_agreeing
 from alambic.treatments.fake_quant import RoundWeights, insert_fake_quant
@@ -242,6 +244,50 @@ def test_same_sensor_shows_the_teacher_the_students_image() -> None:
     assert changed.student == views.student
     with pytest.raises(AlambicError, match="a sensor on the student's side"):
         create_treatment("same_sensor").views(VIEWS)
+
+
+def answer(teacher: Teacher, source: Source, views: ViewSpec, side: Literal["student", "teacher"]) -> torch.Tensor:
+    ids = source.splits["train"]
+    pixels = render(source.images, ids, torch.ones_like(ids), views, side, teacher.size)
+    with torch.no_grad():
+        return teacher.net(Normalise(teacher.mean, teacher.std)(pixels)).log_softmax(1)
+
+
+def test_an_adapted_teacher_says_behind_the_sensor_what_the_clean_one_says(source, tmp_path: Path) -> None:
+    views = replace(VIEWS, student=Photometry(sensor=Sensor(shot=0.3, read=0.3)))
+    training = TeacherTraining(replace(RECIPE, epochs=4), VIEWS)
+    spec = TeacherSpec("zoo:resnet8_w8")
+    clean = train_teacher("clean", spec, training, source, Task(3), tmp_path / "clean.safetensors")
+    scene = make_scene(source, tmp_path, views)
+    before = {key: value.clone() for key, value in clean.net.state_dict().items()}
+    made = create_treatment("adapted_teacher", epochs_of_copy=4).prepare_teacher(clean, scene)
+    wanted = answer(clean, source, views, "teacher")
+
+    def error(teacher: Teacher) -> float:
+        return float(torch.nn.functional.kl_div(answer(teacher, source, views, "student"), wanted, log_target=True))
+
+    assert error(made) < 0.5 * error(clean)
+    assert made.card["start"]["weights_hash"] == clean.card["weights_hash"]
+    assert all(torch.equal(value, before[key]) for key, value in clean.net.state_dict().items())
+    # no label was looked at
+    labels = source.labels.clone()
+    labels[source.splits["train"]] = -1
+    other = replace(source, labels=labels, hash="other")
+    again = make_scene(other, tmp_path / "again", views)
+    assert create_treatment("adapted_teacher", epochs_of_copy=4).prepare_teacher(clean, again).hash == made.hash
+
+
+def test_an_adapted_teacher_needs_a_sensor_and_its_own_classes(source, teacher, tmp_path: Path) -> None:
+    treatment = create_treatment("adapted_teacher")
+    with pytest.raises(AlambicError, match="a sensor on the student's side"):
+        treatment.prepare_teacher(teacher, make_scene(source, tmp_path))
+    with pytest.raises(AlambicError, match="a sensor on the student's side"):
+        treatment.views(VIEWS)
+    merged = replace(teacher, spec=replace(teacher.spec, groups=((0, 1), (2,))))
+    with pytest.raises(AlambicError, match="whose classes a class map merges"):
+        treatment.prepare_teacher(merged, make_scene(source, tmp_path, BEHIND))
+    views = treatment.views(BEHIND)
+    assert views.teacher.sensor == views.student.sensor == BEHIND.student.sensor
 
 
 def test_a_privileged_study_trains_a_grey_student(source, teacher, tmp_path: Path) -> None:

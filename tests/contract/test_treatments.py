@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from treatment_tools import make_scene, run_through, set_up_run
+from treatment_tools import VIEWS, VIEWS_FOR, make_scene, run_through, set_up_run
 
 from alambic.errors import AlambicError
 from alambic.models.students import create_student
@@ -120,7 +120,7 @@ def test_two_steps_cannot_be_combined(source, teacher, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [n for n in NAMES if all_treatments()[n].kind == "teacher"])
 def test_a_finished_teacher_is_not_trained_again(name: str, source, teacher, tmp_path: Path) -> None:
-    scene = make_scene(source, tmp_path)
+    scene = make_scene(source, tmp_path, VIEWS_FOR.get(name, VIEWS))
     first = create(name).prepare_teacher(teacher, scene)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
     second = create(name).prepare_teacher(teacher, scene)

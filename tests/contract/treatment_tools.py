@@ -34,7 +34,8 @@ from alambic.treatments.base import (
 RECIPE = Recipe(epochs=2, batch=32, lr=0.05, eval_every=1, warmup=0.0)
 VIEWS = ViewSpec(count=2, flip=True, shift=1)
 NOISY = Photometry(sensor=Sensor(shot=0.05, read=0.02))
-VIEWS_FOR = {"same_sensor": replace(VIEWS, student=NOISY)}  # what a treatment needs to mean anything
+BEHIND = replace(VIEWS, student=NOISY)
+VIEWS_FOR = {"same_sensor": BEHIND, "adapted_teacher": BEHIND}  # what a treatment needs to mean anything
 STUDENT = "dscnn_8x2"
 
 
@@ -57,8 +58,8 @@ def make_student(seed: int) -> nn.Module:
         return create_student(STUDENT, 1, 16, 3)
 
 
-def make_scene(source: Source, folder: Path) -> Scene:
-    training = TeacherTraining(RECIPE, VIEWS)
+def make_scene(source: Source, folder: Path, views: ViewSpec = VIEWS) -> Scene:
+    training = TeacherTraining(RECIPE, views)
     image = (source.channels, *source.size)
     return Scene(source, Task(3), source.splits["train"], training, make_student, STUDENT, image, folder)
 
@@ -73,10 +74,10 @@ def set_up_run(
     prepare: bool = True,
 ) -> Run:
     """A run with one treatment, or none, as a study would put it together."""
-    scene, treatments = make_scene(source, folder), [treatment] if treatment is not None else []
+    plain = VIEWS if treatment is None else VIEWS_FOR.get(treatment.name, VIEWS)
+    scene, treatments = make_scene(source, folder, plain), [treatment] if treatment is not None else []
     if teacher is not None and prepare:
         teacher = change_teacher(teacher, treatments, scene)
-    plain = VIEWS if treatment is None else VIEWS_FOR.get(treatment.name, VIEWS)
     views, recipe = change_views(plain, treatments), change_recipe(RECIPE, treatments)
     student = change_student(make_student(5), treatments, scene)
     objective, ids = Objective([create_method(method)], Task(3)), scene.ids
@@ -94,7 +95,8 @@ def run_through(
     treatment: Treatment, source: Source, teacher: Teacher, folder: Path, **more: Any
 ) -> tuple[Teacher, nn.Module, History]:
     """(the teacher that taught, the student to deploy, the records)."""
-    made = change_teacher(teacher, [treatment], make_scene(source, folder))
+    scene = make_scene(source, folder, VIEWS_FOR.get(treatment.name, VIEWS))
+    made = change_teacher(teacher, [treatment], scene)
     run = set_up_run(treatment, source, teacher, folder, **more)
     history = train(run)
     return made, restore_student(run.student, [treatment]), history

@@ -118,3 +118,20 @@ def test_without_saved_students_it_says_so(out: Path, tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes((out / "ledger.sqlite").read_bytes())
     with pytest.raises(AlambicError, match="expected saved students"):
         examine(read_study(out.parent / "study.toml"), [], tmp_path, 100, print)
+
+
+def test_a_folder_that_holds_no_study_trains_no_teacher(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(*given: object) -> None:
+        raise AssertionError("teachers were asked for")
+
+    monkeypatch.setattr("alambic.report.examine.load_study_teachers", load)
+    words = ["examine", str(out.parent / "study.toml"), "--out", str(tmp_path / "typo")]
+    assert main(words) == 2
+    assert f"expected a ledger at {tmp_path / 'typo' / 'ledger.sqlite'}, found none" in capsys.readouterr().err
+    assert not (tmp_path / "typo").exists()
+    (tmp_path / "typo").mkdir()
+    (tmp_path / "typo" / "ledger.sqlite").write_bytes((out / "ledger.sqlite").read_bytes())
+    assert main(words) == 2
+    assert "expected saved students" in capsys.readouterr().err

@@ -94,8 +94,8 @@ def test_killed_at_random_moments_nothing_is_lost(study, undisturbed, tmp_path):
 def test_without_whole_files_a_kill_leaves_a_half_one(study, undisturbed, tmp_path):
     out = tmp_path / "out"
     for moment in range(1, 5):
-        faults = Fault("without_atomic"), Fault("watch", (out, "checkpoint", moment))
-        assert finish(launch(study, out, tmp_path / str(moment), *faults)) == -9
+        faults, trace = (Fault("without_atomic"), Fault("watch", (out, "checkpoint", moment))), tmp_path / str(moment)
+        assert finish(launch(study, out, trace, *faults)) == -9, said(trace)
         if find_halves(out, EPOCHS):
             break
     assert any("checkpoint" in found for found in find_halves(out, EPOCHS))

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from alambic.data import DataSpec, ViewSpec, from_arrays
+from alambic.data import DataSpec, ViewSpec, from_arrays, load_source
 from alambic.errors import AlambicError
 from alambic.models.teachers import TeacherSpec, load_teacher
 from alambic.training.recipe import Recipe
 from alambic.training.setup import live_feed
 from alambic.training.task import Task
 from alambic.training.teach import TeacherTraining, train_teacher
-from alambic.training.teacher_file import read_teacher_file
+from alambic.training.teacher_file import read_teacher_file, train_teachers
 
 OWN = """
 from torch import nn
@@ -121,6 +121,95 @@ def test_a_teacher_of_a_file_may_have_views_of_its_own(tmp_path):
     path.write_text(path.read_text().replace("mixup", "mixdown"))
     with pytest.raises(AlambicError, match="mixdown"):
         read_teacher_file(path)
+
+
+FILE_OF_TWO = """
+[data]
+source = "{data}"
+train = 40
+[views]
+flip = true
+[recipe]
+epochs = {epochs}
+batch = 20
+lr = 0.05
+[teachers.old]
+net = "card"
+weights = "old.safetensors"
+teacher_data = "{seen}"
+[teachers.new]
+net = "nets.py:make"
+distil_from = "old"
+start_from = "old"
+settings = {{ ce_weight = 0.0 }}
+"""
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A folder with data, a network and a trained teacher."""
+    generator = np.random.default_rng(1)
+    labels = generator.integers(0, 2, 120)
+    np.savez(tmp_path / "x.npz", x=generator.integers(0, 256, (120, 16, 16), dtype=np.uint8), y=labels)
+    (tmp_path / "nets.py").write_text(OWN)
+    source = load_source(DataSpec(str(tmp_path / "x.npz")))
+    spec = TeacherSpec(f"{tmp_path}/nets.py:make")
+    training = TeacherTraining(Recipe(epochs=1, batch=32, lr=0.05), ViewSpec())
+    return train_teacher("old", spec, training, source, Task(2), tmp_path / "old.safetensors")
+
+
+def train_file(folder, seen="superset", epochs=1):
+    path = folder / "teachers.toml"
+    path.write_text(FILE_OF_TWO.format(data=folder / "x.npz", seen=seen, epochs=epochs))
+    return train_teachers(path, folder, lambda *record: None)
+
+
+def test_a_file_trains_on_the_images_it_names_from_a_teacher_that_is_there(old, tmp_path):
+    before = (tmp_path / "old.safetensors").read_bytes()
+    (made,) = train_file(tmp_path)
+    assert made.name == "new"
+    assert made.card["train_images"] == 40
+    assert made.card["start"]["weights_hash"] == old.card["weights_hash"]
+    assert made.spec.provenance == "distilled from old"
+    assert made.spec.teacher_data == "superset"  # what it learnt from had seen more than these images
+    assert (tmp_path / "old.safetensors").read_bytes() == before
+
+
+def test_a_file_refuses_to_teach_from_a_teacher_that_may_have_seen_test_images(old, tmp_path):
+    card = json.loads((tmp_path / "old.json").read_text())
+    card["spec"]["split_hash"] = "another"
+    (tmp_path / "old.json").write_text(json.dumps(card))
+    with pytest.raises(AlambicError, match="expected training on the train split of these data"):
+        train_file(tmp_path)
+    assert train_file(tmp_path, seen="external")[0].spec.teacher_data == "external"
+
+
+def test_another_number_of_images_does_not_go_on_with_a_killed_training(old, tmp_path):
+    ids = load_source(DataSpec(str(tmp_path / "x.npz"))).splits["train"]
+    seen = []
+    for images in (ids[:40], ids[:40], ids[:60]):
+        source = load_source(DataSpec(str(tmp_path / "x.npz")))
+        training = TeacherTraining(Recipe(epochs=2, batch=20, lr=0.05), ViewSpec())
+        epochs = []
+
+        def stop(record, epochs=epochs):
+            epochs.append(record["epoch"])
+            raise KeyboardInterrupt
+
+        with pytest.raises((KeyboardInterrupt, AlambicError)):
+            train_teacher(
+                "k",
+                TeacherSpec(f"{tmp_path}/nets.py:make"),
+                training,
+                source,
+                Task(2),
+                tmp_path / "k.safetensors",
+                on_epoch=stop,
+                ids=images,
+            )
+        seen.append(epochs)
+    assert seen[1] == [2], "the same training goes on"
+    assert seen[2] != [2], "it went on with another number of images"
 
 
 def test_onnx_teacher_channels_last_and_fixed_batch(source, tmp_path):

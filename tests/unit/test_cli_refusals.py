@@ -119,6 +119,14 @@ def test_a_missing_function_suggests_those_of_the_file(tmp_path: Path) -> None:
         create_own(f"{file}:mke")
 
 
+def test_a_function_that_asks_for_more_than_it_is_given_says_where_to_write_it(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("from torch import nn\ndef make(num_classes):\n    return nn.Linear(2, num_classes)\n")
+    with pytest.raises(AlambicError, match=r"'num_classes'; try kwargs = \{ NAME = VALUE \} in the table"):
+        create_own(f"{file}:make")
+    assert create_own(f"{file}:make", num_classes=3).out_features == 3
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory"), AlambicError("no such chip")])
 @pytest.mark.parametrize("place", [(fits, "check_chip"), (plan, "plan_study")])
 def test_a_study_that_could_not_be_planned_leaves_no_file(

@@ -43,7 +43,7 @@ def test_a_plateau_is_claimed_only_below_the_margin(script: ModuleType) -> None:
         return script.Scores(values, draws, ("none", None))
 
     few, flat, higher = make(0.5), make(0.5005), make(0.51)
-    (line,) = script.tell_plateau({"24 epochs": few, "48 epochs": flat})
+    (line,) = script.tell_steps({"24 epochs": few, "48 epochs": flat}, True)
     assert "is at its plateau at 24 epochs" in line
-    (line,) = script.tell_plateau({"24 epochs": few, "48 epochs": higher})
+    (line,) = script.tell_steps({"24 epochs": few, "48 epochs": higher}, True)
     assert "is not shown to be at its plateau" in line

@@ -14,10 +14,11 @@ from alambic.errors import AlambicError
 from alambic.models.grouped import GroupedClasses, group_classes
 from alambic.models.taps import Tapped
 from alambic.models.teachers import TeacherSpec, load_teacher, save_teacher
-from alambic.study.prepare import check_provenance, prepare
+from alambic.study.prepare import prepare
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study
 from alambic.study.work import Workshop
+from alambic.training.teacher_file import check_provenance
 
 GROUPS = ((0, 2), (1,))
 STUDY = """

@@ -12,6 +12,7 @@ from alambic.cli import main
 from alambic.errors import AlambicError
 from alambic.report.check import check_report
 from alambic.report.page import write_report
+from alambic.report.stamp import read_stamp
 from alambic.report.wording import Lang
 from alambic.study.archive import write_archive
 from report_ledger import make_ledger
@@ -83,6 +84,16 @@ def test_a_report_of_other_code_is_judged_by_its_facts(page: Path, ledger: Path)
     assert "another state" in checked.notice
     change(page, r'<a class="fact" href="#F\d+">([^<]*)</a>', "99.99%", place=3)
     assert check_report(page, ledger).differences
+
+
+def test_other_code_hides_no_interval_and_no_emptied_report(page: Path, ledger: Path) -> None:
+    change(page, r"source&#34;: &#34;([0-9a-f]+)", "0" * 16)
+    change(page, r'</a> <span class="ci">\[([^<]*)\]', "+9.00, +9.10", place=2)
+    assert any("9.10" in line for line in check_report(page, ledger).differences)
+    text = re.sub(r"(facts&#34;: )\[\[.*?\]\]", r"\1[]", page.read_text("utf-8"), flags=re.DOTALL)
+    page.write_text(re.sub(r'<a class="fact"[^>]*>', "<a>", text), "utf-8")
+    assert not read_stamp(page).facts
+    assert any("no number at all" in line for line in check_report(page, ledger).differences)
 
 
 def damage(source: Path, target: Path, statement: str, *values: str) -> Path:

@@ -12,7 +12,7 @@ from alambic.errors import AlambicError
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, SENTENCES, blanks_of
 from alambic.report.facts import Fact
 from alambic.report.findings import find
-from alambic.report.page import render_report, write_report
+from alambic.report.page import list_settings, render_report, write_report
 from alambic.report.svg import Scale, round_ticks, tag
 from alambic.report.texts import TEXTS
 from alambic.report.wording import LANGS, NOUNS, show_bounds, show_number, show_ticks
@@ -133,6 +133,20 @@ def test_a_large_study_stays_under_the_size(tmp_path: Path) -> None:
             ledger.record(Row(f"{arm}-{seed:02}".rjust(16, "0"), content, "done", "", numbers), curve)
     ledger.close()
     assert write_report(path, tmp_path).stat().st_size < 3_000_000
+
+
+def test_the_table_of_settings_tells_what_arms_share(tmp_path: Path) -> None:
+    """Not what the first of them has for itself: fewer images by a treatment, a tuned recipe, its teacher's view."""
+    views = {"count": 4, "student": {"flip": True}, "teacher": {"sensor": "same"}}
+    own = {"data": {"train_images": 500}, "recipe": {"lr": 0.7}, "views": views}
+    shared = {"shared_data": {"train_images": 5000}, "shared_recipe": {"lr": 0.1}}
+    path = make_ledger(tmp_path / "ledger.sqlite", seeds=1, images=50, effects={"none": 0.0}, **own, **shared)
+    (setting,) = list_settings(find(path))
+    told = {f"{part}.{name}": value for part, values in setting[1] for name, value in values}
+    assert told["data.train_images"] == "5000"
+    assert told["recipe.lr"] == "0.1"
+    assert told["views.student.flip"] == "true"
+    assert not any(name.startswith("views.teacher") for name in told)
 
 
 def test_unknown_language_is_refused(ledger: Path, tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
-"""The PDF and the slides: both languages, the claims' own words, facts stored, tampering found."""
+"""The PDF and the slides: both languages, the claims' own words, facts stored, tampering found, nothing cut."""
 
 from __future__ import annotations
 
 import io
+import json
 import re
 import zlib
 from pathlib import Path
 
 import pytest
 
+import alambic.report
 from alambic.report.advice import decide
 from alambic.report.check import check_report
 from alambic.report.claims import Claim
@@ -17,10 +19,12 @@ from alambic.report.document_words import HEADINGS
 from alambic.report.findings import find
 from alambic.report.print import _table
 from alambic.report.print_svg import paint
+from alambic.report.slides import SIZES, WIDE, _fit
 from alambic.report.svg import tag
 from alambic.report.tables import Entry, Table
 from alambic.report.talk import compose_slides
 from alambic.report.wording import LANGS, Lang
+from alambic.study.ledger import Ledger, Row
 from report_ledger import make_ledger
 
 typst = pytest.importorskip("typst")
@@ -140,3 +144,78 @@ def test_a_table_of_many_columns_shares_the_page() -> None:
     texts = ("dscnn_24x3", "kd", "balance=2.75, epochs=16, lr=0.154", "+0.69 points", "kd from convnext, rsd from vit")
     many.rows.append([Entry(text, class_="wide" if len(text) > 20 else "") for text in texts])
     assert _table(many)["columns"] == [13, 7, 17, 17, 17]
+
+
+def test_a_figure_higher_than_the_page_is_scaled_beside_its_caption(tmp_path: Path) -> None:
+    """It was set as wide as the text: cut above and below, its caption over the footer."""
+    source = (Path(alambic.report.__file__).parent / "report.typ").read_text("utf-8")
+    frame = {"title": "t", "subtitle": "s", "lang": "en", "stamp": "{}"}
+    for high in (100, 5000):
+        drawn = paint(tag("svg", tag("rect", x=0, y=0, width=760, height=high), viewBox=f"0 0 760 {high}"))
+        block = {"kind": "figure", "svg": drawn, "caption": "Some words under it. " * 20}
+        told = frame | {"sections": [{"title": "only", "blocks": [block]}]}
+        (tmp_path / "data.json").write_text(json.dumps(told), encoding="utf-8")
+        measured = (
+            "#context [#metadata(measure(width: 166mm, draw(data.sections.at(0).blocks.at(0))).height.mm()) <high>]"
+        )
+        (tmp_path / "report.typ").write_text(source + measured, encoding="utf-8")
+        (found,) = json.loads(typst.query(str(tmp_path / "report.typ"), "<high>", field="value", root=str(tmp_path)))
+        assert found < 251  # A4 without its margins
+
+
+def test_the_teachers_slide_starts_with_the_teacher_of_its_title(ledger: Path) -> None:
+    """Its table was in the alphabet's order and cut after eight: it could lack that teacher."""
+    found = compose_slides(find(ledger), "en")
+    slide = next(s for s in found if isinstance(s.title, Claim) and s.title.key.startswith("slide_teachers"))
+    assert isinstance(slide.title, Claim)
+    assert isinstance(slide.shown, Table)
+    assert slide.shown.rows[0][0].text == slide.title.blanks["teacher"]
+    gains = [row[1].value or 0.0 for row in slide.shown.rows]
+    assert gains == sorted(gains, reverse=True)
+    assert len(gains) > 1
+
+
+def test_titles_count_undecided_arms_apart_and_give_each_student_its_sight(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "l.sqlite", students=("dscnn_24x3", "resnet8_w8"), seeds=3)
+    findings = find(path)
+    titles = [slide.title for slide in compose_slides(findings, "en") if isinstance(slide.title, Claim)]
+    for found, title in zip(findings.students, [t for t in titles if t.key.startswith("slide_gains")], strict=True):
+        verdicts = [contrast.verdict for contrast in found.contrasts]
+        assert (title.blanks["tied"], title.blanks.get("open", 0)) == (verdicts.count("tie"), verdicts.count("open"))
+        assert ("undecided" in title.text("en")) == ("open" in verdicts)
+    (sight,) = [title for title in titles if title.key in ("slide_sight", "slide_sights")]
+    shown = {
+        f"{100 * found.sight.effect.value:.2f}" for found in findings.students if found.sight and found.sight.effect
+    }
+    assert all(value in sight.text("en") for value in shown)
+
+
+def test_int8_is_asked_of_studies_that_measured_it_only(ledger: Path, tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    held = Ledger(path)
+    for row in Ledger(ledger, read_only=True).rows("done"):
+        kept = {key: value for key, value in row.numbers.items() if "int8" not in key}
+        held.record(Row(row.id, row.content, "done", "", kept))
+    held.close()
+    for place, told in ((ledger, True), (path, False)):
+        findings = find(place)
+        asked = next(section for section in compose_document(findings, "en") if section.key == "question").claims[0]
+        title = compose_slides(findings, "en")[1].title
+        assert isinstance(title, Claim)
+        assert ("in int8?" in title.text("en"), "left of it in int8?" in asked.text("en")) == (told, told)
+        assert " ; " not in title.text("fr")
+
+
+def test_one_method_is_not_compared_with_itself(tmp_path: Path) -> None:
+    findings = find(make_ledger(tmp_path / "l.sqlite", seeds=2, images=200, effects={"none": 0.0, "kd": 0.01}))
+    survey = next(section for section in compose_document(findings, "fr") if section.key == "survey")
+    assert survey.claims[0].text("fr") == "L’étude compare kd avec l’élève seul."
+
+
+def test_a_table_of_a_slide_breaks_no_word_and_stays_in_its_height() -> None:
+    rows = [["Student", "Arm", "Gain"]] + [["resnet8_w8", "a long name of an arm " * 3, "+8.74 [+6.51, +11.33]"]] * 5
+    size, widths, tall = next(fit for fit in (_fit(rows, size) for size in SIZES) if sum(fit[2]) < 4)
+    assert sum(widths) == pytest.approx(WIDE)
+    assert sum(tall) < 4
+    for width, word in zip(widths, ("resnet8_w8", "long", "[+6.51,"), strict=True):
+        assert width > 0.55 * size / 72 * len(word)

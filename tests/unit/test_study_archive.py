@@ -1,15 +1,22 @@
 """A ledger survives its journey through Parquet, byte for byte, and a damaged folder is refused."""
 
+import resource
 import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from alambic.cli import main
 from alambic.errors import AlambicError
 from alambic.study.archive import COLUMNS, restore_ledger, write_archive
+from alambic.study.cell import Arm, Cell
 from alambic.study.ledger import Ledger, Predictions, Row
+
+STUDIES = Path(__file__).parent.parent.parent / "studies"
 
 
 @pytest.fixture
@@ -38,6 +45,21 @@ def dump(path):
     }
     db.close()
     return found
+
+
+@contextmanager
+def little_room(size=8192):
+    """No file grows beyond ``size`` bytes: what a full disk does to whoever writes one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_round_trip(ledger, tmp_path):
@@ -93,3 +115,100 @@ def test_a_ledger_is_never_overwritten(ledger, tmp_path):
     assert main(["study", "export", str(ledger), "--out", str(tmp_path / "kept")]) == 0
     with pytest.raises(AlambicError, match="expected no ledger"):
         restore_ledger(tmp_path / "kept", ledger)
+
+
+def test_an_export_of_another_study_is_not_replaced(ledger, tmp_path, capsys):
+    kept = tmp_path / "kept"
+    write_archive(ledger, kept)
+    before = contents(kept)
+    changed = Ledger(ledger)
+    changed.set_meta("study_name", "two")
+    changed.close()
+    assert main(["study", "export", str(ledger), "--out", str(kept)]) == 2
+    assert "export of the study 'two' to replace" in capsys.readouterr().err
+    assert contents(kept) == before
+
+
+def test_an_export_of_the_same_study_is_replaced(ledger, tmp_path):
+    kept = tmp_path / "kept"
+    write_archive(ledger, kept)
+    (kept / "notes.md").write_text("mine")
+    changed = Ledger(ledger)
+    changed.record(Row("new", {}, "failed", "broke", {}))
+    changed.close()
+    write_archive(ledger, kept)
+    assert len(Ledger(kept, read_only=True).rows()) == 5
+    assert set(contents(kept)) == {"notes.md", *(f"{table}.parquet" for table in COLUMNS)}
+
+
+def test_an_export_that_fails_leaves_the_old_one_whole(ledger, tmp_path):
+    kept = tmp_path / "kept"
+    write_archive(ledger, kept)
+    before = contents(kept)
+    changed = Ledger(ledger)
+    noise = np.random.default_rng(0).integers(0, 1000, 200_000)
+    row = Row("new", {}, "done", "", {})
+    changed.record(row, [{"epoch": 1}], {("test", "fp32"): Predictions(noise, noise.astype(np.float32))})
+    changed.close()
+    with little_room(65536), pytest.raises(AlambicError, match=r"kept: .*what was there before is untouched"):
+        write_archive(ledger, kept)
+    assert contents(kept) == before
+
+
+def test_no_room_for_a_restored_ledger_is_told(ledger, tmp_path, capsys):
+    write_archive(ledger, tmp_path / "kept")
+    with little_room():
+        assert main(["study", "restore", str(tmp_path / "kept"), "--out", str(tmp_path / "new")]) == 2
+    assert "ledger.sqlite: " in capsys.readouterr().err
+    assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_a_flipped_bit_is_found(table, ledger, tmp_path):
+    kept = tmp_path / "kept"
+    write_archive(ledger, kept)
+    whole = Ledger(kept, read_only=True)
+    path = kept / f"{table}.parquet"
+    body, refused = path.read_bytes(), []
+    for place in range(4, len(body), 7):
+        changed = bytearray(body)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(changed)
+        try:
+            read = Ledger(kept, read_only=True)
+        except AlambicError as error:
+            refused.append(str(error))
+        else:  # a bit that nothing is read from, such as a statistic
+            with whole.read() as expected, read.read() as found:
+                query = f"SELECT * FROM {table} ORDER BY 1, 2"
+                assert found.execute(query).fetchall() == expected.execute(query).fetchall()
+            read.close()
+    assert len(refused) > 5
+    assert all(str(path) in error for error in refused)
+
+
+def test_a_file_without_checksums_is_read(ledger, tmp_path):
+    write_archive(ledger, tmp_path / "kept")
+    for table in COLUMNS:
+        path = tmp_path / "kept" / f"{table}.parquet"
+        pq.write_table(pq.read_table(path), path, compression="zstd")
+    assert Ledger(tmp_path / "kept", read_only=True).rows() == Ledger(ledger, read_only=True).rows()
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_rows_that_no_ledger_holds_are_refused(twice, ledger, tmp_path):
+    write_archive(ledger, tmp_path / "kept")
+    path = tmp_path / "kept" / "meta.parquet"
+    made = pq.read_table(path).to_pylist()
+    pq.write_table(pa.Table.from_pylist(made + ([made[0]] if twice else [{"key": "new", "value": None}])), path)
+    with pytest.raises(AlambicError, match=r"table meta in .*damaged"):
+        restore_ledger(tmp_path / "kept", tmp_path / "new" / "ledger.sqlite")
+
+
+@pytest.mark.parametrize("folder", sorted(STUDIES.rglob("ledger")), ids=lambda path: str(path.relative_to(STUDIES)))
+def test_each_committed_cell_is_what_its_id_says(folder):
+    rows = Ledger(folder, read_only=True).rows()
+    assert rows
+    for row in rows:
+        told = row.content
+        assert Cell(told["student"], told["teacher"], Arm(**told["arm"]), told["seed"], told).id == row.id

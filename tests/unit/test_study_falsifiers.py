@@ -19,6 +19,9 @@ source = "fashion-mnist"
 """
 
 
+VIT = '[teachers.vit]\nnet = "zoo:resnet8_w8"'
+
+
 def read(folder: Path, *tables: str) -> object:
     path = folder / "study.toml"
     path.write_text(HEAD + "".join(f"[[falsifiers]]\n{table}\n" for table in tables))
@@ -31,6 +34,9 @@ def test_a_control_may_have_a_teacher_of_its_own(tmp_path: Path) -> None:
     )
     (one,) = read(tmp_path, table)  # type: ignore[misc]
     assert one.told()["against_teacher"] == "vit"
+    (both,) = read(tmp_path, table.replace('"vit"', '["vit", ""]', 1).replace('["kd"]', '["kd", "none"]'))  # type: ignore[misc]
+    assert both.against_teachers == ("vit", "")
+    assert one.against_teachers == ("vit",)
     (plain,) = read(tmp_path, 'idea = "I1"\narm = "rsd"\nagainst = ["kd"]')  # type: ignore[misc]
     assert "against_teacher" not in plain.told()
 
@@ -45,6 +51,13 @@ def test_falsifiers_are_read(tmp_path: Path) -> None:
     ("tables", "said"),
     [
         (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nagainst_teacher = "vitt"'], "no teacher is called 'vitt'"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nagainst_teacher = ["vitt"]'], "no teacher is called 'vitt'"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nagainst_teacher = ["", ""]'], "one for each of the 1 controls"),
+        (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nagainst_teacher = 3'], "against_teacher"),
+        (
+            ['idea = "I1"\narm = "rsd"\nagainst = ["none"]\nagainst_teacher = "vit"\n' + VIT],
+            "an against_teacher that teaches 'none', got 'vit'",
+        ),
         (['idea = "I1"\narm = "rsdd"\nagainst = ["kd"]'], "no arm is called 'rsdd'; did you mean 'rsd'"),
         (['idea = "I1"\narm = "rsd"\nagainst = ["dk"]'], "no arm is called 'dk'"),
         (['idea = "I1"\narm = "rsd"\nagainst = []'], "expected other arms than 'rsd'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from alambic.errors import AlambicError
 from alambic.report.findings import find
 from alambic.study.archive import write_archive
 from alambic.study.join import join_ledgers
-from alambic.study.ledger import Ledger
+from alambic.study.ledger import TABLES, Ledger
 from report_ledger import make_ledger
 
 
@@ -29,7 +30,96 @@ def rename(ledger: Path, letter: str, device: str) -> Path:
     return ledger
 
 
-def test_cells_of_two_machines_are_one_ledger_and_are_not_compared(
+def split_by_arm(ledger: Path, keep: tuple[str, ...]) -> None:
+    with sqlite3.connect(ledger) as db:
+        marks = ", ".join("?" * len(keep))
+        db.execute(f"DELETE FROM cells WHERE json_extract(content, '$.arm.name') NOT IN ({marks})", keep)
+
+
+def declare(ledger: Path, *contrasts: dict[str, str]) -> None:
+    held = Ledger(ledger)
+    held.set_meta("confirm", json.dumps(contrasts))
+    held.set_meta("confirm_hash", "one file")
+    held.close()
+
+
+CONTRAST = {"student": "dscnn_24x3", "arm": "rsd", "teacher": "vit", "against": "none"}
+
+
+def test_sides_that_two_machines_trained_are_not_compared(tmp_path: Path) -> None:
+    here, there = (make_ledger(tmp_path / f"{name}.sqlite", seeds=2, images=100) for name in ("here", "there"))
+    rename(there, "g", "cuda")
+    split_by_arm(here, ("none",))
+    split_by_arm(there, ("rsd",))
+    for ledger in (here, there):
+        declare(ledger, CONTRAST)
+    join_ledgers([here, there], tmp_path / "both.sqlite")
+    declared = find(tmp_path / "both.sqlite").declared
+    assert declared is not None
+    assert not declared.contrasts
+    assert declared.missing == ("dscnn_24x3: rsd (vit) – none",)
+
+
+@pytest.mark.parametrize("letter", ["a", "z"])  # the order of settings hangs on a hash, the choice must not
+def test_of_two_machines_the_one_with_more_seeds_tests_a_contrast(letter: str, tmp_path: Path) -> None:
+    few, many = (make_ledger(tmp_path / f"{n}.sqlite", seeds=n, images=100) for n in (2, 4))
+    for ledger, device in ((few, f"{letter} 1"), (many, f"{letter} 2")):
+        rename(ledger, device[-1], device)
+        declare(ledger, CONTRAST)
+    join_ledgers([few, many], tmp_path / "both.sqlite")
+    declared = find(tmp_path / "both.sqlite").declared
+    assert declared is not None
+    assert [len(contrast.paired.seeds) for contrast in declared.contrasts] == [4]
+
+
+def test_cells_that_were_trained_twice_with_other_scores_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = (make_ledger(tmp_path / name / "ledger.sqlite", seeds=1, images=50) for name in ("one", "two"))
+    with sqlite3.connect(two) as db:
+        cell = db.execute("SELECT min(id) FROM cells WHERE state = 'done'").fetchone()[0]
+        db.execute("UPDATE cells SET numbers = json_set(numbers, '$.test', 0.125) WHERE id = ?", (cell,))
+    for first, second in ((one, two), (two, one)):
+        out = tmp_path / f"{first.parent.name} first"
+        assert main(["study", "merge", str(first), str(second), "--out", str(out)]) == 0
+        assert "1 were trained twice with other scores" in capsys.readouterr().out
+        kept = {row.id: row.numbers for row in Ledger(out / "ledger.sqlite", read_only=True).rows()}
+        assert (kept[cell]["test"] == 0.125) == (first == two)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_controls_changed_on_one_machine_mark_the_whole(order: tuple[int, int], tmp_path: Path) -> None:
+    pair = [make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("one", "two")]
+    for ledger, first in zip(pair, (None, "[]"), strict=True):
+        held = Ledger(ledger)
+        held.set_meta(
+            "falsifiers", json.dumps([{"idea": "I", "arm": "rsd", "against": ["kd"], "smallest_effect": 0.3}])
+        )
+        if first is not None:
+            held.set_meta("falsifiers_first", first)
+        held.close()
+    join_ledgers([pair[index] for index in order], tmp_path / "both.sqlite")
+    assert find(tmp_path / "both.sqlite").ideas_changed
+
+
+def test_ledgers_of_two_metrics_are_not_mixed(tmp_path: Path) -> None:
+    one, two = (make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("one", "two"))
+    rename(two, "g", "cuda")
+    with sqlite3.connect(two) as db:
+        db.execute("UPDATE cells SET content = json_set(content, '$.task.metric', 'balanced_accuracy')")
+    with pytest.raises(AlambicError, match="one metric, got accuracy and balanced_accuracy"):
+        join_ledgers([one, two], tmp_path / "joined.sqlite")
+
+
+def test_a_full_target_is_not_blamed_on_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = (make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("one", "two"))
+    monkeypatch.setattr("alambic.study.join.TABLES", "PRAGMA max_page_count = 6;" + TABLES)
+    with pytest.raises(AlambicError, match=r"cannot write .*joined\.sqlite: .*full"):
+        join_ledgers([one, two], tmp_path / "joined.sqlite")
+    assert not (tmp_path / "joined.sqlite").exists()
+
+
+def test_cells_of_two_machines_are_one_ledger_with_two_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("pyarrow")

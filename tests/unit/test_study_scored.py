@@ -105,14 +105,20 @@ def test_a_claim_wants_its_test_split_labelled(write: Write, tmp_path: Path) -> 
         ('arm = "kd"\nteacher = "other"', "a teacher of .*kd"),  # whom the arm does not have
         ('arm = "label_smoothing"\nteacher = "big"', "expected no teacher"),
         ('arm = "none"', "two different arms"),
-        ('arm = "kd"\nteacher = "big"\nagainst_teacher = "other"', "a teacher of .*against_teacher = 'other'"),
+        ('arm = "kd"\nteacher = "big"\nagainst_teacher = "other"', "no against_teacher, because 'none' has no teacher"),
+        (
+            'arm = "kd"\nteacher = "big"\nagainst = "dkd"\n[[contrasts]]\nstudent = "dscnn_8x2"\narm = "kd"\n'
+            'teacher = "big"\nagainst = "dkd"\nagainst_teacher = "big"',
+            "already",
+        ),
+        ('arm = "dkd"\nteacher = "big"\nagainst = "kd"\nagainst_teacher = "other"', "a teacher of .'kd'."),
         ('arm = "kd"\nteacher = "big"\nagainst = "kd"', "two different arms or teachers"),
         ('arm = "kd"\nteacher = "big"\nagainst_teacher = "nobody"', "'nobody' is not in the study"),
         ('arm = "kd"\nteacher = "big"\n[[contrasts]]\nstudent = "dscnn_8x2"\narm = "kd"\nteacher = "big"', "already"),
     ],
 )
 def test_a_contrast_that_no_cell_would_be_tested_for_is_refused(write: Write, contrast: str, said: str) -> None:
-    more = TEACHERS + '[[arms]]\nmethod = "kd"\nteachers = ["big"]\n'
+    more = TEACHERS + '[[arms]]\nmethod = "kd"\nteachers = ["big"]\n[[arms]]\nmethod = "dkd"\n'
     claim = (('"demo"', '"claim"'), ('["none"]', '["none", "label_smoothing"]'))
     with pytest.raises(AlambicError, match=said):
         write(*claim, more=more, confirm=f'[[contrasts]]\nstudent = "dscnn_8x2"\n{contrast}\n')

@@ -3,6 +3,7 @@ and modifiers are fitted to that teacher."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import pytest
 from alambic.data import load_source
 from alambic.models.teachers import load_teacher
 from alambic.study.cell import Cell, taught_by
+from alambic.study.follow import Say
+from alambic.study.ledger import Ledger
 from alambic.study.prepare import Prepared, prepare
+from alambic.study.run import run_study
 from alambic.study.study_file import read_study
 from alambic.study.treat import tune_logits
 from alambic.study.work import Workshop
@@ -44,7 +48,7 @@ lr = 0.05
 RANDOM = 'treatments = ["random_teacher"]'
 
 
-def prepare_arms(folder: Path, *arms: tuple[str, str], data: str = "") -> Prepared:
+def prepare_arms(folder: Path, *arms: tuple[str, str], data: str = "", say: Say = lambda _: None) -> Prepared:
     """A study of such arms, (method, more lines), prepared on 90 images of three kinds."""
     labels = np.arange(90) % 3
     pixels = np.random.default_rng(0).integers(0, 60, (90, 16, 16, 1)).astype(np.uint8)
@@ -55,7 +59,7 @@ def prepare_arms(folder: Path, *arms: tuple[str, str], data: str = "") -> Prepar
         f'[[arms]]\nname = "{i} {name}"\nmethod = "{name}"\n{more}\n' for i, (name, more) in enumerate(arms)
     )
     (folder / "study.toml").write_text(text)
-    return prepare(read_study(folder / "study.toml"), folder / "out", lambda _: None)
+    return prepare(read_study(folder / "study.toml"), folder / "out", say)
 
 
 def by_arm(prepared: Prepared) -> dict[str, Cell]:
@@ -89,6 +93,27 @@ def test_a_bank_holds_what_is_read_and_no_more(tmp_path: Path) -> None:
     assert list(plain.glob("energy*.npy"))
 
 
+def test_a_teacher_that_no_arm_takes_as_it_is_runs_once(tmp_path: Path) -> None:
+    prepared = prepare_arms(tmp_path, ("kd", RANDOM), ("dkd", RANDOM))
+    assert len(list((tmp_path / "out" / "banks").iterdir())) == len(prepared.banks) == 1
+
+
+def test_a_teacher_that_a_treatment_trains_is_told_once(tmp_path: Path) -> None:
+    heard: list[str] = []
+    early = 'treatments = ["early_stop"]\ntreatment_settings = { early_stop = { share = 0.5 } }'
+    for _ in range(2):
+        prepare_arms(tmp_path, ("kd", early), say=heard.append)
+    assert len([line for line in heard if "small-early_stop: training it (2 epochs)" in line]) == 1
+
+
+def test_a_treatment_that_refuses_says_why(tmp_path: Path) -> None:
+    prepared = prepare_arms(tmp_path, ("kd", 'treatments = ["assistant"]'))  # without networks
+    assert not prepared.cells
+    ((cell, reason),) = prepared.skipped
+    assert "assistants' networks" in reason
+    assert cell.content["teacher_family"] == "resnet"
+
+
 def test_an_arm_of_fewer_images_does_not_choose_those_of_the_bank(tmp_path: Path) -> None:
     few = 'treatments = ["random_teacher", "labelled_only"]'
     prepared = prepare_arms(tmp_path, ("kd", few), ("dkd", RANDOM), data="train = 40\nlabelled = 20")
@@ -113,3 +138,22 @@ def test_a_modifier_is_fitted_to_the_teacher_that_teaches(tmp_path: Path, treatm
         found[name] = cell.arm.modifier_settings["calibrated_temperature"]["temperature"]
         assert found[name] == right, name
     assert found["kd"] != found["dkd"]
+
+
+def test_what_is_finished_needs_no_bank_any_more(tmp_path: Path) -> None:
+    arms = ("kd", RANDOM), ("rsd", "")
+    study = prepare_arms(tmp_path, *arms).study
+    out, heard = tmp_path / "out", []
+    assert run_study(study, out, say=heard.append).done == 2
+    keys = {row.id for row in Ledger(out / "ledger.sqlite", read_only=True).rows("done")}
+    shutil.rmtree(out / "banks")
+    heard.clear()
+    again = run_study(study, out, say=heard.append)  # as after a restored ledger, which holds no bank
+    assert (again.done, again.kept) == (0, 2)
+    longer = prepare_arms(tmp_path, *arms, ("dkd", RANDOM), say=lambda _: None).study
+    shutil.rmtree(out / "banks")
+    more = run_study(longer, out, say=heard.append)
+    assert (more.done, more.kept) == (1, 2)
+    assert {cell.id for cell in more.cells} > keys
+    assert len([line for line in heard if "bank of 2 views" in line]) == 1  # the random teacher's, for dkd
+    assert len(list((out / "banks").iterdir())) == 1

@@ -1,5 +1,6 @@
 """The judge on simulated truths: what it must find, what it must not, and that its intervals mean what they say."""
 
+import dataclasses
 import itertools
 import math
 
@@ -9,8 +10,9 @@ from scipy import stats
 
 from alambic.errors import AlambicError
 from alambic.suitability.composite import combine, orient, score_pool, standardise
-from alambic.suitability.fitted import add_fitted, fit_ridge, permute_fitted, predict_left_out
+from alambic.suitability.fitted import add_fitted, fit_ridge, judge_all, permute_fitted, predict_left_out
 from alambic.suitability.judge import Block, bounds, draw_teachers, judge, permute, resample
+from alambic.suitability.others import add_others
 from alambic.suitability.ranks import (
     adjust_holm,
     kendall,
@@ -21,6 +23,7 @@ from alambic.suitability.ranks import (
     spearman,
     spearman_brown,
     spearman_weighted,
+    step_over,
     top_hit,
 )
 
@@ -363,13 +366,94 @@ def test_fitting_noise_gives_nothing_where_seeing_the_answers_would():
 
 def test_chance_of_the_fitted_is_measured_by_fitting_again():
     p = [
-        permute_fitted(simulate(0.0, teachers=8, blocks=2, more=2, seed=s), ["e", "x0", "x1"], "teacher", 30)[1]
+        permute_fitted(simulate(0.0, teachers=8, blocks=2, more=2, seed=s), ["e", "x0", "x1"], "teacher", 30).p
         for s in range(12)
     ]
     assert np.mean(np.array(p) <= 0.05) <= 0.2
-    rho, sure = permute_fitted(simulate(0.95, blocks=3, more=2), ["e", "x0", "x1"], "teacher", 60)
-    assert rho > 0.6
-    assert sure < 0.05
+    sure = permute_fitted(simulate(0.95, blocks=3, more=2), ["e", "x0", "x1"], "teacher", 60)
+    assert sure.rho > 0.6
+    assert sure.p < 0.05
+
+
+def test_a_model_for_a_new_student_remembers_teachers_by_estimators_that_say_nothing():
+    """Its chance level lies above zero where teachers give the same to every student, and only there."""
+    names = ["e", *[f"x{k}" for k in range(8)]]
+    alike = simulate(0.0, teachers=14, blocks=3, more=8)
+    chance = permute_fitted(alike, names, "student", 60)
+    assert chance.null > 0.3
+    assert chance.visible > 1.2 * judge(alike, ["e"], draws=400)[0].visible
+    nulls = []
+    for seed in range(8):
+        foreign = [
+            dataclasses.replace(block, gains=simulate(0.0, teachers=14, blocks=1, seed=50 + 3 * seed + k)[0].gains)
+            for k, block in enumerate(alike)
+        ]
+        nulls.append(permute_fitted(foreign, names, "student", 20).null)
+    assert abs(np.mean(nulls)) < 0.1
+
+
+def test_the_verdict_on_a_fitted_score_has_the_chance_of_its_own_refits():
+    names = ("headroom", "cka", "margin", "kernel", "logme", "locality", "absorbable", "calibration")
+    blocks = []
+    for block in simulate(0.0, teachers=14, blocks=3, more=8):
+        scores = {name: block.scores[f"x{k}"] for k, name in enumerate(names)}
+        blocks.append(dataclasses.replace(block, scores=scores))
+    found = {verdict.name: verdict for verdict in judge_all(blocks, draws=200, refits=40)}
+    chance = permute_fitted(blocks, [name for name in found if name in names], "student", 40)
+    fitted = found["ridge_new_student"]
+    assert (fitted.null, fitted.visible, fitted.p) == (chance.null, chance.visible, chance.p)
+    assert not fitted.centred
+    assert all(found[name].centred for name in names)
+
+
+def test_gains_with_other_students_are_means_over_their_blocks_of_the_same_data():
+    def block(student, data, method, **gains):
+        return Block(student, data, method, tuple(gains), np.array(list(gains.values()))[:, None] * np.ones(2), {})
+
+    blocks = [
+        block("s", "d", "kd", a=1.0, b=2.0, c=3.0),
+        block("u", "d", "kd", a=4.0, b=6.0),
+        block("u", "d", "vkd", a=0.0, b=2.0),
+        block("u", "else", "kd", a=99.0, b=99.0, c=99.0),
+    ]
+    first, second, third, alone = add_others(blocks)
+    assert first.scores["other_students"].tolist()[:2] == [2, 4]
+    assert first.scores["other_students_method"].tolist()[:2] == [4, 6]
+    assert math.isnan(first.scores["other_students"][2])
+    assert second.scores["other_students"].tolist() == [1, 2]
+    assert third.scores["other_students_method"].tolist() == [1, 2]  # nobody else had vkd
+    assert np.isnan(alone.scores["other_students"]).all()
+    assert set(add_others([blocks[0], blocks[1]])[0].scores) == {"other_students"}  # one method: they are the same
+    assert add_others([blocks[0]])[0].scores == {}
+
+
+def test_a_fitted_score_that_loses_as_much_as_memory_misses_the_bar():
+    names, gain = tuple("abcdef"), np.arange(6.0)
+
+    def verdict(first, other, others=("other_students",)):
+        def pick(teacher):
+            return np.eye(6)[teacher]
+
+        scores = {"f": pick(first), "accuracy": pick(1), "other_students": pick(other)}
+        return judge([Block("s", "d", "m", names, gain[:, None], scores)], ["f"], draws=50, others=others)[0]
+
+    assert verdict(4, 3).passes  # regret 1 against 2 and, for accuracy, 4
+    assert not verdict(4, 4).passes
+    assert not verdict(4, 5).passes
+    assert verdict(4, 4).regret_others == 1
+    assert math.isnan(verdict(4, 4, ()).regret_others)  # what was not fitted has no such rival
+    assert verdict(4, 4, ()).passes
+
+
+def test_blocks_that_lack_teachers_still_share_one_permutation():
+    orders = np.random.default_rng(0).random((50, 7)).argsort(1)
+    assert (step_over(orders, range(7)) == orders).all()
+    kept = [0, 2, 3, 6]
+    for order, found in zip(orders, step_over(orders, kept), strict=True):
+        assert sorted(found) == [0, 1, 2, 3]
+        for place, target in zip(kept, found, strict=True):
+            if order[place] in kept:
+                assert kept[target] == order[place]
 
 
 def test_students_left_out_need_another_student():

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import io
+import json
 import math
 import re
 import types
@@ -16,13 +17,14 @@ from alambic.errors import AlambicError
 from alambic.methods import all_methods
 from alambic.study.ledger import Ledger, Row
 from alambic.suitability import all_estimators, ranking
-from alambic.suitability.advice import LOSSES, advise, expect_gain, suggest_loss
+from alambic.suitability.advice import LOSSES, advise, choose_order, expect_gain, suggest_loss
 from alambic.suitability.fitted import judge_all
 from alambic.suitability.gains import choose_number, compare_rankings, make_blocks, measure_gains
 from alambic.suitability.judge import Block
-from alambic.suitability.judgement import load_judgement, pass_judgement, save_judgement
+from alambic.suitability.judgement import JUDGED, Judgement, load_judgement, pass_judgement, save_judgement
 from alambic.suitability.prices import quote, spend
 from alambic.suitability.scorecard import Scorecard, load_scorecards, make_key, save_scorecards
+from alambic.suitability.verdict import Verdict
 
 STUDY = """
 name = "small"
@@ -95,7 +97,7 @@ def test_prices_come_before_anything_is_collected(ranked):
     assert (
         text.index("prices before anything is collected, 3 teachers x 1 students")
         < text.index("warmed up")
-        < text.index("best teacher first")
+        < text.index("by the gain of a short pilot")
     )
     assert "the test split is not read" in text
     assert "warning: 2,000 are wanted" in text
@@ -123,9 +125,24 @@ def test_what_is_there_is_not_computed_again_unless_the_question_changes(ranked,
     monkeypatch.setattr(ranking, "collect_student", fail)
     arguments = ("rank", folder / "study.toml", "--out", folder / "out", "--images", 60)
     assert command(*arguments, "--warm-up", 1) == 0
-    assert "best teacher first" in capsys.readouterr().out
+    assert "nobody has judged it here" in capsys.readouterr().out
     with pytest.raises(AssertionError, match="computed again"):
         command(*arguments, "--warm-up", 2)
+
+
+def test_teachers_are_ordered_by_the_pilot_and_a_refuted_composite_is_said_to_be_one(ranked, folder, capsys):
+    _, path = ranked
+    cards = load_scorecards(path)
+    wrong = Verdict("composite", 3, 14, -0.66, -0.88, -0.33, *[0.0] * 11, *[(0.0, 0.0)] * 3)
+    save_judgement(path, cards, Judgement((wrong,), (), (), "gains"))
+    assert command("rank", folder / "study.toml", "--out", folder / "out", "--images", 60, "--warm-up", 1) == 0
+    text = capsys.readouterr().out
+    assert "correlates with measured gains by -0.66 [-0.88, -0.33]; it ranks teachers the wrong way round" in text
+    told = re.findall(r"^ +\d  (\w+) \(", text, re.MULTILINE)
+    teaching = [card for card in cards if card.values["headroom"] > 0]
+    by_pilot = sorted(teaching, key=lambda card: -card.values["pilot_gain"])
+    assert told[: len(teaching)] == [card.teacher for card in by_pilot]
+    save_scorecards(path, cards)
 
 
 def test_a_budget_leaves_out_the_dearest_with_a_reason(folder, capsys):
@@ -290,11 +307,34 @@ def test_a_judgement_comes_back_whole_and_ranking_again_drops_it(judged):
     made = pass_judgement(cards, measure_gains(rows, "test"), nasty=["nasty"], refits=3)
     save_judgement(path, cards, made)
     assert repr(load_judgement(path)) == repr(made)
+    assert made.version == JUDGED
+    told = json.loads(path.read_text())
+    del told["judgement"]["version"]  # as the first version wrote it
+    for verdict in told["judgement"]["verdicts"]:
+        del verdict["regret_others"]
+    path.write_text(json.dumps(told))
+    old = load_judgement(path)
+    assert old.version == 1
+    assert math.isnan(old.verdicts[0].regret_others)
     save_scorecards(path, cards)
     assert load_judgement(path) is None
     path.write_text('{"judgement": {"verdicts": [{"name": 1}]}}')
     with pytest.raises(AlambicError, match="expected a judgement"):
         load_judgement(path)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--nasty", "nastee"), "--nasty: expected names of teachers .* got 'nastee'.* did you mean 'nasty'"),
+        (("--controls", "t0", "bar"), "--controls: .* got 'bar'"),
+        (("--reference", "zebra"), "--reference: expected names of families .* got 'zebra'.* known names: vit"),
+    ],
+)
+def test_a_name_that_nobody_knows_is_refused(judged, option, said):
+    folder, _ = judged
+    with pytest.raises(AlambicError, match=said):
+        command("judge", folder / "suitability.json", "--ledger", folder / "ledger.sqlite", *option)
 
 
 def test_judging_needs_four_teachers(judged):
@@ -309,9 +349,9 @@ def test_judging_needs_four_teachers(judged):
 
 def test_advice_ranks_and_puts_who_teaches_nothing_last():
     cards = [
-        card("good", headroom=0.3, margin=1.0, absorbable=0.5),
-        card("easy", headroom=0.0, margin=0.1, absorbable=0.99),
-        card("poor", headroom=0.2, margin=3.0, absorbable=0.4),
+        card("good", accuracy=0.8, headroom=0.3, margin=1.0, absorbable=0.5),
+        card("easy", accuracy=0.5, headroom=0.0, margin=0.1, absorbable=0.99),
+        card("poor", accuracy=0.7, headroom=0.2, margin=3.0, absorbable=0.4),
     ]
     found = advise(cards)
     assert [advice.card.teacher for advice in found] == ["good", "poor", "easy"]
@@ -321,6 +361,21 @@ def test_advice_ranks_and_puts_who_teaches_nothing_last():
     assert poor.speak_against[0].estimator == "margin"
     assert poor.speak_against[0].z < -1
     assert poor.speak_against[0].value == 3.0
+
+
+def test_the_order_is_the_pilot_s_where_all_have_one_else_accuracy_s_never_the_composite_s():
+    cards = [
+        card("a", accuracy=0.6, headroom=0.1, margin=0.1, pilot_gain=0.02),
+        card("b", accuracy=0.7, headroom=0.2, margin=0.5, pilot_gain=-0.01),
+        card("c", accuracy=0.8, headroom=0.3, margin=9.0, pilot_gain=0.01),
+    ]
+    assert choose_order(cards) == "pilot_gain"
+    assert [advice.card.teacher for advice in advise(cards)] == ["a", "c", "b"]
+    del cards[0].values["pilot_gain"]
+    assert choose_order(cards) == "accuracy"
+    found = advise(cards)
+    assert [advice.card.teacher for advice in found] == ["c", "b", "a"]
+    assert found[0].composite < max(advice.composite for advice in found)
 
 
 def test_two_teachers_are_too_few_for_z_scores():

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from alambic.config import read_document, read_tables
+from alambic.models.teachers import widest_data
 from alambic.study.content import _seen_data
-from alambic.training.teacher_file import read_entry
+from alambic.training.teacher_file import read_entry, read_teacher_file
 
 
 @pytest.mark.parametrize(
@@ -38,4 +39,28 @@ def test_what_tables_say(tmp_path: Path, table: str, card: dict[str, object] | N
         (tmp_path / "a.json").write_text(json.dumps(card))
     document = read_document(file)
     entry = read_entry("one", read_tables(document, "teachers")["one"], document)
-    assert _seen_data(entry, tmp_path) == expected
+    assert _seen_data({"one": entry}, "one", tmp_path, partial=False) == expected
+    trained_here = table == 'net = "zoo:resnet8_w16"'
+    assert _seen_data({"one": entry}, "one", tmp_path, partial=True) == ("superset" if trained_here else expected)
+
+
+def test_who_learnt_from_another_has_seen_what_that_one_saw() -> None:
+    assert widest_data("same", "superset") == "superset"
+    assert widest_data("external", "same", "superset") == "external"
+    assert widest_data("same") == "same"
+
+
+@pytest.mark.parametrize("how", ["distil_from", "start_from"])
+def test_what_a_study_says_of_one_that_it_trains_from_another(tmp_path: Path, how: str) -> None:
+    file = tmp_path / "teachers.toml"
+    file.write_text(
+        '[data]\nsource = "digits"\n[teachers.hub]\nnet = "timm:resnet18"\npretrained = true\n'
+        f'[teachers.mine]\nnet = "zoo:resnet8_w16"\n{how} = "hub"\n'
+        f'[teachers.last]\nnet = "zoo:resnet8_w16"\nteacher_data = "same"\n{how} = "mine"\n'
+        f'[teachers.lost]\nnet = "card"\nweights = "a.safetensors"\n'
+        f'[teachers.vague]\nnet = "zoo:resnet8_w16"\n{how} = "lost"\n'
+    )
+    (tmp_path / "a.json").write_text("{}")
+    entries = read_teacher_file(file)[1]
+    seen = {name: _seen_data(entries, name, tmp_path, partial=False) for name in entries}
+    assert seen == {"hub": "external", "mine": "external", "last": "external", "lost": "unknown", "vague": "unknown"}

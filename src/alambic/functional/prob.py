@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from alambic.functional.relation import to_unit
+
 
 def kl_divergence(student: Tensor, teacher: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """KL(teacher || student) of the softened class probabilities, per sample, not scaled by T².
@@ -46,11 +48,11 @@ def _one_hot(labels: Tensor, classes: int) -> Tensor:
     return hot * (labels >= 0)[:, None]
 
 
-def pearson(student: Tensor, teacher: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """Pearson correlation along ``dim``; shapes equal, the result has ``dim`` removed."""
+def pearson(student: Tensor, teacher: Tensor, dim: int = 1) -> Tensor:
+    """Pearson correlation along ``dim``, 0 where one of the two is constant; shapes equal, ``dim`` is removed."""
     a = student - student.mean(dim, keepdim=True)
     b = teacher - teacher.mean(dim, keepdim=True)
-    return (a * b).sum(dim) / (a.norm(dim=dim) * b.norm(dim=dim) + eps)
+    return (to_unit(a, dim) * to_unit(b, dim)).sum(dim)
 
 
 def entropy(logits: Tensor, temperature: float = 1.0) -> Tensor:
@@ -95,7 +97,7 @@ def kl_of_logs(log_student: Tensor, log_teacher: Tensor, dim: int = 1) -> Tensor
 
 def leave_out(logits: Tensor, mask: Tensor) -> Tensor:
     """Logits with the masked classes (bool B x C) so low that their probability is exactly 0 and their log finite."""
-    return logits.masked_fill(mask, -1e9)
+    return logits.masked_fill(mask, max(-1e9, torch.finfo(logits.dtype).min))
 
 
 def target_mask(labels: Tensor, classes: int) -> Tensor:

@@ -52,7 +52,8 @@ class AB(Method):
     fidelity = "A"
     differences = (
         "taps stand where blocks end, not before the next activation: a teacher whose blocks end in ReLU is off where "
-        "it is 0; maps of different size are pooled to the smaller; the share of the first stage is RepDistiller's "
+        "it is 0; a larger teacher's map is on where most of it is, a larger student's is "
+        "pooled; the share of the first stage is RepDistiller's "
         "(30 epochs and 240), because the authors' script for CIFAR runs one epoch of each; one learning-rate "
         "schedule spans both stages"
     )
@@ -76,7 +77,10 @@ class AB(Method):
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         pairs = paired_specs(specs.student, specs.teacher)
-        self.connectors = nn.ModuleList([connector(student.channels, teacher.channels) for student, teacher in pairs])
+        self.connectors = nn.ModuleList(
+            nn.Identity() if student.channels == teacher.channels else connector(student.channels, teacher.channels)
+            for student, teacher in pairs
+        )
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         if not self.stage_at(progress):
@@ -84,7 +88,7 @@ class AB(Method):
         pairs = paired_maps(s, t)
         parts = {}
         for i, (student, teacher) in enumerate(pairs):
-            small, target = meet(student, teacher)
-            value = ab_loss(self.connectors[i](small), target, margin=self.margin)
+            small, share = meet(student, (teacher > 0).float())  # pooled first, a ReLU's map would be on everywhere
+            value = ab_loss(self.connectors[i](small), share - 0.5, margin=self.margin)
             parts[f"ab{i + 1}"] = self.weight * 2.0 ** (i + 1 - len(pairs)) * value
         return parts

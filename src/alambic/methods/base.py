@@ -32,7 +32,7 @@ class Needs:
     Attributes:
         student, teacher: names out of logits, embedding, stages, energy, head.
             ``energy`` (channel mean of squared stage maps) fits a bank; ``stages`` need a live teacher.
-        labels: reads ``batch.labels`` (unlabelled images, -1, must then contribute 0).
+        labels: reads ``batch.labels``; what is compared with a label is 0 for an unlabelled image, -1.
         ids: reads ``batch.ids`` (memory banks).
         views: 2 where the method compares two views of an image (``batch.second``).
         train_stats: reads statistics over the train split (``Specs.class_means``).
@@ -135,10 +135,9 @@ class Method(nn.Module):
             absent one has a name that ends in ``_lite``.
         stochastic: True where ``loss`` draws random numbers (from torch's global generator).
         order_dependent: why the loss depends on the order of the batch, "" where it does not.
-        stages: (name, share of the training) of pre-training stages, first to last; while ``stage_at(progress)`` names
-            one, ``loss`` gives only that stage's parts. Empty means one stage.
-        min_classes: fewest classes with which the loss means something; below, construction refuses.
-        degenerate: why, for that refusal.
+        stages: (name, share of the training) of pre-training stages, in order; while ``stage_at(progress)`` names
+            one, ``loss`` gives only that stage's parts. warms_up: True where ``loss`` reads ``progress`` otherwise.
+        min_classes: fewest classes with which the loss means something; ``degenerate``: why fewer are refused.
         pure: the formula as a function ``(student, teacher, labels=None, *, **hyper)``, None where there is none.
         pure_input: what ``pure`` compares: logits or embedding (B x D), map (B x C x H x W), energy (B x H x W).
         at_equal: the value of ``pure`` when student equals teacher: a number, "formula: ..." together with
@@ -159,6 +158,7 @@ class Method(nn.Module):
     stochastic: ClassVar[bool] = False
     order_dependent: ClassVar[str] = ""
     stages: ClassVar[tuple[tuple[str, float], ...]] = ()
+    warms_up: ClassVar[bool] = False
     min_classes: ClassVar[int] = 2
     degenerate: ClassVar[str] = ""
     pure: ClassVar[Callable[..., Tensor] | None]

@@ -68,6 +68,7 @@ class CoarseToFine(Method):
     formula = "L = CE + w T^2 KL[softmax(q/T), p_s^T], q = (1 - a) mean(z_t of the class) + a z_t, a rises 0 to 1"
     family = "logit"
     needs = Needs.of("logits", "logits")
+    warms_up = True
     fidelity = "O"
     evidence = (
         "no number of its own yet: ours; that less specific answers teach small students better is known: early-epoch "

@@ -71,7 +71,7 @@ class CommonViews(Method):
         if batch.second is None:
             raise AlambicError(
                 "method 'common_views' expected a second view of each image, got none, because it compares two; try "
-                "views.count = 2 in a study"
+                "second=other_view in a call of the Distiller, or views.count = 2 in a study"
             )
         student, teacher = (
             torch.stack([one.need_logits(), two.need_logits()], dim=2)

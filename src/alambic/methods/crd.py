@@ -55,7 +55,7 @@ def nce(ratios: Tensor, keep: Tensor, negatives: int, population: int) -> Tensor
     """
     noise = negatives / population
     positive = (ratios[:, 0] / (ratios[:, 0] + noise + EPS)).log()
-    others = (noise / (ratios[:, 1:] + noise + EPS)).log() * keep
+    others = torch.where(keep, noise / (ratios[:, 1:] + noise + EPS), 1.0).log()
     return -positive - others.sum(1) * negatives / keep.sum(1).clamp_min(1)
 
 

@@ -55,6 +55,7 @@ class DKD(Method):
     formula = "L = CE + warm T^2 (alpha KL[b_t, b_s] + beta KL[q_t, q_s]), b = (p_y, 1 - p_y), q = softmax without y"
     family = "logit"
     needs = Needs.of("logits", "logits", labels=True)
+    warms_up = True
     fidelity = "A"
     differences = (
         "log probabilities by logsumexp, so that saturated logits stay finite; mixed images mix two hard targets"

@@ -48,7 +48,8 @@ class FSP(Method):
     differences = (
         "a student's stage of another width is projected by a 1x1 convolution, where the paper refuses the pair; the "
         "larger map is max-pooled as in the paper (RepDistiller averages); the first stage is a share of the one "
-        "training (RepDistiller's 30 epochs and 240), so cross-entropy stays on in it unless the engine drops it"
+        "training (RepDistiller's 30 epochs and 240); the mean over c, d is RepDistiller's, the paper "
+        "has the squared norm"
     )
     evidence = (
         "CIFAR-100 WRN-40-2 to WRN-16-2 73.26 to 72.91, vgg13 to vgg8 70.36 to 70.23; none across architectures [R]"

@@ -39,8 +39,8 @@ class FT(Method):
     needs = Needs.of("stages", "stages")
     fidelity = "A"
     differences = (
-        "the first stage is a share of the one training (the authors' 6 epochs and 164), so the student learns from "
-        "labels meanwhile unless the engine drops cross-entropy there, and one learning-rate schedule spans both; "
+        "the first stage is a share of the one training (the authors' 6 epochs and 164), in which the student "
+        "learns nothing, and one learning-rate schedule spans both; "
         "factors of different size are pooled to the smaller"
     )
     evidence = (

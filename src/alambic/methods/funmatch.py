@@ -12,8 +12,8 @@ from alambic.models.feature import Outputs
 def funmatch_loss(
     student: Tensor, teacher: Tensor, labels: Tensor | None = None, *, temperature: float = 1.0
 ) -> Tensor:
-    """KL(p_t^T || p_s^T) per sample, not scaled by T²; logits B x C -> B values >= 0."""
-    return kl_divergence(student, teacher, temperature)
+    """T² KL(p_t^T || p_s^T) per sample; logits B x C -> B values >= 0."""
+    return temperature**2 * kl_divergence(student, teacher, temperature)
 
 
 class FunMatch(Method):
@@ -31,7 +31,7 @@ class FunMatch(Method):
         "2106.05237",
         "google-research/big_vision",
     )
-    formula = "L = KL[p_t, p_s], no labels"
+    formula = "L = T^2 KL[p_t, p_s], T = 1, no labels"
     family = "logit"
     needs = Needs.of("logits", "logits")
     fidelity = "B"

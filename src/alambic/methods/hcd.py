@@ -84,8 +84,9 @@ class HCD(Method):
     needs = Needs.of("logits stages", "logits embedding", labels=True)
     fidelity = "C"
     differences = (
-        "from the abstract and a third party's notes: the stop-gradient, the mean over stages and the masking by 0 are "
-        "theirs, the authors' choices are not known"
+        "from the abstract and a third party's notes: the stop-gradient and the masking by 0 are theirs, the mean over "
+        "stages is ours (their formula sums, so that it is as many times stronger); a summary names a plain KD term "
+        "too, which is absent: add kd for it. The authors' choices are not known"
     )
     evidence = "CIFAR-100, Swin-T to ResNet18 82.78 [N], in a note whose other rows contradict OFA's table"
     degenerate = "the softmax of one logit is always 1"

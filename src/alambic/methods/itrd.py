@@ -34,7 +34,12 @@ def itrd_loss(
 
 
 def correlation_loss(student: Tensor, teacher: Tensor, alpha: float) -> Tensor:
-    """log2 sum_d |c_d - 1|^(2 alpha), c_d the correlation of dimension d over the batch, times (B - 1) / B; 0-d."""
+    """log2 sum_d |c_d - 1|^(2 alpha), c_d the correlation of dimension d over the batch, times (B - 1) / B; 0-d.
+
+    0 for one sample.
+    """
+    if len(student) < 2:
+        return student.sum() * 0.0
     product = standardise(student, 0, EPS, unbiased=True) * standardise(teacher, 0, EPS, unbiased=True)
     return (product.mean(0) - 1).abs().pow(2 * alpha).sum().log2()
 

@@ -30,7 +30,7 @@ def kdpp_loss(
         targets = labels
     else:
         # labels alone do not tell how many classes there are; a batch has at most len(labels) that matter
-        classes = len(class_means) if class_means is not None else int(labels.max()) + 1
+        classes = len(class_means) if class_means is not None else max(int(labels.max()) + 1, 1)
         targets = soft_targets(labels, classes)
     if class_means is None:
         class_means = targets.to(teacher.dtype).T @ teacher / targets.sum(0).clamp_min(1e-12)[:, None]
@@ -57,6 +57,7 @@ class KDPlusPlus(Method):
     formula = "L = CE + min(1, 12 progress) T^2 KL[p_t, p_s] + (1 - f_s.e_y / max(|f_s|, |f_t|)), T = 4"
     family = "embedding"
     needs = Needs.of("logits embedding", "logits embedding", labels=True, train_stats=True)
+    warms_up = True
     fidelity = "A"
     differences = (
         "embeddings of equal width need no projector; else the authors' BatchNorm, dropout .5 and linear layer; mixed "

@@ -113,16 +113,18 @@ class KDSVD(Method):
         "ECCV",
         2018,
         "1807.06819",
-        "sseung0703/KD_methods_with_TF",
+        "HobbitLong/RepDistiller",
     )
     formula = "L = CE + sum_i sum_cd (R(v_s^i, v_s^i+1) - R(v_t^i, v_t^i+1))_cd^2, R_cd = exp(-(v_c - w_d)^2 / 8)"
     family = "map"
     needs = Needs.of("stages", "stages")
     fidelity = "A"
     differences = (
-        "stages whose channels differ get a 1x1 convolution (the authors' pairs agree); the teacher's vectors get a "
-        "sign by rule, which the released code leaves to the solver. mdistiller's version folds channels and rows "
-        "together instead of positions, and is another loss"
+        "the loss and its weight are RepDistiller's: the authors' own two releases sum over the batch (half of it, by "
+        "sseung0703/SSKD_SVD) where this is the mean, with 4 vectors, none spare and no weights of theirs in "
+        "sseung0703/KD_methods_with_TF. Stages whose channels differ get a 1x1 convolution (the authors' pairs agree); "
+        "the teacher's vectors get a sign by rule, which the released code leaves to the solver. mdistiller's version "
+        "folds channels and rows together instead of positions, and is another loss"
     )
     evidence = "no numbers across architectures; RepDistiller ships it without a row in its tables [R]"
     min_classes = 1

@@ -61,7 +61,7 @@ def _cosines(count: int, like: Tensor) -> Tensor:
     """count x count: row u holds cos(pi (i + ½) u / count), times √2 for u > 0."""
     index = torch.arange(count, device=like.device, dtype=like.dtype)
     waves = torch.cos(math.pi / count * index[:, None] * (index + 0.5))
-    return waves * torch.where(index > 0, math.sqrt(2), 1.0)[:, None]
+    return waves * torch.where(index > 0, math.sqrt(2), 1.0).to(like.dtype)[:, None]
 
 
 def _normalise(coefficients: Tensor) -> Tensor:

@@ -76,12 +76,14 @@ class MLDRKD(Method):
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         stages = specs.student.stages
-        width = specs.teacher.embedding or max(stages[-1].channels, specs.student.embedding or 0)
+        width = max(specs.teacher.embedding or stages[-1].channels, specs.student.embedding or 0)
         self.trunks = nn.ModuleList(
             exit_trunk(stage, halvings, width) for stage, halvings in zip(stages, exit_halvings(stages), strict=True)
         )
         self.heads = nn.ModuleList(nn.Linear(width, specs.classes) for _ in stages)
-        self.gate = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, specs.classes))
+        self.gate = nn.Sequential(
+            nn.Linear(width, 4 * specs.classes), nn.GELU(), nn.Linear(4 * specs.classes, specs.classes)
+        )
         self.heads.apply(init_trunc_normal)
         self.gate.apply(init_trunc_normal)
 

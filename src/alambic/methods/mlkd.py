@@ -87,7 +87,7 @@ class MLKD(Method):
         if batch.second is None:
             raise AlambicError(
                 "method 'mlkd' expected the outputs of a second view in batch.second, got none, because it compares a "
-                "weak and a strong view; try mlkd through a study, or kd"
+                "weak and a strong view; try second=other_view in a call of the Distiller, a study, or kd"
             )
         weak = s.need_logits(), t.need_logits(), self.temperatures
         strong = batch.second[0].need_logits(), batch.second[1].need_logits(), self.temperatures

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alambic.functional.relation import to_unit
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
 from alambic.models.feature import Outputs
 from alambic.models.projector import linear
@@ -13,7 +13,7 @@ from alambic.models.projector import linear
 
 def pefd_loss(student: Tensor, teacher: Tensor, labels: Tensor | None = None) -> Tensor:
     """1 - cos(s, t); embeddings B x D of the same width -> B values in [0, 2]."""
-    return 1 - F.cosine_similarity(student, teacher)
+    return 1 - (to_unit(student) * to_unit(teacher)).sum(1)
 
 
 class PEFD(Method):

@@ -37,6 +37,7 @@ class ReviewKD(Method):
     formula = "L = CE + min(e / 20, 1) w sum_i HCL(ABF_i(F_s,i, ABF_i+1(...)), F_t,i) over stages and pooled embedding"
     family = "map"
     needs = Needs.of("embedding stages", "embedding stages")
+    warms_up = True
     fidelity = "A"
     differences = "taps stand where blocks end, not before the next activation; the warm-up is continuous, not by epoch"
     evidence = (

@@ -68,6 +68,7 @@ class RLD(Method):
     )
     family = "logit"
     needs = Needs.of("logits", "logits", labels=True)
+    warms_up = True
     fidelity = "A"
     differences = (
         "defaults are the README's command (--same-t: both temperatures 4), the file of settings has Ta = 1; mixed "

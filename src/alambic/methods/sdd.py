@@ -51,18 +51,18 @@ def region_logits(outputs: Outputs, grids: tuple[int, ...]) -> Tensor:
     """The classifier on the last map, average-pooled to each grid: B x C x R with R the sum of the grids' cells."""
     head, last = outputs.need_head(), outputs.stages[-1].as_map()
     cells = torch.cat([F.adaptive_avg_pool2d(last, grid).flatten(2) for grid in grids], dim=2)
-    return torch.einsum("cd,bdr->bcr", head.weight, cells) + head.bias[:, None]
+    return torch.einsum("cd,bdr->bcr", head.weight.float(), cells) + head.bias.float()[:, None]
 
 
 class SDD(Method):
-    """Scale Decoupled Distillation, Luo, CVPR 2024: SD-KD.
+    """Scale Decoupled Distillation, Wei et al., CVPR 2024: SD-KD.
 
     A region's weight reads the label only to tell whether the teacher is right there and on the whole.
     """
 
     paper = Paper(
         "Scale Decoupled Distillation",
-        "Luo",
+        "Wei, Luo, Luo",
         "CVPR",
         2024,
         "2403.13512",
@@ -77,7 +77,8 @@ class SDD(Method):
     fidelity = "A"
     differences = (
         "grids finer than either map are left out; each grid is pooled from the map itself, the authors pool 2 and 1 "
-        "from 4 (equal where 4 divides the map); unlabelled images weigh every region 1"
+        "from 4 (equal where 4 divides the map); unlabelled images weigh every region 1; a norm between "
+        "last map and classifier (ConvNeXt, Swin) is left out, so that region 0 is not the teacher's own answer"
     )
     evidence = "CIFAR-100, CNN pairs: +.3 to +2 over KD, DKD and NKD [M]; no pair across architectures"
     degenerate = "the softmax of one logit is always 1, so its divergence is 0"

@@ -42,15 +42,16 @@ class Subclass(Method):
     The teacher has ``subclasses`` logits a class, side by side, and was trained with ``subclass_contrast``.
     """
 
-    paper = Paper("Subclass Distillation", "Mueller, Kornblith, Hinton", "", 2020, "2002.03936")
-    formula = "L = .1 CE + .9 T^2 KL[softmax(z_t/T), softmax(u/T)] over C S subclasses, u = log p_s(c) p_s(k | c)"
+    paper = Paper(
+        "Subclass Distillation", "Mueller, Kornblith, Hinton", "", 2020, "2002.03936", "google-research/google-research"
+    )
+    formula = "L = .5 CE + .5 T^2 KL[softmax(z_t/T), softmax(u/T)] over C S subclasses, u = log p_s(c) p_s(k | c)"
     family = "logit"
     needs = Needs.of("logits embedding", "logits")
     fidelity = "B"
     differences = (
-        "no released code; the student's subclasses within a class come from a training-only linear head on its "
-        "embedding, its classes from its own head, so that it is deployed with C outputs (theirs has C S); weights and "
-        "temperature are KD's"
+        "the student's subclasses within a class come from a training-only linear head on its "
+        "embedding, its classes from its own head, so that it is deployed with C outputs (theirs has C S)"
     )
     evidence = "CIFAR-10 as two classes: above KD on class probabilities in its paper [M]; no pair across architectures"
     degenerate = "the softmax of one logit is always 1: train the teacher with two classes"
@@ -59,8 +60,8 @@ class Subclass(Method):
 
     subclasses: int = 5
     temperature: float = 4.0
-    weight: float = 0.9
-    ce_weight: float = 0.1
+    weight: float = 0.5
+    ce_weight: float = 0.5
 
     def teacher_classes(self, classes: int) -> int:
         return classes * self.subclasses

@@ -45,7 +45,10 @@ class WSLD(Method):
     family = "logit"
     needs = Needs.of("logits", "logits", labels=True)
     fidelity = "A"
-    differences = "checked against a third party's code (cls_KD); mixed images mix two hard targets"
+    differences = (
+        "checked against cls_KD, whose constants these are; the authors' ImageNet code (bellymonster/"
+        "Weighted-Soft-Label-Distillation) has T = 2 and a weight of 2.5; mixed images mix two hard targets"
+    )
     evidence = "ImageNet, ResNet34 to ResNet18 72.04 [M]; no pair across architectures"
     degenerate = "the softmax of one logit is always 1, so its cross-entropy is 0"
     at_equal = "none, because it is a weighted cross-entropy"

@@ -57,8 +57,9 @@ def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Modul
         raise
     except Exception as error:  # the user's own code may raise anything
         call = f"{function}({', '.join(f'{key}={value!r}' for key, value in kwargs.items())})"
+        wants = "; try kwargs = { NAME = VALUE } in the table that names it" * ("required" in str(error) and not kwargs)
         raise AlambicError(
-            f"expected {call} of {path} to return a torch.nn.Module, but it failed{_tell(error, path)}"
+            f"expected {call} of {path} to return a torch.nn.Module, but it failed{_tell(error, path)}{wants}"
         ) from error
     if not isinstance(net, nn.Module):
         raise AlambicError(f"expected {name!r} to return a torch.nn.Module, got {type(net).__name__}")

@@ -25,6 +25,11 @@ from alambic.models.students import create_student
 TeacherData = Literal["same", "superset", "external"]
 
 
+def widest_data(*kinds: TeacherData) -> TeacherData:
+    """What a network has seen that learnt from several: the one that is furthest from the student's images."""
+    return max(kinds, key=("same", "superset", "external").index)
+
+
 @dataclass(frozen=True)
 class TeacherSpec:
     """How to make a teacher.

@@ -11,6 +11,7 @@ from alambic.report.wording import LANGS
 
 OF = {"en": "on", "fr": "sur"}
 LONGEST = 12  # named one by one in a sentence; the table holds them all
+LONGEST_BRIEF = 3  # on a slide, whose notes hold the long sentence
 
 
 def say_purpose(findings: Findings) -> Claim:
@@ -45,12 +46,16 @@ def _say_needed(sight: Sight) -> Claim:
     return Claim("needed_images" if blind else "needed_many", {})
 
 
-def say_answers(findings: Findings) -> list[tuple[StudentFindings, list[Claim]]]:
-    """Per student: alone, better, worse, no difference, the best and what cannot be told from it, int8, time."""
-    return [(found, _answer(found, findings)) for found in findings.students]
+def say_answers(findings: Findings, brief: bool = False) -> list[tuple[StudentFindings, list[Claim]]]:
+    """Per student: alone, better, worse, no difference, the best and what cannot be told from it, int8, time.
+
+    ``brief`` sentences, for a wall, name few arms.
+    """
+    longest = LONGEST_BRIEF if brief else LONGEST
+    return [(found, _answer(found, findings, longest)) for found in findings.students]
 
 
-def _answer(found: StudentFindings, findings: Findings) -> list[Claim]:
+def _answer(found: StudentFindings, findings: Findings, longest: int) -> list[Claim]:
     student = name_student(found, findings)
     claims = []
     if found.baseline is not None:
@@ -66,26 +71,25 @@ def _answer(found: StudentFindings, findings: Findings) -> list[Claim]:
         claims.append(Claim("none_helps", {"student": student}, "tie"))
     for verdict, key in (("gain", "helps"), ("loss", "hurts"), ("open", "opens"), ("tie", "ties")):
         if by[verdict] and tested:
-            claims.append(Claim(key, {"student": student, "listing": _list(by[verdict])}, verdict))
+            claims.append(Claim(key, {"student": student, "listing": _list(by[verdict], longest)}, verdict))
     if found.rivals and tested:
         tied = found.not_told_apart
         blanks: dict[str, Blank] = {"student": student, "best": found.best, "score": found.best.score}
         if tied:
-            names = tuple(tied[:LONGEST])
-            more = _more(len(tied) - LONGEST)
-            claims.append(Claim("best_tied", {**blanks, "listing": (*names, *more)}))
+            listing = (*tied[:longest], *_more(len(tied) - longest))
+            claims.append(Claim("best_tied", {**blanks, "listing": listing}))
         else:
             claims.append(Claim("best_apart", blanks))
     return claims + _say_int8(found, student) + _say_time(found, student)
 
 
-def _list(contrasts: list[Contrast]) -> tuple[Blank, ...]:
-    shown = tuple((contrast.group, contrast.gain) for contrast in contrasts[:LONGEST])
-    return (*shown, *_more(len(contrasts) - LONGEST))
+def _list(contrasts: list[Contrast], longest: int) -> tuple[Blank, ...]:
+    shown = tuple((contrast.group, contrast.gain) for contrast in contrasts[:longest])
+    return (*shown, *_more(len(contrasts) - longest))
 
 
 def _more(count: int) -> tuple[Words, ...]:
-    return (Words({"en": f"and {count} more in the table", "fr": f"et {count} de plus dans le tableau"}),) * (count > 0)
+    return (Words({"en": f"and {count} more", "fr": f"et {count} de plus"}),) * (count > 0)
 
 
 def _say_int8(found: StudentFindings, student: str) -> list[Claim]:
@@ -132,6 +136,10 @@ def say_caveats(findings: Findings) -> list[Claim]:
             "cells/missing", len(scored.missing), "cells", scored.missing, "", f"finished cells without {scored.number}"
         )
         claims.append(Claim("score_missing", {"count": fact}, "warning"))
+    if scored.unseen:
+        told = f"finished cells with {scored.number} that lack a prediction for each image of labels_{scored.split}"
+        fact = findings.facts.add("cells/unseen", len(scored.unseen), "cells", scored.unseen, "", told)
+        claims.append(Claim("score_unseen", {"count": fact}, "warning"))
     if scored.contradicted:
         fact = findings.facts.add(
             "cells/contradicted",

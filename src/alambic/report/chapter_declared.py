@@ -9,7 +9,13 @@ from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.texts import read_texts
 from alambic.report.wording import Lang, name_group
 
-KEYS = {"gain": "declared_gain", "loss": "declared_loss", "tie": "declared_tie", "open": "declared_open"}
+KEYS = {
+    "gain": "declared_gain",
+    "loss": "declared_loss",
+    "tie": "declared_tie",
+    "clear_tie": "declared_clear",
+    "open": "declared_open",
+}
 
 
 def describe_declared(declared: Declared | None, lang: Lang) -> list[Block]:
@@ -23,8 +29,8 @@ def describe_declared(declared: Declared | None, lang: Lang) -> list[Block]:
     for contrast in declared.contrasts:
         told: dict[str, Blank] = {"arm": contrast.group, "student": contrast.group.student, "gain": contrast.gain}
         told |= {"other": contrast.other, "p": contrast.p_holm if contrast.p_holm is not None else "–"}
-        key = "declared_small" if declared.is_small(contrast) else KEYS[contrast.verdict]
-        if key == "declared_tie" and contrast.floor is not None:
+        key = "declared_small" if declared.is_small(contrast) else KEYS[declared.name_verdict(contrast)]
+        if key in ("declared_tie", "declared_clear") and contrast.floor is not None:
             told["floor"] = contrast.floor
         blocks.append(Claim(key, told, contrast.verdict))
     if declared.missing:
@@ -35,7 +41,7 @@ def describe_declared(declared: Declared | None, lang: Lang) -> list[Block]:
         for c in declared.contrasts:
             first = [Entry(c.group.student), Entry(name_group(c.group, lang)), Entry(name_group(c.other, lang))]
             tone = "tie" if declared.is_small(c) else c.verdict
-            verdict = Entry(texts[tone], class_=tone)
+            verdict = Entry(texts[declared.name_verdict(c)], class_=tone)
             table.rows.append([*first, fact_entry(c.gain, lang, noun=False), fact_entry(c.p_holm, lang), verdict])
         blocks.append(table)
     return [*blocks, Claim("rest_explores", {})]

@@ -29,9 +29,7 @@ def describe_ideas(ideas: tuple[Idea, ...], own: tuple[str, ...], changed: bool,
         if not idea.contrasts:
             blocks.append(Claim("idea_not_run", {"idea": idea.name}, "warning"))
             continue
-        telling = [contrast for contrast in idea.contrasts if idea.fate_of(contrast) == idea.fate]
-        if telling:  # else only what is missing keeps it undecided
-            hardest = min(telling, key=lambda contrast: contrast.paired.interval.high)
+        if (hardest := idea.hardest) is not None:
             told: dict[str, Blank] = {"idea": idea.name, "effect": idea.smallest, "arm": hardest.group}
             told |= {"other": hardest.other, "gain": hardest.gain}
             blocks.append(Claim(f"idea_{idea.fate}", told, CLASSES[idea.fate]))

@@ -10,16 +10,17 @@ from alambic.report.blocks import Block, Figure
 from alambic.report.claims import Blank, Claim, Words
 from alambic.report.findings import Findings
 from alambic.report.rows import DotRow, draw_dots
-from alambic.report.section_words import COVARIATES, ESTIMATORS, SCOPES
+from alambic.report.suitability_words import COVARIATES, ESTIMATORS, ORDERS, SCOPES
 from alambic.report.suited import Family, Judged, Suitability
 from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.teachers import draw_teachers
-from alambic.report.texts import Texts, read_texts
+from alambic.report.texts import Texts, read_texts, tell_teacher
 from alambic.report.wording import LANGS, Lang, show_bounds, show_number
-from alambic.suitability.advice import FEWEST, Advice, advise
+from alambic.suitability.advice import FEWEST, Advice, advise, choose_order
 from alambic.suitability.base import all_estimators
-
-MOST = 16  # estimators in the figure; the table holds all
+from alambic.suitability.fitted import FITTED
+from alambic.suitability.gains import pool_cards
+from alambic.suitability.others import OTHERS
 
 
 def describe_suitability(findings: Findings, lang: Lang) -> list[Block]:
@@ -31,7 +32,7 @@ def describe_suitability(findings: Findings, lang: Lang) -> list[Block]:
         return [*seen, Claim("no_scorecards", {})]
     blocks: list[Block] = [*_say_promises(found), *seen]
     if found.judgement is None:
-        return [*blocks, Claim("not_judged", {}, "warning"), _tabulate_promises(found, lang, texts)]
+        return [*blocks, *say_judgement(found), _tabulate_promises(found, lang, texts)]
     blocks = [*say_judgement(found), *say_families(found), *blocks]
     blocks.append(Figure(_draw_verdicts(found, lang, texts), texts["verdicts_caption"]))
     blocks.append(_tabulate_verdicts(found, lang, texts))
@@ -41,8 +42,11 @@ def describe_suitability(findings: Findings, lang: Lang) -> list[Block]:
 
 
 def say_judgement(found: Suitability) -> list[Claim]:
-    """What could be seen, the best estimator, its regret, the bar, the controls."""
-    best, first = best_estimator(found), found.verdicts[0].facts
+    """What could be seen, the best estimator, its regret, the bar, the controls; without a judgement, that it lacks."""
+    if found.judgement is None:
+        return [Claim("judged_before" if found.outdated else "not_judged", {}, "warning")]
+    best = best_estimator(found)
+    first = next(j.facts for j in found.verdicts if j.verdict.name not in FITTED)  # those have a chance of their own
     claims = [
         Claim("judged_on", {"teachers": first["teachers"], "blocks": first["blocks"], "visible": first["visible"]})
     ]
@@ -59,6 +63,9 @@ def say_judgement(found: Suitability) -> list[Claim]:
         claims.append(Claim("regret", {**regret, **more}))
     elif "regret_accuracy" in best.facts:
         claims.append(Claim("regret_alone", {**regret, "accuracy": best.facts["regret_accuracy"]}))
+    rivals = {judged.verdict.name: judged for judged in found.verdicts if judged.verdict.name in OTHERS}
+    if rivals:
+        claims.append(Claim("regret_others", {"regret": rivals[next(iter(OTHERS))].facts["regret"]}))
     return [*claims, _say_bar(found), *_say_controls(found)]
 
 
@@ -88,14 +95,16 @@ def _say_bar(found: Suitability) -> Claim:
 
 
 def _is_contender(judged: Judged) -> bool:
-    """Estimators and composites; accuracy, size and the pilot are what they are measured against."""
-    known = all_estimators()
-    return judged.verdict.name not in known or known[judged.verdict.name].kind == "estimator"
+    """Estimators and composites; accuracy, size, the pilot and other students are what they are measured against."""
+    known, name = all_estimators(), judged.verdict.name
+    return name not in OTHERS and (name not in known or known[name].kind == "estimator")
 
 
 def _say_controls(found: Suitability) -> list[Claim]:
-    worst = max(found.verdicts, key=lambda j: abs(j.verdict.null))
+    given = [judged for judged in found.verdicts if judged.verdict.name not in FITTED]
+    worst = max(given, key=lambda j: abs(j.verdict.null))
     claims = [Claim("control_permuted", {"null": worst.facts["null"], "name": tell_title(worst)})]
+    claims += [_say_refit(judged) for judged in found.verdicts if judged.verdict.name in FITTED]
     if not found.judgement or not found.judgement.nasty:
         return [*claims, Claim("control_no_nasty", {}, "warning")]
     claims += [Claim("control_void", {"nasty": name, "gain": gain}, "warning") for name, gain in found.void.items()]
@@ -108,6 +117,15 @@ def _say_controls(found: Suitability) -> list[Claim]:
     return [*claims, Claim("control_nasty_missed", {"nasty": nasty}, "warning")]
 
 
+def _say_refit(judged: Judged) -> Claim:
+    """What chance gives a fitted score, whose model was fitted anew for each permutation."""
+    told = {"null": "null", "visible": "visible", "rho": "spearman", "p": "p"}
+    blanks: dict[str, Blank] = {blank: judged.facts[name] for blank, name in told.items()}
+    blanks["name"] = tell_title(judged)
+    centred = judged.verdict.centred
+    return Claim("control_refit", blanks) if centred else Claim("control_refit_fails", blanks, "warning")
+
+
 def say_families(found: Suitability) -> list[Claim]:
     """Each family against the reference; scopes without an answer are named."""
     claims = [_say_family(family) for family in found.families]
@@ -116,11 +134,13 @@ def say_families(found: Suitability) -> list[Claim]:
 
 
 def _say_family(family: Family) -> Claim:
-    clear = family.effect.low * family.effect.high > 0
-    key = ("family_more" if family.effect.effect > 0 else "family_less") if clear else "family_tie"
-    tone = {"family_more": "gain", "family_less": "loss", "family_tie": "tie"}[key]
+    effect = family.effect
+    key = "family_open" if effect.low * effect.high > 0 else "family_tie"
+    if effect.is_clear:
+        key = "family_more" if effect.effect > 0 else "family_less"
+    tone = {"family_more": "gain", "family_less": "loss", "family_open": "tie", "family_tie": "tie"}[key]
     allowed = tuple(Words(COVARIATES[name]) for name in family.covariates) or (Words(COVARIATES[""]),)
-    blanks: dict[str, Blank] = {"family": family.effect.family, "reference": family.reference, "gain": family.gain}
+    blanks: dict[str, Blank] = {"family": effect.family, "reference": family.reference, "gain": family.gain}
     return Claim(key, {**blanks, "scope": _scope(family.scope), "teachers": family.teachers, "allowed": allowed}, tone)
 
 
@@ -128,22 +148,45 @@ def _scope(scope: str) -> Words:
     return Words(SCOPES[scope]) if scope in SCOPES else Words({"en": scope, "fr": scope})
 
 
-def _promised(found: Suitability) -> list[tuple[str, list[Advice]]]:
-    students = sorted({card.student for card in found.cards})
-    return [(student, advise([card for card in found.cards if card.student == student])) for student in students]
+def _promised(found: Suitability) -> list[tuple[str, str, list[Advice]]]:
+    """(student, what orders its teachers, its teachers in that order), one scorecard a teacher as for the judge."""
+    pools = pool_cards(found.cards, found.names)
+    students = [student for student, _, _ in pools]
+    return [
+        (student if students.count(student) == 1 else f"{student} ({data})", choose_order(pool), advise(pool))
+        for (student, data, _), pool in sorted(pools.items())
+    ]
 
 
 def _say_promises(found: Suitability) -> list[Claim]:
+    """Who is first by what is ordered by; who by the composite only together with the judge's verdict on it.
+
+    Controls are not there to be taken, so none of them is said to be first.
+    """
     claims = []
-    for student, pool in _promised(found):
-        if len(pool) >= FEWEST and not math.isnan(pool[0].composite):
-            claims.append(Claim("promised", {"student": student, "teacher": pool[0].card.teacher}))
+    outside = {*found.judgement.controls, *found.judgement.nasty} if found.judgement else set()
+    judged = next((j for j in found.verdicts if j.verdict.name == "composite"), None)
+    for student, order, ranked in _promised(found):
+        pool = [advice for advice in ranked if advice.card.teacher not in outside]
+        if len(pool) >= FEWEST and order in pool[0].card.values:
+            told: dict[str, Blank] = {
+                "student": student,
+                "teacher": pool[0].card.teacher,
+                "order": Words(ORDERS[order]),
+            }
+            claims.append(Claim("promised", told))
+        scored = [advice for advice in pool if not math.isnan(advice.composite)]
+        if judged is not None and scored:
+            best = max(scored, key=lambda advice: advice.composite).card.teacher
+            blanks: dict[str, Blank] = {"rho": judged.facts["spearman"], "regret": judged.facts["regret"]}
+            tone = "gain" if judged.verdict.low > 0 else "loss" if judged.verdict.high < 0 else "tie"
+            claims.append(Claim("promised_composite", {"student": student, "teacher": best, **blanks}, tone))
     return claims
 
 
 def _draw_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Markup:
     rows = []
-    for judged in found.verdicts[:MOST]:
+    for judged in found.verdicts:
         rho = judged.facts["spearman"]
         clear = rho.low is not None and rho.high is not None and rho.low * rho.high > 0
         class_ = ("gain" if rho.value > 0 else "loss") if clear else "tie"
@@ -188,14 +231,14 @@ def _tabulate_families(found: Suitability, lang: Lang, texts: Texts) -> Table:
 
 
 def _tabulate_promises(found: Suitability, lang: Lang, texts: Texts) -> Table:
-    """One row a student and teacher, best first: what was known before any distillation."""
+    """One row a student and teacher, in the order of ``advise``: what was known before any distillation."""
     names = ("student", "teacher", "family", "provenance", "accuracy", "composite", "pilot", "temperature")
     numeric = ("accuracy", "composite", "pilot", "temperature")
     table = Table(tuple((texts[name], "", name in numeric) for name in (*names, "suits")))
-    for student, pool in _promised(found):
+    for student, _, pool in _promised(found):
         for advice in pool:
             card = advice.card
-            first = [Entry(item) for item in (student, card.teacher, card.family, card.provenance)]
+            first = [Entry(item) for item in (student, card.teacher, card.family, tell_teacher(card.provenance, lang))]
             row = [*first, _number(card.values.get("accuracy"), "share", lang), _number(advice.composite, "z", lang)]
             pilot = card.values.get("pilot_gain")
             row += [_number(pilot, "points", lang), _number(card.temperature, "plain", lang)]

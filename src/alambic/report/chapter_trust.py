@@ -37,6 +37,9 @@ def describe_trust(findings: Findings, lang: Lang) -> list[Block]:
     blocks.append(Claim("examined_on", {"images": str(examined.images), "split": texts[f"on_{examined.split}"]}))
     if examined.left_out:
         blocks.append(Claim("examined_without", {"count": examined.left_out}, "warning"))
+    bare = sum(not examined.numbers.get(group.key) for group in findings.groups)
+    if bare:
+        blocks.append(Claim("examined_partly", {"count": bare}, "warning"))
     return blocks
 
 

@@ -16,12 +16,12 @@ from alambic.report.findings import Findings, find
 from alambic.report.page import render_report
 from alambic.report.stamp import Stamp, hash_rows, hash_source, read_stamp
 from alambic.report.suited import measure_rows
-from alambic.report.wording import Lang, show_number
+from alambic.report.wording import Lang, show_bounds, show_number
 from alambic.study.ledger import Ledger
 from alambic.suitability.judgement import pass_judgement
 
 TOLERANCE = 1e-7  # resampling sums images in an order that another processor may choose otherwise
-LINK = re.compile(r'<a class="fact" href="#F(\d+)">([^<]*)</a>')
+LINK = re.compile(r'<a class="fact" href="#F(\d+)">([^<]*)</a>(?: <span class="ci">(\[[^<]*)</span>)?')
 
 
 @dataclass
@@ -65,6 +65,8 @@ def check_report(path: Path, ledger: Path) -> Checked:
     _compare_facts(stamp, known, same_code, checked)
     if path.suffix == ".html":
         _compare_links(path.read_text("utf-8"), stamp, known, checked)
+    if not checked.shown:
+        checked.differences.append("the report holds no number at all that could be compared")
     if findings.examination is not None:
         notices.append(f"{EXAMINATION} was read, not computed again: that takes the students' weights, alambic examine")
     if not same_code:
@@ -136,7 +138,7 @@ def _compare_facts(stamp: Stamp, known: dict[str, Fact], same_code: bool, checke
 
 def _compare_links(page: str, stamp: Stamp, known: dict[str, Fact], checked: Checked) -> None:
     names = {entry.number: entry.name for entry in stamp.facts}
-    for number, shown in LINK.findall(page):
+    for number, shown, bounds in LINK.findall(page):
         fact = known.get(names.get(int(number), ""))
         if fact is None:
             checked.differences.append(f"F{number}: shown as {shown!r}, but stored nowhere in the report")
@@ -146,6 +148,8 @@ def _compare_links(page: str, stamp: Stamp, known: dict[str, Fact], checked: Che
         if html.unescape(shown) not in right:
             told = " or ".join(sorted(right))
             checked.differences.append(f"F{number} {fact.name}: shown as {shown!r}, the ledger gives {told}")
+        if bounds and html.unescape(bounds) != (told := show_bounds(fact, stamp.lang)):
+            checked.differences.append(f"F{number} {fact.name}: interval shown as {bounds!r}, the ledger gives {told}")
 
 
 def _same(first: float | None, second: float | None) -> bool:

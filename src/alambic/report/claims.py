@@ -81,9 +81,9 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "none_helps": {
         "en": "No method was shown to help {student}: no arm beats the student alone beyond chance and by as much as "
-        "this design could see.",
+        "this design shows four times in five.",
         "fr": "Rien ne montre qu’une méthode aide {student} : aucun bras ne dépasse l’élève seul au-delà du hasard et "
-        "d’autant que ce plan pouvait voir.",
+        "d’au moins ce que ce plan montre quatre fois sur cinq.",
     },
     "helps": {
         "en": "Better than {student} alone: {listing}.",
@@ -94,9 +94,10 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Moins bien que {student} seul : {listing}.",
     },
     "ties": {
-        "en": "A tie with {student} alone, the difference being smaller than this design could see: {listing}.",
-        "fr": "À égalité avec {student} seul, la différence étant plus petite que ce que ce plan pouvait voir : "
-        "{listing}.",
+        "en": "A tie with {student} alone, the difference being smaller than what this design shows four times "
+        "in five: {listing}.",
+        "fr": "À égalité avec {student} seul, la différence étant plus petite que ce que ce plan montre quatre "
+        "fois sur cinq : {listing}.",
     },
     "opens": {
         "en": "Undecided against {student} alone, large enough to be seen but not beyond chance once all contrasts are "
@@ -145,6 +146,12 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     "score_missing": {
         "en": "Finished without it, hence left out of the comparisons: {count}.",
         "fr": "Sans lui, donc hors des comparaisons : {count}.",
+    },
+    "score_unseen": {
+        "en": "Without stored predictions of all images: {count}. Intervals that include them are over seeds alone, so "
+        "they are too narrow: they say nothing of other images.",
+        "fr": "Sans prédictions enregistrées pour toutes les images : {count}. Les intervalles qui les comprennent ne "
+        "portent que sur les graines et sont donc trop étroits : ils ne disent rien d’autres images.",
     },
     "tune_score": {
         "en": "The test images were not looked at: the scores are those of the tune split, which may have been used to "

@@ -82,11 +82,29 @@ def share_seeds(group: Group, baseline: Group | None, scored: Scored) -> bool:
     return baseline is not None and bool(group.values(scored.number).keys() & baseline.values(scored.number).keys())
 
 
+def comparable(first: Group, others: list[Group]) -> list[Group]:
+    """Those of ``others`` that a group may be compared with: of its setting; where its setting has none, of another
+    recipe or other images by a treatment (qat for twice as long). Never one of another environment."""
+    within = [group for group in others if group.setting == first.setting]
+    treated = [
+        group
+        for group in others
+        if group.place == first.place and any(side.rows[0].content["arm"].get("treatments") for side in (group, first))
+    ]
+    return within or treated
+
+
 def compare_groups(group: Group, other: Group, scored: Scored) -> tuple[Group, Paired]:
-    draws = [{row.content["seed"]: scored.draws.get(row.id) for row in side.rows} for side in (group, other)]
-    whole = all(value is not None for side in draws for value in side.values())
     first, second = group.values(scored.number), other.values(scored.number)
-    return group, compare(first, second, *draws) if whole else compare(first, second)  # type: ignore[arg-type]
+    if not _resamples_images(group, other, scored):
+        return group, compare(first, second)
+    draws = [{row.content["seed"]: scored.draws[row.id] for row in side.rows} for side in (group, other)]
+    return group, compare(first, second, *draws)
+
+
+def _resamples_images(group: Group, other: Group, scored: Scored) -> bool:
+    """Whether every cell of both keeps its predictions."""
+    return all(row.id in scored.draws for side in (group, other) for row in side.rows)
 
 
 def make_contrast(
@@ -102,7 +120,8 @@ def make_contrast(
     key, ids = f"{scored.number}/{group.key}-{other.key}", group.ids + other.ids
     seen = paired.interval
     sql = paired_query(scored.number, group.ids, other.ids)
-    how = "95 % interval: alambic.study.stats.compare, 2000 draws over seeds and images, paired"
+    drawn = "and images" if _resamples_images(group, other, scored) else "alone (no predictions stored)"
+    how = f"95 % interval: alambic.study.stats.compare, 2000 draws over seeds {drawn}, paired"
     bounds = (seen.low, seen.high)
     gain = facts.add(f"gain/{key}", seen.mean, "points", ids, sql, how, bounds)
     tests: list[Fact | None] = []

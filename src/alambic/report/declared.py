@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from alambic.report.contrasts import Contrast, Spread, compare_groups, make_contrast, pool, share_seeds
+from alambic.report.contrasts import Contrast, Spread, comparable, compare_groups, make_contrast, pool, share_seeds
 from alambic.report.facts import Fact, Facts
 from alambic.report.gather import Group, Scored
 from alambic.study.stats import adjust_holm
@@ -30,6 +30,18 @@ class Declared:
         seen = contrast.paired.interval
         return self.smallest is not None and -self.smallest.value < seen.low and seen.high < self.smallest.value
 
+    def is_clear(self, contrast: Contrast) -> bool:
+        """Whether a tie is one by its size alone: it surely is not zero, but less than the design shows."""
+        seen, p = contrast.paired.interval, contrast.p_holm
+        clear = p is not None and p.value <= 0.05 and (seen.low > 0 or seen.high < 0)
+        return contrast.verdict == "tie" and clear and not self.is_small(contrast)
+
+    def name_verdict(self, contrast: Contrast) -> str:
+        """Key of the word for it in ``texts.TEXTS``."""
+        if self.is_small(contrast):
+            return "tie"
+        return "clear_tie" if self.is_clear(contrast) else contrast.verdict
+
 
 def judge_declared(
     wanted: list[dict[str, Any]],
@@ -52,14 +64,14 @@ def judge_declared(
     for one in wanted:
         firsts = _find(groups, one["student"], one["arm"], one["teacher"])
         seconds = _find(groups, one["student"], one["against"], one.get("against_teacher") or one["teacher"])
-        both = [(first, second) for first in firsts for second in seconds if share_seeds(first, second, scored)]
+        both = [(a, b) for a in firsts for b in comparable(a, seconds) if share_seeds(a, b, scored)]
         if not both:
             taught = f" ({one['teacher']})" if one["teacher"] else ""
             other = f" ({one['against_teacher']})" if one.get("against_teacher") else ""
             missing.append(f"{one['student']}: {one['arm']}{taught} – {one['against']}{other}")
         else:
-            first, second = min(both, key=lambda pair: pair[0].setting != pair[1].setting)  # of one setting if any are
-            pairs.append((first, second, compare_groups(first, second, scored)[1]))
+            compared = [(a, b, compare_groups(a, b, scored)[1]) for a, b in both]
+            pairs.append(max(compared, key=lambda one: len(one[2].seeds)))  # of several environments, the fullest
     holm = adjust_holm([paired.p_t for _, _, paired in pairs])
     own, _ = pool([paired for _, _, paired in pairs])
     contrasts = tuple(

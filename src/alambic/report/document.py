@@ -18,10 +18,10 @@ from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.chapter_suitability import describe_suitability
 from alambic.report.chapter_trust import describe_alignment, describe_trust
 from alambic.report.chip import describe_chip
-from alambic.report.claims import Claim
+from alambic.report.claims import Blank, Claim, Words
 from alambic.report.document_words import HEADINGS, SOURCES
 from alambic.report.figures import Legend, draw_costs, draw_differences, draw_falls, draw_heat
-from alambic.report.findings import Findings
+from alambic.report.findings import Findings, StudentFindings
 from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.tables import Entry, Table
 from alambic.report.texts import read_texts
@@ -33,19 +33,24 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
     texts, legend = read_texts(lang), Legend(findings)
     own = [f for f in findings.students if f.contrasts]
 
-    def figure(drawing: Markup | None, caption: str) -> list[Figure]:
-        return [Figure(drawing, texts[caption])] if drawing is not None else []
+    def figure(
+        drawn: Markup | Sequence[Markup] | None, caption: str, found: StudentFindings | None = None
+    ) -> list[Figure]:
+        """A figure, or those that share a caption, which the last one has; of several students it names its own."""
+        each = [drawn] if isinstance(drawn, Markup) else drawn or []
+        whose = f"{name_student(found, findings)}. " if found and len(findings.students) > 1 else ""
+        return [Figure(one, whose + texts[caption] if one is each[-1] else "") for one in each]
 
     answers = say_answers(findings)
     said: list[Block] = []
     for found, claims in answers:
-        said += [name_student(found, findings)] if len(answers) > 1 else []
+        said += [name_student(found, findings)] if len(answers) > 1 and claims else []
         said += claims
     said += figure(draw_differences(findings, lang, texts), "differences_caption")
     for found in own:
-        said += figure(draw_heat(found, findings, lang, texts), "heat_caption")
+        said += figure(draw_heat(found, findings, lang, texts), "heat_caption", found)
     for found in findings.students:
-        said += figure(draw_curves(found, findings, lang, texts, legend), "curves_caption")
+        said += figure(draw_curves(found, findings, lang, texts, legend), "curves_caption", found)
     chip: list[Block] = [*figure(draw_sizes(findings, lang, texts, legend), "sizes_caption")]
     chip += figure(draw_falls(findings, lang, texts, legend), "falls_caption")
     device = describe_chip(findings, lang, legend)
@@ -57,7 +62,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
     one = [Claim("one_data", {})] if findings.settings == 1 else []
     parts: dict[str, Sequence[Block]] = {
         "question": [_ask(findings), say_purpose(findings), *(c for claims in say_sight(findings) for c in claims)],
-        "survey": [_say_compared(findings), tabulate_methods(findings, lang)],
+        "survey": [*_say_compared(findings), tabulate_methods(findings, lang)],
         "protocol": [*_say_protocol(findings), tables.tabulate_teachers(findings, lang, texts)],
         "declared": describe_declared(findings.declared, lang),
         "results": said,
@@ -75,13 +80,36 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
 
 
 def _ask(findings: Findings) -> Claim:
-    students = tuple(dict.fromkeys(found.student for found in findings.students))
-    data = tuple(dict.fromkeys(str(group.rows[0].content["data"]["source"]) for group in findings.groups))
-    return Claim("asked", {"students": students, "done": findings.counts["done"], "data": data}, "lead")
+    key = "asked" if measures_int8(findings) else "asked_float"
+    blanks: dict[str, Blank] = {"students": list_students(findings), "data": list_data(findings)}
+    return Claim(key, {**blanks, "done": findings.counts["done"]}, "lead")
 
 
-def _say_compared(findings: Findings) -> Claim:
-    return Claim("compared", {"methods": tuple(used_methods(findings))})
+def measures_int8(findings: Findings) -> bool:
+    """Whether any student was scored in int8."""
+    return any(f"{split}_int8" in group.numbers for group in findings.groups for split in ("test", "tune"))
+
+
+def list_students(findings: Findings) -> Words:
+    """The students' names in one phrase."""
+    return _join([found.student for found in findings.students])
+
+
+def list_data(findings: Findings) -> Words:
+    """The names of the data in one phrase."""
+    return _join([str(group.rows[0].content["data"]["source"]) for group in findings.groups])
+
+
+def _join(names: Sequence[str]) -> Words:
+    """Names, each once, in one phrase: a, b and c."""
+    *first, last = dict.fromkeys(names)
+    ands: dict[Lang, str] = {"en": " and ", "fr": " et "}
+    return Words({lang: ", ".join(first) + (word if first else "") + last for lang, word in ands.items()})
+
+
+def _say_compared(findings: Findings) -> list[Claim]:
+    methods = list(used_methods(findings))
+    return [Claim("compared" if len(methods) > 1 else "compared_one", {"methods": _join(methods)})] if methods else []
 
 
 def _own(findings: Findings) -> tuple[str, ...]:
@@ -91,7 +119,20 @@ def _own(findings: Findings) -> tuple[str, ...]:
 def _say_protocol(findings: Findings) -> list[Claim]:
     key = "measured_on_labelled" if sees_labelled_only(findings) else "measured_on"
     first = [Claim(key, {"images": findings.images})] if findings.images is not None else []
-    return [*first, Claim("intervals", {})]
+    own = _own_recipes(findings)
+    recipes = Claim("own_recipes", {"listing": own}) if own else Claim("same_recipe", {})
+    return [*first, recipes, Claim("intervals", {})]
+
+
+def _own_recipes(findings: Findings) -> tuple[str, ...]:
+    """Per arm that has a recipe of its own, the settings in which it differs from the study's."""
+    told = []
+    for group in findings.groups:
+        content = group.rows[0].content
+        shared = content.get("shared_recipe", content["recipe"])
+        differs = [f"{name} {value}" for name, value in content["recipe"].items() if value != shared.get(name)]
+        told += [f"{group.arm}: {', '.join(differs)}"] * bool(differs)
+    return tuple(dict.fromkeys(told))
 
 
 def sees_labelled_only(findings: Findings) -> bool:

@@ -43,32 +43,50 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Un réseau minuscule doit tenir sur une puce minuscule. Quel enseignant et quelle méthode apportent le "
         "plus à {students}, et qu’en reste-t-il en int8 ? Ce document répond à partir de {done} sur {data}.",
     },
+    "asked_float": {
+        "en": "A tiny network must fit a tiny chip. Which teacher and which method give {students} the most? This "
+        "document answers from {done} on {data}; int8 was not measured.",
+        "fr": "Un réseau minuscule doit tenir sur une puce minuscule. Quel enseignant et quelle méthode apportent le "
+        "plus à {students} ? Ce document répond à partir de {done} sur {data} ; l’int8 n’a pas été mesuré.",
+    },
+    "compared_one": {
+        "en": "The study compares {methods} with the student alone.",
+        "fr": "L’étude compare {methods} avec l’élève seul.",
+    },
     "compared": {
         "en": "The study compares {methods} with each other and with the student alone.",
         "fr": "L’étude compare {methods} entre elles et avec l’élève seul.",
     },
     "measured_on": {
-        "en": "Every arm of a student starts from the same weights, sees the same images in the same order and takes "
-        "the same steps; seeds are paired. Scores are those of the last epoch, never the best, on {images}.",
-        "fr": "Chaque bras d’un élève part des mêmes poids, voit les mêmes images dans le même ordre et fait les mêmes "
-        "pas ; les graines sont appariées. Les scores sont ceux de la dernière époque, jamais de la meilleure, sur "
-        "{images}.",
+        "en": "Every arm of a student starts from the same weights and sees the same images in the same order; seeds "
+        "are paired. Scores are those of the last epoch, never the best, on {images}.",
+        "fr": "Chaque bras d’un élève part des mêmes poids et voit les mêmes images dans le même ordre ; les graines "
+        "sont appariées. Les scores sont ceux de la dernière époque, jamais de la meilleure, sur {images}.",
     },
     "measured_on_labelled": {
-        "en": "Every arm of a student starts from the same weights and takes as many steps as the others; seeds are "
-        "paired. Arms on labelled images alone see these more often, all others see all images in the same order. "
+        "en": "Every arm of a student starts from the same weights; seeds are paired. Arms on labelled images alone "
+        "see these more often, all others see all images in the same order. "
         "Scores are those of the last epoch, never the best, on {images}.",
-        "fr": "Chaque bras d’un élève part des mêmes poids et fait autant de pas que les autres ; les graines sont "
+        "fr": "Chaque bras d’un élève part des mêmes poids ; les graines sont "
         "appariées. Les bras limités aux images étiquetées voient celles-ci plus souvent, tous les autres voient "
         "toutes les images dans le même ordre. Les scores sont ceux de la dernière époque, jamais de la meilleure, "
         "sur {images}.",
     },
+    "same_recipe": {
+        "en": "All arms are trained by one recipe, which takes the same steps.",
+        "fr": "Tous les bras suivent une seule recette, aux mêmes pas.",
+    },
+    "own_recipes": {
+        "en": "Arms differ in more than their method: the study gives some of them a recipe of their own. {listing}.",
+        "fr": "Les bras ne diffèrent pas par leur seule méthode : l’étude donne à certains une recette à eux. "
+        "{listing}.",
+    },
     "intervals": {
         "en": "Intervals are at 95%, by bootstrap over seeds and images. Tests are paired t tests, corrected by Holm "
-        "over all contrasts of the report. What is smaller than the design could see is called a tie.",
+        "over all contrasts of the report. What is smaller than the design shows four times in five is called a tie.",
         "fr": "Les intervalles sont à 95 %, par rééchantillonnage des graines et des images. Les tests sont des tests "
         "t appariés, corrigés par Holm sur tous les contrastes du rapport. Ce qui est plus petit que ce que le plan "
-        "pouvait voir est appelé égalité.",
+        "montre quatre fois sur cinq est appelé égalité.",
     },
     "no_ideas": {
         "en": "No method of our own was run in this study.",
@@ -114,14 +132,14 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "{idea} : pas encore comparée à {listing}.",
     },
     "one_data": {
-        "en": "One data set and one recipe: what holds here may not hold elsewhere.",
-        "fr": "Un seul jeu de données et une seule recette : ce qui vaut ici peut ne pas valoir ailleurs.",
+        "en": "One data set, one recipe an arm: what holds here may not hold elsewhere.",
+        "fr": "Un seul jeu de données, une seule recette par bras : ce qui vaut ici peut ne pas valoir ailleurs.",
     },
     "checkable": {
-        "en": "Each number is stored in this file with its name and its cells; alambic report --check computes all of "
-        "them again from the ledger.",
-        "fr": "Chaque nombre est enregistré dans ce fichier avec son nom et ses cellules ; alambic report --check les "
-        "recalcule tous à partir du registre.",
+        "en": "Each number is stored in this file with its name and its cells; alambic report --check computes again "
+        "all that comes from the ledger.",
+        "fr": "Chaque nombre est enregistré dans ce fichier avec son nom et ses cellules ; alambic report --check "
+        "recalcule tout ce qui vient du registre.",
     },
 }
 

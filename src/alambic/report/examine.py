@@ -70,12 +70,7 @@ def examine(study: Study, teachers: list[Teacher], out: Path, images: int, say: 
     Raises AlambicError where no student was saved.
     """
     ledger = Ledger(out / "ledger.sqlite", read_only=True)
-    rows = [row for row in ledger.rows("done") if (out / "students" / f"{row.id}.safetensors").is_file()]
-    if not rows:
-        raise AlambicError(
-            f"expected saved students in {out / 'students'}, found none that the ledger knows, because the folder was "
-            "emptied or is another study's; try alambic study run again, or --out"
-        )
+    rows = find_saved(ledger, out)
     source = load_source(study.data)
     room = Room(study, source, source.splits["tune"][:images])
     seen = {teacher.hash: _look_at_teacher(room, teacher) for teacher in teachers}
@@ -100,6 +95,17 @@ def examine(study: Study, teachers: list[Teacher], out: Path, images: int, say: 
     write_atomic(out / NAME, lambda part: part.write_text(json.dumps(told, indent=1)))
     ledger.close()
     return out / NAME
+
+
+def find_saved(ledger: Ledger, out: Path) -> list[Row]:
+    """The finished cells whose student is in the study's folder. Raises AlambicError where there is none."""
+    rows = [row for row in ledger.rows("done") if (out / "students" / f"{row.id}.safetensors").is_file()]
+    if not rows:
+        raise AlambicError(
+            f"expected saved students in {out / 'students'}, found none that the ledger knows, because the folder was "
+            "emptied or is another study's; try alambic study run again, or --out"
+        )
+    return rows
 
 
 def _examine_cell(

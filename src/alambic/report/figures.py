@@ -11,12 +11,15 @@ from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact, Unit
 from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
-from alambic.report.rows import WIDTH, BarRow, DotRow, draw_bars, draw_dots
+from alambic.report.rows import WIDTH, BarRow, DotRow, draw_bars, draw_dots, split_rows
 from alambic.report.svg import CHARACTER, SHAPES, clip, drawing, mark, tag, text
 from alambic.report.texts import Texts
-from alambic.report.wording import Lang, name_group, show_bounds, show_number, show_ticks
+from alambic.report.wording import Lang, name_arm, name_group, show_bounds, show_number, show_ticks
 
 COLOURS = 8
+LONG_NAME, NARROW = 40, 52.0  # characters of a name in the heat map; px of a column that holds a gain
+MOST_DOWN = 24  # rows of a heat map: what a page holds
+LETTER, NOTE = 7.4, 6.2  # px of a letter of a name and of a verdict, in the widest font that may show them
 
 
 class Legend:
@@ -65,7 +68,7 @@ def tell(fact: Fact, lang: Lang) -> str:
     return f"{show_number(fact.value, fact.unit, lang, noun=False)} {show_bounds(fact, lang)}".strip()
 
 
-def draw_differences(findings: Findings, lang: Lang, texts: Texts) -> Markup | None:
+def draw_differences(findings: Findings, lang: Lang, texts: Texts) -> list[Markup]:
     """Paired differences to the student alone, one row a group, with what the design could not see shaded."""
     rows: list[DotRow] = []
     for found in findings.students:
@@ -87,10 +90,11 @@ def draw_differences(findings: Findings, lang: Lang, texts: Texts) -> Markup | N
                     gain.anchor,
                 )
             )
-    return draw_dots(rows, texts["differences"], texts["axis_points"], _ticks("points", lang)) if rows else None
+    told = (texts["differences"], texts["axis_points"], _ticks("points", lang))
+    return [draw_dots(part, *told, rows) for part in split_rows(rows)] if rows else []
 
 
-def draw_falls(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> Markup | None:
+def draw_falls(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> list[Markup]:
     """Points that int8 costs each group."""
     rows: list[DotRow] = []
     for found in findings.students:
@@ -105,10 +109,11 @@ def draw_falls(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> 
             label = name_group(group, lang)
             bounds = (fall.low, fall.high)
             rows.append(DotRow(label, fall.value, *bounds, seeds, tell(fall, lang), legend.colour(group), fall.anchor))
-    return draw_dots(rows, texts["falls"], texts["axis_falls"], _ticks("effect", lang)) if rows else None
+    told = (texts["falls"], texts["axis_falls"], _ticks("effect", lang))
+    return [draw_dots(part, *told, rows) for part in split_rows(rows)] if rows else []
 
 
-def draw_costs(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> Markup | None:
+def draw_costs(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> list[Markup]:
     """Training time of each group, mean over seeds."""
     rows: list[BarRow] = []
     for found in findings.students:
@@ -120,34 +125,46 @@ def draw_costs(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> 
             told = show_number(seconds.value, "seconds", lang)
             told += f" ({show_number(slow.value, 'ratio', lang)})" if slow else ""
             rows.append(BarRow(name_group(group, lang), seconds.value, told, legend.colour(group)))
-    return draw_bars(rows, texts["costs"]) if rows else None
+    return [draw_bars(part, texts["costs"], rows) for part in split_rows(rows)] if rows else []
 
 
-def draw_heat(found: StudentFindings, findings: Findings, lang: Lang, texts: Texts) -> Markup | None:
-    """Gain by arm (rows) and teacher (columns); what cannot be told from zero is pale and marked."""
+def draw_heat(found: StudentFindings, findings: Findings, lang: Lang, texts: Texts) -> list[Markup]:
+    """Gain by arm and teacher, the more numerous of them downwards; what cannot be told from zero is pale and marked.
+
+    Names across stand upright where one is wider than its column.
+    """
     if not found.contrasts:
-        return None
-    arms = sorted({contrast.group.arm for contrast in found.contrasts})
-    teachers = sorted({contrast.group.teacher or "" for contrast in found.contrasts})
+        return []
     by: dict[tuple[str, str], Contrast] = {}
     for contrast in found.contrasts:
-        by.setdefault((contrast.group.arm, contrast.group.teacher or ""), contrast)
-    left = 16 + CHARACTER * min(34, max(len(arm) for arm in arms) + 1)
-    cell, tall, top = min(130.0, (WIDTH - left) / len(teachers)), 38.0, 28.0
+        by.setdefault((name_arm(contrast.group), contrast.group.teacher or texts["no_teacher"]), contrast)
+    arms, teachers = sorted({arm for arm, _ in by}), sorted({teacher for _, teacher in by})
+    flipped = len(teachers) > len(arms)
+    down, across = (teachers, arms) if flipped else (arms, teachers)
+    left = 16 + LETTER * min(LONG_NAME, max(len(name) for name in down))
+    cell, tall = max(NARROW, min(130.0, (WIDTH - left) / len(across))), 38.0
+    longest = LETTER * min(LONG_NAME, max(len(name) for name in across))
+    upright = longest > cell - 6
+    top = longest + 18 if upright else 28.0
     most = max(abs(contrast.gain.value) for contrast in found.contrasts) or 1.0
-    parts = []
-    room = int(cell / CHARACTER)
-    for column, teacher in enumerate(teachers):
-        name = teacher or texts["no_teacher"]
-        parts.append(text(left + cell * (column + 0.5), top - 10, clip(name, room), "middle", "label"))
-    for row, arm in enumerate(arms):
-        y = top + tall * row
-        starred = any(c.group.starred for c in found.contrasts if c.group.arm == arm)
-        parts.append(text(left - 8, y + tall / 2 + 4, clip(arm + "*" * starred, 34), "end", "label"))
-        for column, teacher in enumerate(teachers):
-            parts.append(_heat_cell(by.get((arm, teacher)), left + cell * column, y, cell, tall, most, lang, texts))
+    heads = []
+    for column, name in enumerate(across):
+        x, shown = left + cell * (column + 0.5), clip(name, LONG_NAME)
+        place = (x + 4, top - 8, shown, "start") if upright else (x, top - 10, shown, "middle")
+        heads.append(text(*place, "label", turn=-90 if upright else 0))
     label = f"{texts['heat']}: {name_student(found, findings)}"
-    return drawing(WIDTH, top + tall * len(arms) + 6, label, *parts)
+    drawn = []
+    for first in range(0, len(down), MOST_DOWN):
+        shown_rows, parts = down[first : first + MOST_DOWN], list(heads)
+        for row, name in enumerate(shown_rows):
+            y = top + tall * row
+            parts.append(text(left - 8, y + tall / 2 + 4, clip(name, LONG_NAME), "end", "label"))
+            for column, other in enumerate(across):
+                there = by.get((other, name) if flipped else (name, other))
+                parts.append(_heat_cell(there, left + cell * column, y, cell, tall, most, lang, texts))
+        wide, high = max(WIDTH, left + cell * len(across)), top + tall * len(shown_rows) + 6
+        drawn.append(drawing(wide, high, label, *parts))
+    return drawn
 
 
 def _heat_cell(
@@ -156,28 +173,18 @@ def _heat_cell(
     place = {"x": x + 1.5, "y": y + 1.5, "width": wide - 3, "height": tall - 3, "rx": 3}
     if contrast is None:
         return tag("rect", **place, class_="heat empty")
-    gain = contrast.gain
+    gain, verdict = contrast.gain, texts[contrast.verdict]
     sign = "gain" if gain.value > 0 else "loss"
-    title = f"{name_group(contrast.group, lang)}: {tell(gain, lang)}, {texts[contrast.verdict]}"
     clear = contrast.verdict in ("gain", "loss")
     strength = f"{(0.15 + 0.6 * abs(gain.value) / most):.2f}"
+    number = show_number(gain.value, "points", lang, noun=False)
+    middle, fits = x + wide / 2, NOTE * len(verdict) <= wide - 6  # frame and dashes tell a verdict without its word
+    low = y + tall / 2 + (-1 if fits else 4)
     return tag(
         "a",
-        tag("title", title),
+        tag("title", f"{name_group(contrast.group, lang)}: {tell(gain, lang)}, {verdict}"),
         tag("rect", **place, class_=f"heat {sign} {'clear' if clear else 'unclear'}", fill_opacity=strength),
-        text(
-            x + wide / 2,
-            y + tall / 2 - 1,
-            show_number(gain.value, "points", lang, noun=False),
-            "middle",
-            "heatnumber" if clear else "heatpale",
-        ),
-        text(
-            x + wide / 2,
-            y + tall / 2 + 12,
-            texts[contrast.verdict],
-            "middle",
-            "heatnote" if not clear else "heatnote strong",
-        ),
+        text(middle, low, number, "middle", "heatnumber" if clear else "heatpale"),
+        *((text(middle, low + 13, verdict, "middle", f"heatnote{' strong' if clear else ''}"),) if fits else ()),
         href=f"#{gain.anchor}",
     )

@@ -13,6 +13,7 @@ from alambic.report.classes import ClassFindings, measure_classes
 from alambic.report.contrasts import Contrast, Sight, Spread, compare_groups, make_contrast, measure_sight, share_seeds
 from alambic.report.declared import Declared, judge_declared
 from alambic.report.examined import Examination, measure_two_classes, read_examination
+from alambic.report.expect import read_rows
 from alambic.report.facts import Fact, Facts, count_query, ratio_query, sum_query
 from alambic.report.gather import Group, Scored, choose_score, group_rows
 from alambic.report.ideas import Idea, judge_ideas
@@ -98,7 +99,7 @@ def find(path: Path) -> Findings:
     """Reads a ledger and computes all that its report tells. Raises AlambicError where no cell has finished."""
     ledger = Ledger(path, read_only=True)
     try:
-        rows = ledger.rows()
+        rows = read_rows(ledger)
         done = [row for row in rows if row.state == "done"]
         if not done:
             raise AlambicError(

@@ -72,7 +72,8 @@ class Scored:
         number: its name in the ledger. missing: ids of finished cells without it.
         metric: of the task. images: how many labelled ones it is measured on; 0 where the ledger does not say.
         draws: cell id -> its score on 2,000 resamples of the images. contradicted: ids of cells whose stored
-            predictions do not give their stored score.
+            predictions do not give their stored score. unseen: ids of cells with the score but without a prediction for
+            each labelled image; none where no images are known.
     """
 
     number: str
@@ -81,6 +82,7 @@ class Scored:
     images: int
     draws: dict[str, Array]
     contradicted: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
 
     @property
     def split(self) -> str:
@@ -110,10 +112,12 @@ def choose_score(ledger: Ledger, done: list[Row]) -> Scored:
         return told
     labels = np.array(json.loads(text), dtype=np.int64)
     found = {row.id: ledger.predictions(row.id, told.split, told.precision) for row in done if number in row.numbers}
-    stored = {key: value for key, value in found.items() if value is not None and len(value.predicted) == len(labels)}
+    whole = (len(labels), len(labels))
+    stored = {k: v for k, v in found.items() if v is not None and (len(v.predicted), len(v.margin)) == whole}
     images = int((labels >= 0).sum())
+    unseen = tuple(key for key in found if key not in stored) if images else ()
     if not stored or not images:
-        return Scored(number, missing, metric, images, {}, ())
+        return Scored(number, missing, metric, images, {}, (), unseen)
     predicted = np.stack([value.predicted for value in stored.values()])
     margin = np.stack([value.margin for value in stored.values()])
     draws = dict(zip(stored, resample_scores(metric, predicted, margin, labels), strict=True))
@@ -125,7 +129,7 @@ def choose_score(ledger: Ledger, done: list[Row]) -> Scored:
     by_id = dict(zip(stored, again[:, 0], strict=True))
     order = [row.id for row in done if row.id in stored]
     wrong = [key for key, value in zip(order, given, strict=True) if abs(by_id[key] - value) > tolerance]
-    return Scored(number, missing, metric, images, draws, tuple(wrong))
+    return Scored(number, missing, metric, images, draws, tuple(wrong), unseen)
 
 
 def group_rows(done: list[Row], scored: Scored, facts: Facts) -> list[Group]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from alambic.report.contrasts import Contrast, Spread, compare_groups, make_contrast, pool, share_seeds
+from alambic.report.contrasts import Contrast, Spread, comparable, compare_groups, make_contrast, pool, share_seeds
 from alambic.report.facts import Fact, Facts
 from alambic.report.gather import Group, Scored
+from alambic.study.falsifiers import teachers_of
 from alambic.study.stats import adjust_holm
 
 Fate = Literal["refuted", "survives", "undecided"]
@@ -41,6 +42,13 @@ class Idea:
         return "survives" if contrast.paired.interval.low > 0 and p.value <= 0.05 else "undecided"
 
     @property
+    def hardest(self) -> Contrast | None:
+        """The contrast that decides: of those whose fate is the idea's, the one with the least to hope for; None where
+        only what is missing keeps it undecided."""
+        telling = [contrast for contrast in self.contrasts if self.fate_of(contrast) == self.fate]
+        return min(telling, key=lambda contrast: contrast.paired.interval.high, default=None)
+
+    @property
     def fate(self) -> Fate:
         """One control that does as well refutes; all must be beaten to survive."""
         fates = [self.fate_of(contrast) for contrast in self.contrasts]
@@ -61,9 +69,13 @@ def judge_ideas(
     missing: list[list[str]] = [[] for _ in wanted]
     for index, one in enumerate(wanted):
         own = [group for group in groups if group.arm == one["arm"]]
-        for against in one["against"]:
+        for against, told in zip(
+            one["against"], teachers_of(one["against"], one.get("against_teacher", "")), strict=True
+        ):
             for first in own:
-                teacher = one.get("against_teacher") or first.teacher
+                if told and first.teacher == told:
+                    continue  # the idea is about another teacher than the control's
+                teacher = told or first.teacher
                 controls = find_controls(first, against, teacher, groups)
                 found = [second for second in controls if share_seeds(first, second, scored)]
                 pairs += [(index, first, second) for second in found]
@@ -92,13 +104,7 @@ def find_controls(first: Group, against: str, teacher: str | None, groups: list[
         for group in groups
         if group.arm == against and group.student == first.student and group.teacher in (teacher, None)
     ]
-    within = [group for group in same if group.setting == first.setting]
-    treated = [
-        group
-        for group in same
-        if group.place == first.place and any(side.rows[0].content["arm"].get("treatments") for side in (group, first))
-    ]
-    return within or treated
+    return comparable(first, same)
 
 
 def _effect(index: int, one: dict[str, Any], facts: Facts) -> Fact:

@@ -27,6 +27,7 @@ from alambic.report.tables import Table
 from alambic.report.texts import read_texts
 from alambic.report.wording import LANGS, Lang, show_fact
 from alambic.suitability.gains import SETTING as SHARED
+from alambic.suitability.gains import describe_setting
 
 HERE = Path(__file__).parent
 HASH = re.compile("[0-9a-f]{32,}")
@@ -100,6 +101,7 @@ def list_settings(findings: Findings) -> list[tuple[int, list[tuple[str, list[tu
     found = []
     for number in range(1, findings.settings + 1):
         content = next(group for group in findings.groups if group.setting == number).rows[0].content
+        content = {**content, **describe_setting(content)}  # what the setting's arms share, not the first one's own
         parts = [(name, _flat(content[name])) for name in SHARED if content.get(name) not in (None, {}, [])]
         found.append((number, parts))
     return found

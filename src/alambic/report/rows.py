@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 from markupsafe import Markup
 
-from alambic.report.svg import CHARACTER, Scale, clip, drawing, line, mark, round_ticks, tag, text
+from alambic.report.svg import CHARACTER, Scale, clip, drawing, fold, line, mark, round_ticks, tag, text
 
 WIDTH, ROW, TOP = 760.0, 24.0, 10.0
-LABEL = 34  # characters
+LABEL, LONGEST = 34, 52  # characters that fit a line; of a line of two
+MOST = 40  # rows of one figure: more would be too small to read on a page, and their axis too far away
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,53 @@ class DotRow:
     blind: float | None = None
 
 
-def draw_dots(rows: list[DotRow], label: str, axis: str, show: Callable[[list[float]], list[str]]) -> Markup:
-    """Rows of dots over one axis with a line at zero.
+@dataclass(frozen=True)
+class BarRow:
+    """One bar with a label and what stands at its end."""
+
+    label: str
+    value: float
+    told: str
+    class_: str = "s0"
+    head: bool = False
+
+
+Row = TypeVar("Row", bound=DotRow | BarRow)
+
+
+def split_rows(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of several figures of at most ``MOST``, each under its head, said again where its rows go on."""
+    starts = [index for index, row in enumerate(rows) if row.head] or [0]
+    parts: list[list[Row]] = [[]]
+    for start, stop in pairwise([*starts, len(rows)]):
+        section = list(rows[start:stop])
+        head, own = section[: section[0].head], section[section[0].head :]
+        for first in range(0, len(own), MOST - 1):
+            shown = [*head, *own[first : first + MOST - 1]]
+            if first or len(parts[-1]) + len(head) + len(own) > MOST:
+                parts.append([])
+            parts[-1] += shown
+    return [part for part in parts if part]
+
+
+def draw_dots(
+    rows: list[DotRow],
+    label: str,
+    axis: str,
+    show: Callable[[list[float]], list[str]],
+    among: list[DotRow] | None = None,
+) -> Markup:
+    """Rows of dots over one axis with a line at zero; the axis is that of all rows ``among`` which these stand.
 
     ``blind`` of a head row shades what the design could not see, from the row under it to the next head.
     """
-    values = [v for r in rows if not r.head for v in (r.mean, r.low, r.high, *r.dots) if v is not None] + [0.0]
-    bands = [row.blind for row in rows if row.blind is not None]
+    among = among or rows
+    values = [v for r in among if not r.head for v in (r.mean, r.low, r.high, *r.dots) if v is not None] + [0.0]
+    bands = [row.blind for row in among if row.blind is not None]
     low, high = min(values + [-b for b in bands]), max(values + bands)
     pad = 0.04 * ((high - low) or 1.0)
-    left = 12 + CHARACTER * min(LABEL, max(len(row.label) for row in rows))
-    right = WIDTH - 12 - CHARACTER * max(len(row.told) for row in rows)
+    left = _start(among)
+    right = WIDTH - 12 - CHARACTER * max(len(row.told) for row in among)
     scale = Scale(low - pad, high + pad, left + 8, right - 12)
     bottom = TOP + ROW * len(rows)
     parts = [_bands(rows, scale)]
@@ -58,10 +96,23 @@ def draw_dots(rows: list[DotRow], label: str, axis: str, show: Callable[[list[fl
     return drawing(WIDTH, bottom + 44, label, *parts)
 
 
+def _start(rows: Sequence[DotRow | BarRow]) -> float:
+    """Where the rows' labels end."""
+    return 12 + CHARACTER * min(LONGEST, max(len(part) for row in rows for part in fold(row.label, LABEL)))
+
+
+def _label(label: str, left: float, y: float) -> Markup:
+    """A row's label, in two small lines where it is long: two rows must not read alike."""
+    lines = [clip(part, LONGEST) for part in fold(label, LABEL)]
+    if len(lines) == 1:
+        return text(left, y + 4, lines[0], "end", "label")
+    return text(left, y - 2, lines[0], "end", "tick strong") + text(left, y + 9, lines[1], "end", "tick strong")
+
+
 def _draw_row(row: DotRow, y: float, left: float, scale: Scale) -> Markup:
     if row.head:
         return text(0, y + 4, row.label, "start", "head")
-    parts = [text(left, y + 4, clip(row.label, LABEL), "end", "label")]
+    parts = [_label(row.label, left, y)]
     if row.low is not None and row.high is not None:
         parts.append(line(scale(row.low), y, scale(row.high), y, f"whisker {row.class_}"))
     parts += [mark("circle", scale(value), y, 2.8, f"seed {row.class_}") for value in row.dots]
@@ -82,29 +133,18 @@ def _bands(rows: list[DotRow], scale: Scale) -> Markup:
     return found
 
 
-@dataclass(frozen=True)
-class BarRow:
-    """One bar with a label and what stands at its end."""
-
-    label: str
-    value: float
-    told: str
-    class_: str = "s0"
-    head: bool = False
-
-
-def draw_bars(rows: list[BarRow], label: str) -> Markup:
-    """Horizontal bars from zero."""
-    left = 12 + CHARACTER * min(LABEL, max(len(row.label) for row in rows))
-    right = WIDTH - 16 - CHARACTER * max(len(row.told) for row in rows)
-    scale = Scale(0, max(row.value for row in rows) or 1.0, left + 8, right)
+def draw_bars(rows: list[BarRow], label: str, among: list[BarRow]) -> Markup:
+    """Horizontal bars from zero, on the scale of all rows ``among`` which these stand."""
+    left = _start(among)
+    right = WIDTH - 16 - CHARACTER * max(len(row.told) for row in among)
+    scale = Scale(0, max(row.value for row in among) or 1.0, left + 8, right)
     parts = []
     for index, row in enumerate(rows):
         y = TOP + ROW * (index + 0.5)
         if row.head:
             parts.append(text(0, y + 4, row.label, "start", "head"))
             continue
-        parts.append(text(left, y + 4, clip(row.label, LABEL), "end", "label"))
+        parts.append(_label(row.label, left, y))
         size = max(1.0, scale(row.value) - scale(0))
         parts.append(tag("rect", x=scale(0), y=y - 7, width=size, height=14.0, rx=2, class_=f"bar {row.class_}"))
         parts.append(text(scale(row.value) + 6, y + 4, row.told, "start", "told"))

@@ -1,128 +1,12 @@
-"""Sentences of the chapters on teachers, classes, trust and declared contrasts, in English and French side by side."""
+"""Sentences of the chapters on classes, trust and declared contrasts, in English and French side by side."""
 
 from __future__ import annotations
 
+from alambic.report.suitability_words import SUITABILITY_SENTENCES
 from alambic.report.wording import Lang
 
 SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
-    "judged_on": {
-        "en": "{teachers} were judged in {blocks} of student, data and method. With so many, a rank correlation under "
-        "{visible} cannot be told from chance.",
-        "fr": "{teachers} ont été jugés dans {blocks} d’élève, de données et de méthode. À ce nombre, une corrélation "
-        "de rang sous {visible} ne se distingue pas du hasard.",
-    },
-    "ceiling": {
-        "en": "The noise of the gains themselves allows {ceiling} at most.",
-        "fr": "Le bruit des gains eux-mêmes permet au plus {ceiling}.",
-    },
-    "judged_elsewhere": {
-        "en": "The judge saw other gains than those of this ledger: further ledgers, or cells that were not done yet.",
-        "fr": "Le juge a vu d’autres gains que ceux de ce registre : d’autres registres, ou des cellules pas encore "
-        "finies.",
-    },
-    "estimator_beats": {
-        "en": "The estimator that ranks teachers best is {name}, with a rank correlation of {rho}: better than "
-        "accuracy, beyond doubt.",
-        "fr": "L’estimateur qui classe le mieux les enseignants est {name}, avec une corrélation de rang de {rho} : "
-        "mieux que l’exactitude, sans doute possible.",
-    },
-    "estimator_ties": {
-        "en": "The estimator that ranks teachers best is {name}, with a rank correlation of {rho}: it is not shown "
-        "to beat accuracy.",
-        "fr": "L’estimateur qui classe le mieux les enseignants est {name}, avec une corrélation de rang de {rho} : "
-        "rien ne montre qu’il batte l’exactitude.",
-    },
-    "regret": {
-        "en": "Taking the first teacher by {name} loses {regret} against the best one; taking the most accurate loses "
-        "{accuracy}, taking the winner of a short pilot {pilot}.",
-        "fr": "Prendre le premier enseignant selon {name} perd {regret} face au meilleur ; prendre le plus exact perd "
-        "{accuracy}, prendre le vainqueur d’un court essai {pilot}.",
-    },
-    "regret_alone": {
-        "en": "Taking the first teacher by {name} loses {regret} against the best one; taking the most accurate loses "
-        "{accuracy}. No pilot was run with all of these teachers.",
-        "fr": "Prendre le premier enseignant selon {name} perd {regret} face au meilleur ; prendre le plus exact perd "
-        "{accuracy}. Aucun essai court n’a été lancé avec tous ces enseignants.",
-    },
-    "bar_met": {
-        "en": "The bar, at most half the regret of picking by accuracy and no more than a pilot’s, is met by: "
-        "{listing}.",
-        "fr": "La barre, au plus la moitié du regret d’un choix par l’exactitude et pas plus que celui d’un essai, est "
-        "atteinte par : {listing}.",
-    },
-    "bar_missed": {
-        "en": "No estimator meets the bar: at most half the regret of picking by accuracy, and no more than a pilot’s.",
-        "fr": "Aucun estimateur n’atteint la barre : au plus la moitié du regret d’un choix par l’exactitude, et pas "
-        "plus que celui d’un essai.",
-    },
-    "control_permuted": {
-        "en": "Control: with teachers permuted, the mean correlation nowhere leaves zero by more than {null} ({name}).",
-        "fr": "Contrôle : enseignants permutés, la corrélation moyenne ne s’écarte nulle part de zéro de plus de "
-        "{null} ({name}).",
-    },
-    "control_nasty": {
-        "en": "Control: {nasty}, made to teach nothing, is put last every time by: {listing}.",
-        "fr": "Contrôle : {nasty}, fait pour ne rien apprendre à personne, est mis chaque fois dernier par : "
-        "{listing}.",
-    },
-    "control_nasty_missed": {
-        "en": "Control failed: no estimator puts {nasty}, made to teach nothing, last every time.",
-        "fr": "Contrôle manqué : aucun estimateur ne met chaque fois {nasty}, fait pour ne rien apprendre à "
-        "personne, en dernier.",
-    },
-    "control_void": {
-        "en": "Control void: {nasty}, made to teach nothing, gives {gain}, no less than some honest teacher, so to put "
-        "it last would be wrong.",
-        "fr": "Contrôle nul : {nasty}, fait pour ne rien apprendre à personne, apporte {gain}, pas moins qu’un "
-        "enseignant honnête au moins ; le mettre dernier serait une erreur.",
-    },
-    "control_no_nasty": {
-        "en": "No teacher made to teach nothing was named to the judge: that control is missing.",
-        "fr": "Aucun enseignant fait pour ne rien apprendre n’a été nommé au juge : ce contrôle manque.",
-    },
-    "family_more": {
-        "en": "{scope}: teachers of family {family} give more than {reference}: {gain} ({teachers}, allowing for "
-        "{allowed}).",
-        "fr": "{scope} : les enseignants de la famille {family} apportent plus que {reference} : {gain} ({teachers}, à "
-        "égalité de : {allowed}).",
-    },
-    "family_less": {
-        "en": "{scope}: teachers of family {family} give less than {reference}: {gain} ({teachers}, allowing for "
-        "{allowed}).",
-        "fr": "{scope} : les enseignants de la famille {family} apportent moins que {reference} : {gain} "
-        "({teachers}, à égalité de : {allowed}).",
-    },
-    "family_tie": {
-        "en": "{scope}: {family} against {reference} cannot be told apart: {gain} ({teachers}, allowing for "
-        "{allowed}).",
-        "fr": "{scope} : {family} et {reference} ne se distinguent pas : {gain} ({teachers}, à égalité de : "
-        "{allowed}).",
-    },
-    "family_no_answer": {
-        "en": "No answer on families for: {listing}. The teachers are too few, or families coincide with what else "
-        "differs between them.",
-        "fr": "Pas de réponse sur les familles pour : {listing}. Les enseignants sont trop peu nombreux, ou les "
-        "familles coïncident avec ce qui les distingue par ailleurs.",
-    },
-    "promised": {
-        "en": "Before any distillation, the mean of all estimators puts {teacher} first for {student}: an estimate, "
-        "not a result.",
-        "fr": "Avant toute distillation, la moyenne des estimateurs met {teacher} en tête pour {student} : une "
-        "estimation, pas un résultat.",
-    },
-    "not_judged": {
-        "en": "These estimates were not judged yet: alambic teachers judge compares them with measured gains, from "
-        "four "
-        "teachers on.",
-        "fr": "Ces estimations n’ont pas encore été jugées : alambic teachers judge les compare aux gains mesurés, à "
-        "partir de quatre enseignants.",
-    },
-    "no_scorecards": {
-        "en": "No suitability.json lies beside the ledger. alambic teachers rank writes it before any distillation; "
-        "alambic teachers judge then compares it with the measured gains, from four teachers on.",
-        "fr": "Aucun suitability.json ne se trouve à côté du registre. alambic teachers rank l’écrit avant toute "
-        "distillation ; alambic teachers judge le compare ensuite aux gains mesurés, à partir de quatre enseignants.",
-    },
+    **SUITABILITY_SENTENCES,
     "conditions": {
         "en": "The same students behind sensors that they were not trained behind, and by further metrics. Nothing "
         "was chosen by these numbers.",
@@ -130,10 +14,10 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "mesures. Rien n’a été choisi d’après ces nombres.",
     },
     "classes_clear": {
-        "en": "With {arm}, the arm of {student} with the highest mean, the interval of {clear} of {count} leaves out "
+        "en": "For {arm}, the arm of {student} with the highest mean, the interval of {clear} of {count} leaves out "
         "zero; "
         "by chance alone one in twenty would.",
-        "fr": "Avec {arm}, le bras de {student} à la plus haute moyenne, l’intervalle de {clear} sur {count} exclut "
+        "fr": "Pour {arm}, le bras de {student} à la plus haute moyenne, l’intervalle de {clear} sur {count} exclut "
         "zéro ; le hasard seul en donnerait une sur vingt.",
     },
     "classes_cut": {
@@ -186,6 +70,10 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Saved students that could not be examined: {count}; examination.json says why.",
         "fr": "Élèves enregistrés qui n’ont pu être examinés : {count} ; examination.json dit pourquoi.",
     },
+    "examined_partly": {
+        "en": "Arms without these numbers, because not each of their students was examined: {count}.",
+        "fr": "Bras sans ces nombres, faute d’avoir examiné chacun de leurs élèves : {count}.",
+    },
     "aligned": {
         "en": "{student} and {teacher}: mean CKA over stages {before} before training, {after} after {arm}.",
         "fr": "{student} et {teacher} : CKA moyenne sur les étages {before} avant l’entraînement, {after} après {arm}.",
@@ -222,10 +110,18 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}.",
     },
     "declared_tie": {
-        "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}, below {floor}, the least that this "
-        "design could have seen.",
-        "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}, sous {floor}, le moins que ce plan "
-        "pouvait voir.",
+        "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}, below {floor}, which a difference "
+        "from the student alone must reach to be seen here four times in five.",
+        "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}, sous {floor}, ce qu’un écart "
+        "à l’élève seul doit atteindre pour être vu ici quatre fois sur cinq.",
+    },
+    "declared_clear": {
+        "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}. The interval leaves out zero, but it "
+        "is below {floor}, which a difference from the student alone must reach to be seen here four times in five: a "
+        "tie by the rule that was stated first.",
+        "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}. L’intervalle exclut zéro, mais "
+        "c’est sous {floor}, ce qu’un écart à l’élève seul doit atteindre pour être vu ici quatre fois sur cinq : une "
+        "égalité selon la règle énoncée d’abord.",
     },
     "declared_smallest": {
         "en": "A difference under {effect} was declared too small to matter.",
@@ -254,40 +150,4 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Toutes les autres comparaisons de ce rapport explorent : ce qu’elles trouvent reste à confirmer "
         "ailleurs.",
     },
-}
-
-SCOPES: dict[str, dict[Lang, str]] = {
-    "all": {"en": "All teachers", "fr": "Tous les enseignants"},
-    "labels": {"en": "Teachers trained on labels", "fr": "Enseignants entraînés sur étiquettes"},
-    "distilled": {"en": "Distilled teachers only", "fr": "Enseignants distillés seulement"},
-    "matched": {"en": "Equally accurate teachers", "fr": "Enseignants également exacts"},
-}
-COVARIATES: dict[str, dict[Lang, str]] = {
-    "accuracy": {"en": "accuracy", "fr": "exactitude"},
-    "calibration_error": {"en": "calibration error", "fr": "erreur de calibration"},
-    "size": {"en": "size", "fr": "taille"},
-    "": {"en": "nothing else", "fr": "rien d’autre"},
-}
-ESTIMATORS: dict[str, dict[Lang, str]] = {
-    "absorbable": {"en": "absorbable variance", "fr": "variance absorbable"},
-    "accuracy": {"en": "accuracy", "fr": "exactitude"},
-    "calibration": {"en": "calibrated confidence", "fr": "confiance calibrée"},
-    "calibration_error": {"en": "calibration error", "fr": "erreur de calibration"},
-    "cka": {"en": "debiased CKA", "fr": "CKA débiaisée"},
-    "composite": {"en": "mean of all estimators", "fr": "moyenne des estimateurs"},
-    "composite_cheap": {"en": "mean without pilot", "fr": "moyenne sans essai"},
-    "fidelity_slope": {"en": "fidelity slope of a pilot", "fr": "pente de fidélité d’un essai"},
-    "headroom": {"en": "headroom", "fr": "marge de progrès"},
-    "kernel": {"en": "kernel alignment", "fr": "alignement des noyaux"},
-    "locality": {"en": "resolution and locality gap", "fr": "écart de résolution et localité"},
-    "logme": {"en": "LogME and LEEP", "fr": "LogME et LEEP"},
-    "margin": {"en": "centred top-2 margin", "fr": "marge centrée des 2 premiers"},
-    "pilot_gain": {"en": "gain of a pilot", "fr": "gain d’un essai court"},
-    "ridge_new_student": {"en": "ridge, new student", "fr": "régression, élève nouveau"},
-    "ridge_new_teacher": {"en": "ridge, new teacher", "fr": "régression, enseignant nouveau"},
-    "same_family": {"en": "same family", "fr": "même famille"},
-    "size": {"en": "size", "fr": "taille"},
-    "smoothness": {"en": "input smoothness", "fr": "régularité à l’entrée"},
-    "soft_labels": {"en": "soft-label information", "fr": "information des cibles douces"},
-    "spectral_gap": {"en": "spectral gap", "fr": "écart spectral"},
 }

@@ -34,29 +34,41 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Which teacher and which method give {students} the most in int8?",
         "fr": "Quel enseignant et quelle méthode apportent le plus à {students} en int8 ?",
     },
+    "slide_asked_float": {
+        "en": "Which teacher and which method give {students} the most?",
+        "fr": "Quel enseignant et quelle méthode apportent le plus à {students} ?",
+    },
     "slide_compared": {
-        "en": "{count} methods face the student alone on {data}",
-        "fr": "{count} méthodes face à l’élève seul sur {data}",
+        "en": "Methods beside the student alone on {data}: {count}",
+        "fr": "Méthodes face à l’élève seul sur {data} : {count}",
     },
     "slide_protocol": {
-        "en": "Same weights, same images, same steps: only the method differs",
-        "fr": "Mêmes poids, mêmes images, mêmes pas : seule la méthode diffère",
+        "en": "Same weights, same images, paired seeds",
+        "fr": "Mêmes poids, mêmes images, graines appariées",
     },
     "slide_protocol_labelled": {
-        "en": "Same weights, as many steps: some arms see the labelled images alone",
-        "fr": "Mêmes poids, autant de pas : certains bras ne voient que les images étiquetées",
+        "en": "Same weights, paired seeds: some arms see the labelled images alone",
+        "fr": "Mêmes poids, graines appariées : certains bras ne voient que les images étiquetées",
     },
     "slide_sight": {
         "en": "Differences below {effect} could not be seen: they are ties",
         "fr": "Sous {effect}, une différence ne pouvait se voir : c’est une égalité",
+    },
+    "slide_sights": {
+        "en": "By student, differences below {least} to {most} could not be seen: they are ties",
+        "fr": "Selon l’élève, sous {least} à {most}, une différence ne pouvait se voir : c’est une égalité",
     },
     "slide_blind": {
         "en": "This study could not have told any effect from chance",
         "fr": "Cette étude ne pouvait distinguer aucun effet du hasard",
     },
     "slide_gains": {
-        "en": "{student}: of {count} arms, {better} help, {worse} harm, {tied} cannot be told apart",
-        "fr": "{student}, {count} bras : {better} en gain, {worse} en perte, {tied} sans différence visible",
+        "en": "{student}, {count} arms: {better} better, {worse} worse, {tied} tied",
+        "fr": "{student}, {count} bras : {better} en gain, {worse} en perte, {tied} à égalité",
+    },
+    "slide_gains_open": {
+        "en": "{student}, {count} arms: {better} better, {worse} worse, {tied} tied, {open} undecided",
+        "fr": "{student}, {count} bras : {better} en gain, {worse} en perte, {tied} à égalité, {open} indécis",
     },
     "slide_best_apart": {
         "en": "{best} scores highest, {score}, above all others",
@@ -108,13 +120,13 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "L’int8 répond comme le fp32 sur au moins {least} des images",
     },
     "slide_ideas": {
-        "en": "New ideas, {ideas} put to the test: survive {survives}, refuted {refuted}, undecided {undecided}",
-        "fr": "Idées nouvelles, {ideas} mises à l’épreuve : survivent {survives}, réfutées {refuted}, indécises "
-        "{undecided}",
+        "en": "New ideas: {survives} surviving, {refuted} refuted, {undecided} undecided of {ideas} put to the test",
+        "fr": "Idées nouvelles à l’épreuve : {ideas} (survivent : {survives}, réfutées : {refuted}, indécises : "
+        "{undecided})",
     },
     "slide_confirmed": {
-        "en": "Of {declared} contrasts declared beforehand, {confirmed} are confirmed",
-        "fr": "Sur {declared} contrastes déclarés d’avance, {confirmed} sont confirmés",
+        "en": "Contrasts declared beforehand: {declared}, confirmed: {confirmed}",
+        "fr": "Contrastes déclarés d’avance : {declared}, confirmés : {confirmed}",
     },
     "slide_limits": {
         "en": "What holds on {data} with {seeds} may not hold elsewhere",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
+import textwrap
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -18,9 +20,13 @@ from alambic.report.stamp import MARK, PART, write_stamp
 from alambic.report.svg import round_ticks
 from alambic.report.tables import Table
 from alambic.report.talk import Bars, Slide, compose_slides
-from alambic.report.wording import Lang
+from alambic.report.wording import THIN, Lang
 
 ROWS = 8  # of a table that stay readable on a wall
+SIZES, LETTER, PADDING = (18, 16, 14, 12, 11), 0.6, 0.22  # of a table: pt; em a letter; inches beside a cell's text
+TOP, WIDE = 1.6, 11.9  # inches: where a table begins; of the text
+NO_BREAK = "\u00a0"
+BRACKETS = re.compile(r"\[[^\]]*\]")
 
 
 def render_slides(findings: Findings, lang: Lang) -> bytes:
@@ -64,7 +70,8 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
         run.text, run.font.size, run.font.bold, run.font.color.rgb = text, Pt(size), bold, colour
 
     first = number == 1
-    title = slide.title.text(lang) if isinstance(slide.title, Claim) else slide.title
+    title = _hold(slide.title.text(lang) if isinstance(slide.title, Claim) else slide.title)
+    under = _draw_table(page, slide.shown, 3.4 if slide.lines else 5.2) if isinstance(slide.shown, Table) else 0.0
     # two lines of a long message are as high as one of a short one
     large = 28 if len(title) <= 62 else 24 if len(title) <= 100 else 20
     write(title, 2.4 if first else 0.4, 1.0, 44 if first else large, accent, True)
@@ -72,21 +79,25 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
         # the text shrinks in steps so that the longest claims still fit above the footer
         size = next((s for s in (22, 20, 18, 16, 14) if _lines_used(slide.lines, s) * s * 1.25 <= 5.2 * 72), 12)
         top = 3.6 if first else 1.65
-        if isinstance(slide.shown, Table):  # under the table, whose rows may wrap once
-            size, top = min(size, 16), 2.1 + 0.62 * (1 + min(ROWS, len(slide.shown.rows)))
+        if under:
+            size, top = min(size, 18), under + 0.3
         box = page.shapes.add_textbox(Inches(0.7), Inches(top), Inches(11.9), Inches(6.85 - top)).text_frame
         box.word_wrap = True
         for index, text in enumerate(slide.lines):
             paragraph = box.paragraphs[0] if index == 0 else box.add_paragraph()
             paragraph.space_after = Pt(size * 0.6)
             run = paragraph.add_run()
-            run.text, run.font.size, run.font.color.rgb = text, Pt(size), ink
+            run.text, run.font.size, run.font.color.rgb = _hold(text), Pt(size), ink
     if isinstance(slide.shown, Bars):
         _draw_bars(page, slide.shown)
-    if isinstance(slide.shown, Table):
-        _draw_table(page, slide.shown)
     write(f"alambic · {number} / {total}", 6.95, 0.4, 11, quiet)
     page.notes_slide.notes_text_frame.text = "\n".join(claim.text(lang) for claim in slide.notes)
+
+
+def _hold(text: str) -> str:
+    """Text whose intervals and units no line break parts: office programs break at narrow spaces."""
+    held = BRACKETS.sub(lambda found: found.group().replace(" ", NO_BREAK), text)
+    return held.replace(THIN, NO_BREAK)
 
 
 def _lines_used(lines: tuple[str, ...], size: int) -> float:
@@ -126,6 +137,7 @@ def _draw_bars(page: Any, bars: Bars) -> None:
     ticks = round_ticks(least, most)
     step = ticks[1] - ticks[0]
     axis = chart.value_axis
+    axis.tick_label_position = XL_TICK_LABEL_POSITION.HIGH  # at the bottom, since the order is reversed
     axis.major_unit, axis.minimum_scale, axis.maximum_scale = step, step * (least // step), -step * (-most // step)
     axis.tick_labels.number_format, axis.tick_labels.number_format_is_linked = "General", False
     palette = print_palette()
@@ -136,22 +148,23 @@ def _draw_bars(page: Any, bars: Bars) -> None:
         fill.fore_color.rgb = RGBColor.from_string(palette[name].removeprefix("#").upper())
 
 
-def _draw_table(page: Any, table: Table) -> None:
+def _draw_table(page: Any, table: Table, high: float) -> float:
+    """Draws a table in as large a size as ``high`` inches allow; returns where it ends."""
     from pptx.dml.color import RGBColor
     from pptx.util import Inches, Pt
 
-    rows = table.rows[:ROWS]
-    if not rows:
-        return
-    cells = [[head for head, _, _ in table.heads], *([f"{c.text} {c.note}".strip() for c in row] for row in rows)]
+    cells = [[head for head, _, _ in table.heads]]
+    cells += [[_hold(f"{c.text} {c.note}".strip()) for c in row] for row in table.rows[:ROWS]]
     if len(table.rows) > ROWS:
         cells.append([f"… +{len(table.rows) - ROWS}", *("" for _ in table.heads[1:])])
-    widths = [max(8, min(44, max(len(row[i]) for row in cells) + 5)) for i in range(len(cells[0]))]
-    size = int(max(11, min(18, 11.9 * 72 / (0.62 * sum(widths)))))
-    frame = page.shapes.add_table(len(cells), len(cells[0]), Inches(0.7), Inches(1.6), Inches(11.9), Inches(0.4))
+    fits = [_fit(cells, size) for size in SIZES]
+    size, widths, tall = next((fit for fit in fits if sum(fit[2]) <= high), fits[-1])
+    tall = [min(row, 0.6) for row in tall] if sum(tall) > high else tall  # the program makes the room
+    frame = page.shapes.add_table(len(cells), len(cells[0]), Inches(0.7), Inches(TOP), Inches(WIDE), Inches(sum(tall)))
     for index, width in enumerate(widths):
-        frame.table.columns[index].width = Inches(11.9 * width / sum(widths))
+        frame.table.columns[index].width = Inches(width)
     for y, row in enumerate(cells):
+        frame.table.rows[y].height = Inches(tall[y])
         for x, text in enumerate(row):
             cell = frame.table.cell(y, x)
             cell.text = text
@@ -160,6 +173,24 @@ def _draw_table(page: Any, table: Table) -> None:
                 cell.fill.fore_color.rgb = RGBColor(0x6B, 0x3A, 0x0E)
             for paragraph in cell.text_frame.paragraphs:
                 paragraph.font.size = Pt(size)
+    return TOP + sum(tall)
+
+
+def _fit(cells: list[list[str]], size: int) -> tuple[int, list[float], list[float]]:
+    """The size with the columns' widths and the rows' heights in inches: no word is broken, long texts take lines.
+
+    Without room for its words a size counts as endlessly high.
+    """
+    letter, columns = LETTER * size / 72, list(zip(*cells, strict=True))
+    least = [PADDING + letter * max(len(word) for text in column for word in text.split(" ")) for column in columns]
+    whole = [PADDING + letter * max(map(len, column)) for column in columns]
+    share = max(0.0, min(1.0, (WIDE - sum(least)) / max(sum(whole) - sum(least), 1e-9)))
+    given = [narrow + (wide - narrow) * share for narrow, wide in zip(least, whole, strict=True)]
+    widths = [WIDE * width / sum(given) for width in given]
+    room = [max(1, int((width - PADDING) / letter + 1e-6)) for width in widths]
+    lines = [max(1, *(len(textwrap.wrap(text, most)) for text, most in zip(row, room, strict=True))) for row in cells]
+    tall = [0.12 + count * 1.2 * size / 72 for count in lines]
+    return size, widths, tall if sum(least) <= WIDE else [float("inf")] * len(cells)
 
 
 def read_words(content: bytes) -> str:

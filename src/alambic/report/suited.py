@@ -10,21 +10,22 @@ from alambic.report.facts import Fact, Facts, Unit
 from alambic.study.ledger import Row
 from alambic.suitability.families import FamilyEffect
 from alambic.suitability.gains import Gains, choose_number, find_taught_by, measure_gains
-from alambic.suitability.judge import Verdict
-from alambic.suitability.judgement import Judgement, hash_gains, load_judgement
+from alambic.suitability.judgement import JUDGED, Judgement, hash_gains, load_judgement
 from alambic.suitability.scorecard import Scorecard, load_scorecards
+from alambic.suitability.verdict import Verdict
 
 NAME = "suitability.json"
 # of a verdict: number -> unit; regrets are points there, shares here
 NUMBERS: dict[str, Unit] = {
     "spearman": "correlation",
-    "null": "decimal",
+    "null": "correlation",
     "visible": "decimal",
     "ceiling": "decimal",
     "partial": "correlation",
     "regret": "effect",
     "regret_accuracy": "effect",
     "regret_pilot": "effect",
+    "regret_others": "effect",
     "top3": "share",
     "nasty_last": "share",
     "p": "p",
@@ -61,7 +62,8 @@ class Suitability:
     Attributes:
         verdicts: best rank correlation first. families: one an effect; unanswered: scopes without an answer.
         stale: whether the judge saw other gains than this ledger holds. void: teachers made to teach nothing that gave
-            more than an honest one, with what they gave.
+            more than an honest one, with what they gave. names: teacher hash -> name in the ledger. outdated: whether
+            another version of the judge made a judgement, which is then left out.
     """
 
     cards: list[Scorecard]
@@ -71,6 +73,8 @@ class Suitability:
     unanswered: list[str] = field(default_factory=list)
     stale: bool = False
     void: dict[str, Fact] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    outdated: bool = False
 
     @property
     def held(self) -> list[str]:
@@ -83,18 +87,19 @@ def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability
     path = folder / NAME
     if not path.is_file():
         return None
-    found = Suitability(load_scorecards(path), load_judgement(path))
-    if found.judgement is None:
-        return found
-    measured, judged_by = measure_rows(rows), found.judgement
-    found.stale = hash_gains(measured) != found.judgement.gains
+    measured, judged_by = measure_rows(rows), load_judgement(path)
+    names = {key: name for given in measured for key, name in given.names.items()}
+    if judged_by is None or judged_by.version != JUDGED:
+        return Suitability(load_scorecards(path), names=names, outdated=judged_by is not None)
+    found = Suitability(load_scorecards(path), judged_by, names=names)
+    found.stale = hash_gains(measured) != judged_by.gains
     for name, (taught, least) in find_taught_by(measured, judged_by.nasty, judged_by.controls).items():
         if not least:
             how = "mean over students, methods and seeds; alambic.suitability.gains.find_taught_by"
             found.void[name] = facts.add(f"gain of nasty {name}", taught / 100, "points", (), "", how)
-    judged = [_judged(verdict, facts) for verdict in found.judgement.verdicts]
+    judged = [_judged(verdict, facts) for verdict in judged_by.verdicts]
     found.verdicts = sorted(judged, key=lambda j: (-j.verdict.spearman, j.verdict.name))
-    for case in found.judgement.families:
+    for case in judged_by.families:
         if case.answer is None:
             found.unanswered.append(case.scope)
             continue

@@ -52,9 +52,10 @@ def round_ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(index * step, 10) + 0.0 for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def text(x: float, y: float, content: str, anchor: str = "start", class_: str = "") -> Markup:
-    """Text at its baseline."""
-    return tag("text", content, x=x, y=y, text_anchor=anchor, class_=class_)
+def text(x: float, y: float, content: str, anchor: str = "start", class_: str = "", turn: int = 0) -> Markup:
+    """Text at its baseline, turned about its anchor by degrees."""
+    turned = {"transform": f"rotate({turn} {_short(x)} {_short(y)})"} if turn else {}
+    return tag("text", content, x=x, y=y, text_anchor=anchor, class_=class_, **turned)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
@@ -84,6 +85,15 @@ def mark(shape: str, x: float, y: float, size: float, class_: str, title: str = 
 def clip(content: str, most: int) -> str:
     """Text cut to a number of characters."""
     return content if len(content) <= most else content[: most - 1] + "…"
+
+
+def fold(content: str, most: int) -> list[str]:
+    """Text in one line, or in two of like length where one would pass a number of characters."""
+    spaces = [index for index, letter in enumerate(content) if letter == " "]
+    if len(content) <= most or not spaces:
+        return [content]
+    middle = min(spaces, key=lambda index: abs(2 * index - len(content)))
+    return [content[:middle], content[middle + 1 :]]
 
 
 def drawing(width: float, height: float, label: str, *children: str) -> Markup:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alambic.report.answers import name_student
+from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact, Unit
 from alambic.report.findings import Findings
-from alambic.report.gather import Group
-from alambic.report.texts import Texts
-from alambic.report.wording import Lang, show_bounds, show_number
+from alambic.report.texts import Texts, tell_teacher
+from alambic.report.wording import Lang, name_arm, show_bounds, show_number
 
 CELL_NUMBERS: dict[str, Unit] = {
     "tune": "share",
@@ -84,7 +84,7 @@ def tabulate_differences(findings: Findings, lang: Lang, texts: Texts) -> Table:
             table.rows.append(
                 [
                     *((Entry(name_student(found, findings)),) if several else ()),
-                    Entry(_arm(group)),
+                    Entry(name_arm(group)),
                     Entry(group.teacher or "–"),
                     Entry(str(len(group.rows)), len(group.rows)),
                     fact_entry(group.score, lang),
@@ -159,8 +159,23 @@ def tabulate_teachers(findings: Findings, lang: Lang, texts: Texts) -> Table:
     for (name, _), content in sorted(found.items()):
         told = [content.get(key) for key in ("teacher_family", "teacher_provenance", "teacher_data")]
         last = _number_entry(content.get("teacher_score"), "share", lang)
-        table.rows.append([Entry(name), *(Entry("–" if item is None else str(item)) for item in told), last])
+        shown = ["–" if item is None else tell_teacher(str(item), lang) for item in told]
+        table.rows.append([Entry(name), *map(Entry, shown), last])
     return table
+
+
+def rank_teachers(ordered: list[Contrast], table: Table, lang: Lang, texts: Texts) -> Table:
+    """The table of teachers with the highest gain of each, from the highest on."""
+    best: dict[str, Contrast] = {}
+    for contrast in ordered:
+        best.setdefault(str(contrast.group.teacher), contrast)
+    names = list(best)
+    rows = sorted((row for row in table.rows if row[0].text in best), key=lambda row: names.index(row[0].text))
+    gains = [fact_entry(best[row[0].text].gain, lang, noun=False) for row in rows]
+    return Table(
+        (table.heads[0], (texts["highest_gain"], "", True), *table.heads[1:]),
+        [[row[0], gain, *row[1:]] for row, gain in zip(rows, gains, strict=True)],
+    )
 
 
 def tabulate_banks(findings: Findings, lang: Lang, texts: Texts) -> Table:
@@ -210,10 +225,6 @@ def tabulate_facts(facts: Iterable[Fact], lang: Lang, texts: Texts) -> Table:
         )
         table.anchors.append(fact.anchor)
     return table
-
-
-def _arm(group: Group) -> str:
-    return group.arm + ("*" if group.starred else "") + (f" ({group.variant})" if group.variant > 1 else "")
 
 
 def _order(content: dict[str, Any]) -> tuple[Any, ...]:

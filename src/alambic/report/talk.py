@@ -16,7 +16,15 @@ from alambic.report.chapter_decisions import say_decision, say_decisions, tabula
 from alambic.report.chapter_suitability import best_estimator, tell_title
 from alambic.report.chapter_trust import numbers_of, say_trust
 from alambic.report.claims import Blank, Claim
-from alambic.report.document import compose_document, sees_labelled_only, tabulate_methods, used_methods
+from alambic.report.document import (
+    compose_document,
+    list_data,
+    list_students,
+    measures_int8,
+    sees_labelled_only,
+    tabulate_methods,
+    used_methods,
+)
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
@@ -59,8 +67,9 @@ def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
     chapters = {section.key: section for section in compose_document(findings, lang)}
     one = len(findings.students) == 1
     made = [*_open(findings, chapters, lang, texts), *_declared(findings, chapters)]
-    for found, claims in say_answers(findings)[:MOST_STUDENTS]:
-        made += _answer(found, tuple(claims), findings, lang, texts, one)
+    answers = zip(say_answers(findings), say_answers(findings, brief=True), strict=True)
+    for (found, claims), (_, brief) in list(answers)[:MOST_STUDENTS]:
+        made += _answer(found, tuple(claims), tuple(brief), findings, lang, texts, one)
     made += _falls(findings, lang, texts)
     made += _classes(findings, lang, texts) if one else []
     made += [*_trust(findings, lang, texts, chapters), *_sizes(findings, lang, texts, chapters)]
@@ -73,12 +82,10 @@ def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
 
 def _open(findings: Findings, chapters: dict[str, Section], lang: Lang, texts: Texts) -> list[Slide]:
     asked, sight = chapters["question"].claims, tuple(c for claims in say_sight(findings) for c in claims)
-    students = tuple(dict.fromkeys(found.student for found in findings.students))
-    compared = Claim("slide_compared", {"count": len(used_methods(findings)), "data": _data(findings)})
-    seen = [f.sight.effect for f in findings.students if f.sight is not None and f.sight.effect is not None]
-    blind = (
-        Claim("slide_sight", {"effect": max(seen, key=lambda fact: fact.value)}) if seen else Claim("slide_blind", {})
+    question = Claim(
+        "slide_asked" if measures_int8(findings) else "slide_asked_float", {"students": list_students(findings)}
     )
+    compared = Claim("slide_compared", {"count": len(used_methods(findings)), "data": list_data(findings)})
     protocol = chapters["protocol"].claims
     survey, methods = chapters["survey"].claims, tabulate_methods(findings, lang)
     fair = "slide_protocol_labelled" if sees_labelled_only(findings) else "slide_protocol"
@@ -86,15 +93,22 @@ def _open(findings: Findings, chapters: dict[str, Section], lang: Lang, texts: T
     brief = Table(methods.heads[:3], [row[:3] for row in methods.rows])
     return [
         Slide(findings.name, (texts["report"], say_purpose(findings).text(lang)), notes=asked),
-        Slide(Claim("slide_asked", {"students": students}), (asked[0].text(lang),), notes=asked),
+        Slide(question, (asked[0].text(lang),), notes=asked),
         Slide(compared, (), brief, survey),
         Slide(Claim(fair, {}), tuple(claim.text(lang) for claim in protocol), notes=protocol),
-        Slide(blind, tuple(claim.text(lang) for claim in sight[:4]), notes=sight),
+        Slide(_title_sight(findings), tuple(claim.text(lang) for claim in sight[:4]), notes=sight),
     ]
 
 
-def _data(findings: Findings) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(group.rows[0].content["data"]["source"]) for group in findings.groups))
+def _title_sight(findings: Findings) -> Claim:
+    """What could not be seen: of students that differ in it, the least and the most."""
+    seen = [f.sight.effect for f in findings.students if f.sight is not None and f.sight.effect is not None]
+    if not seen:
+        return Claim("slide_blind", {})
+    least, most = min(seen, key=lambda fact: fact.value), max(seen, key=lambda fact: fact.value)
+    if round(least.value, 4) == round(most.value, 4):
+        return Claim("slide_sight", {"effect": most})
+    return Claim("slide_sights", {"least": least, "most": most})
 
 
 def _declared(findings: Findings, chapters: dict[str, Section]) -> list[Slide]:
@@ -120,26 +134,34 @@ def _ideas(findings: Findings, chapters: dict[str, Section]) -> list[Slide]:
 
 
 def _answer(
-    found: StudentFindings, claims: tuple[Claim, ...], findings: Findings, lang: Lang, texts: Texts, one: bool
+    found: StudentFindings,
+    claims: tuple[Claim, ...],
+    brief: tuple[Claim, ...],
+    findings: Findings,
+    lang: Lang,
+    texts: Texts,
+    one: bool,
 ) -> list[Slide]:
-    """The answer in words, the gains as a chart; the scores too where there is room for them."""
+    """The answer in brief words, in full in the notes; the gains as a chart, the scores too where there is room."""
     student = name_student(found, findings)
     decision = next((d for d in decide(findings) if d.found is found), None)
     headline = Claim("headline_none", {"student": student})
     if decision is not None and decision.take is not None:
         headline = Claim("headline_gain", {"student": student, "arm": decision.take.group, "gain": decision.take.gain})
     if not found.contrasts:
-        return [Slide(claims[0] if claims else headline, tuple(c.text(lang) for c in claims[1:5]), notes=claims)]
-    made = [Slide(headline, tuple(c.text(lang) for c in claims[:4]), notes=claims)]
+        return [Slide(brief[0], tuple(c.text(lang) for c in brief[1:5]), notes=claims)] if claims else []
+    made = [Slide(headline, tuple(c.text(lang) for c in brief[:4]), notes=claims)]
     ordered = sorted(found.contrasts, key=lambda c: (-c.gain.value, c.group.key))
     verdicts = [contrast.verdict for contrast in ordered]
     counts: dict[str, Blank] = {"better": verdicts.count("gain"), "worse": verdicts.count("loss")}
-    counts |= {"tied": verdicts.count("tie") + verdicts.count("open"), "count": len(verdicts), "student": student}
+    counts |= {"tied": verdicts.count("tie"), "count": len(verdicts), "student": student}
+    counts |= {"open": verdicts.count("open")} if "open" in verdicts else {}
     told = tuple(c for c in claims if c.key in ("none_helps", "helps", "hurts", "ties", "opens"))
     shown = _ends(ordered)
     colours = tuple("warn" if c.verdict == "open" else c.verdict for c in shown)
     names, values = tuple(name_group(c.group, lang) for c in shown), tuple(100 * c.gain.value for c in shown)
-    made.append(Slide(Claim("slide_gains", counts), (), Bars(names, values, texts["axis_points"], colours), told))
+    title = Claim("slide_gains_open" if "open" in verdicts else "slide_gains", counts)
+    made.append(Slide(title, (), Bars(names, values, texts["axis_points"], colours), told))
     if one and found.rivals:
         tied = len(found.not_told_apart)
         blanks: dict[str, Blank] = {"best": found.best, "score": found.best.score}
@@ -171,6 +193,12 @@ def _chart(
 def _under(table: Table, claims: tuple[Claim, ...], lang: Lang) -> tuple[str, ...]:
     """Sentences under a table, where it leaves them room."""
     return tuple(claim.text(lang) for claim in claims) if len(table.rows) <= FEW_ROWS else ()
+
+
+def _brief(table: Table) -> Table:
+    """The table without the columns that hold nothing."""
+    kept = [i for i in range(len(table.heads)) if any(row[i].text != "–" for row in table.rows)]
+    return Table(tuple(table.heads[i] for i in kept), [[row[i] for i in kept] for row in table.rows])
 
 
 def _falls(findings: Findings, lang: Lang, texts: Texts) -> list[Slide]:
@@ -234,9 +262,10 @@ def _teachers(findings: Findings, lang: Lang, texts: Texts, chapters: dict[str, 
     taught = [c for f in findings.students for c in f.contrasts if c.group.teacher is not None]
     made = []
     if taught:
-        best = max(taught, key=lambda c: (c.verdict == "gain", c.gain.value, c.group.key))
+        ordered = sorted(taught, key=lambda c: (c.verdict == "gain", c.gain.value, c.group.key), reverse=True)
+        best = ordered[0]
         blanks: dict[str, Blank] = {"teacher": str(best.group.teacher), "gain": best.gain, "arm": best.group.arm}
-        table = tables.tabulate_teachers(findings, lang, texts)
+        table = tables.rank_teachers(ordered, tables.tabulate_teachers(findings, lang, texts), lang, texts)
         told = _under(table, suited[:2], lang) if findings.suitability is None else ()
         key = "slide_teachers" if best.verdict == "gain" else "slide_teachers_open"
         made.append(Slide(Claim(key, blanks), told, table, suited))
@@ -261,8 +290,8 @@ def _close(findings: Findings, chapters: dict[str, Section], lang: Lang) -> list
         best = max(made, key=lambda d: (d.take is not None, d.take.gain.value if d.take else 0.0, d.found.student))
         title = say_decision(best, name_student(best.found, findings))
         table = tabulate_decisions(findings, lang)
-        told = _under(table, (say_purpose(findings), *advice[1:]), lang)
-        closing.append(Slide(title, told, table, advice))
+        told = _under(table, (say_purpose(findings), *(claim for claim in advice if claim != title)), lang)
+        closing.append(Slide(title, told, _brief(table), advice))
     bound: Blank = min(seeds, key=lambda fact: fact.value) if seeds else "–"
-    last = Claim("slide_limits", {"data": _data(findings), "seeds": bound})
+    last = Claim("slide_limits", {"data": list_data(findings), "seeds": bound})
     return [*closing, Slide(last, tuple(c.text(lang) for c in limits[:5]), notes=limits)]

@@ -11,20 +11,24 @@ from alambic.report.contrasts import Contrast
 from alambic.report.figures import COLOURS, draw_entries, tell
 from alambic.report.findings import Findings
 from alambic.report.rows import WIDTH
-from alambic.report.svg import CHARACTER, Scale, clip, drawing, line, mark, round_ticks, tag, text
+from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
 from alambic.report.texts import Texts
 from alambic.report.wording import Lang, show_ticks
 
 FEWEST = 4  # teachers of one arm: fewer are read off the other figures
-TALL, GAP, LINE = 250.0, 62.0, 12.0
+TALL, GAP = 250.0, 62.0
+LINE, DIGIT, MARK = 11.0, 7.0, 7.0  # px: of a number's height and of each digit's width; half a mark's size
 LABELS, TAUGHT = "circle", "triangle"
+
+Box = tuple[float, float, float, float]  # left, right, top, bottom
 
 
 def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None:
     """A panel for each student and arm with many teachers: gain over the student alone by the teacher's own score.
 
-    Colour is the family; a triangle is a teacher that another one taught, a circle one taught by labels. None where no
-    arm has four teachers whose score is known.
+    Colour is the family; a triangle is a teacher that another one taught, a circle one taught by labels. Each mark has
+    a number, the key under the panels its name: names would lie on marks and whiskers. None where no arm has four
+    teachers whose score is known.
     """
     panels: dict[str, list[Contrast]] = {}
     for found in findings.students:
@@ -35,24 +39,38 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     panels = {name: own for name, own in panels.items() if len(own) >= FEWEST}
     if not panels:
         return None
-    every = [contrast for own in panels.values() for contrast in own]
+    every = sorted((contrast for own in panels.values() for contrast in own), key=_score)
     scores = [_score(contrast) for contrast in every]
     ends = [v for c in every for v in (c.gain.value, c.gain.low, c.gain.high) if v is not None] + [0.0]
-    wide, tall = max(0.01, 0.05 * (max(scores) - min(scores))), (max(ends) - min(ends)) or 0.01
-    x = Scale(min(scores) - wide, max(scores) + wide, 64.0, WIDTH - 100)
+    wide, tall = max(0.01, 0.05 * (scores[-1] - scores[0])), (max(ends) - min(ends)) or 0.01
+    x = Scale(scores[0] - wide, scores[-1] + wide, 64.0, WIDTH - 16)
     families = sorted({_told(contrast, "teacher_family") for contrast in every})
     colours = {family: f"s{index % COLOURS}" for index, family in enumerate(families)}
+    names = list(dict.fromkeys(str(contrast.group.teacher) for contrast in every))
+    key: dict[str, tuple[str, str]] = {}
+    for contrast in every:
+        number = names.index(str(contrast.group.teacher)) + 1
+        key.setdefault(f"{number} {contrast.group.teacher}", (_shape(contrast), _colour(contrast, colours)))
     parts: list[Markup] = []
     for index, (name, own) in enumerate(panels.items()):
-        top = 26.0 + index * (TALL + GAP)
-        y = Scale(min(ends) - 0.06 * tall, max(ends) + 0.06 * tall, top + TALL, top)
-        parts += [text(0, top - 8, name, class_="head"), *_frame(x, y, lang, texts)]
-        parts += _points(own, x, y, colours, lang)
+        top = 32.0 + index * (TALL + GAP)
+        y = Scale(min(ends) - 0.12 * tall, max(ends) + 0.12 * tall, top + TALL, top)
+        parts += [text(0, top - 14, name, class_="head"), *_frame(x, y, lang, texts)]
+        parts += _points(own, names, x, y, colours, lang)
     legend = {family: ("square", colour) for family, colour in colours.items()}
     legend |= {texts[key]: (shape, "plainmark") for key, shape in (("taught_labels", LABELS), ("taught_other", TAUGHT))}
-    bottom = 30.0 + len(panels) * (TALL + GAP)
-    drawn, high = draw_entries(legend, bottom)
-    return drawing(WIDTH, bottom + high - 8, texts["teachers_figure"], *parts, drawn)
+    bottom = 36.0 + len(panels) * (TALL + GAP)
+    named, high = draw_entries(key, bottom)
+    drawn, low = draw_entries(legend, bottom + high + 8)
+    return drawing(WIDTH, bottom + high + low, texts["teachers_figure"], *parts, named, drawn)
+
+
+def _shape(contrast: Contrast) -> str:
+    return TAUGHT if _told(contrast, "teacher_provenance").startswith("distilled") else LABELS
+
+
+def _colour(contrast: Contrast, colours: dict[str, str]) -> str:
+    return colours[_told(contrast, "teacher_family")]
 
 
 def _score(contrast: Contrast) -> float:
@@ -75,30 +93,39 @@ def _frame(x: Scale, y: Scale, lang: Lang, texts: Texts) -> list[Markup]:
     return parts
 
 
-def _points(own: list[Contrast], x: Scale, y: Scale, colours: dict[str, str], lang: Lang) -> list[Markup]:
-    """Marks with whiskers, then names at their right, moved up or down where they would lie on each other."""
-    parts, taken = [], list[tuple[float, float, float]]()
+def _points(
+    own: list[Contrast], names: list[str], x: Scale, y: Scale, colours: dict[str, str], lang: Lang
+) -> list[Markup]:
+    """Marks with whiskers, then the teachers' numbers over or under them, clear of all that is drawn."""
+    parts, places = list[Markup](), list[tuple[str, float, float, float]]()
+    taken: list[Box] = [(x.start, x.stop, y(0) - 1, y(0) + 1)]
     for contrast in sorted(own, key=_score):
-        group, gain = contrast.group, contrast.gain
-        colour = colours[_told(contrast, "teacher_family")]
-        shape = TAUGHT if _told(contrast, "teacher_provenance").startswith("distilled") else LABELS
-        across, name = x(_score(contrast)), clip(group.teacher or "", 18)
+        group, gain, colour = contrast.group, contrast.gain, _colour(contrast, colours)
+        across, high, low = x(_score(contrast)), y(gain.value), y(gain.value)
         inside = []
         if gain.low is not None and gain.high is not None:
-            inside.append(line(across, y(gain.low), across, y(gain.high), f"whisker {colour}"))
-        inside.append(
-            mark(shape, across, y(gain.value), 5.0, f"point {colour}", f"{group.teacher}: {tell(gain, lang)}")
-        )
+            high, low = y(gain.high), y(gain.low)
+            inside.append(line(across, low, across, high, f"whisker {colour}"))
+        told = f"{group.teacher}: {tell(gain, lang)}"
+        inside.append(mark(_shape(contrast), across, y(gain.value), 5.0, f"point {colour}", told))
         parts.append(tag("a", *inside, href=f"#{gain.anchor}"))
-        start, end, height = across + 8, across + 8 + CHARACTER * len(name), y(gain.value) + 4
-        near = sorted((height + step * LINE for step in range(-8, 9)), key=lambda place: abs(place - height))
-        free = (place for place in near if not any(_meet((start, end, place), other) for other in taken))
-        place = next(free, height)
-        taken.append((start, end, place))
-        parts.append(text(start, place, name, class_="tick"))
+        taken += [(across - 1, across + 1, high, low)]
+        taken += [(across - MARK, across + MARK, y(gain.value) - MARK, y(gain.value) + MARK)]
+        high, low = min(high, y(gain.value) - MARK), max(low, y(gain.value) + MARK)
+        places.append((str(names.index(str(group.teacher)) + 1), across, high, low))
+    for number, across, high, low in places:
+        half = DIGIT * len(number) / 2
+        steps = [step * LINE / 2 for step in range(2 * int(TALL / LINE))]
+        # the baseline over the whisker or under it, the nearest that is free and in the frame
+        ends = [end for step in steps for end in (high - 3 - step, low + LINE + step)]
+        inside_frame = [end for end in ends if y.stop + LINE < end < y.start]
+        boxes = [(across - half, across + half, end - LINE + 2, end + 1) for end in inside_frame]
+        free = next((box for box in boxes if not any(_meet(box, other) for other in taken)), boxes[0])
+        taken.append(free)
+        parts.append(text(across, free[3] - 1, number, "middle", "tick strong"))
     return parts
 
 
-def _meet(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
-    """Whether two names (start, end, baseline) would lie on each other."""
-    return one[0] < other[1] and other[0] < one[1] and abs(one[2] - other[2]) < LINE
+def _meet(one: Box, other: Box) -> bool:
+    """Whether two boxes (left, right, top, bottom) lie on each other."""
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]

@@ -102,6 +102,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "undecided": {"en": "undecided", "fr": "indécise"},
     "idea": {"en": "Idea", "fr": "Idée"},
     "tie": {"en": "tie", "fr": "égalité"},
+    "clear_tie": {"en": "tie, not zero", "fr": "égalité, non nulle"},
     "open": {"en": "undecided", "fr": "indécis"},
     "none": {"en": "none", "fr": "aucun"},
     "student": {"en": "Student", "fr": "Élève"},
@@ -138,6 +139,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "family": {"en": "Family", "fr": "Famille"},
     "provenance": {"en": "Learnt from", "fr": "Appris de"},
     "teacher_data": {"en": "Data", "fr": "Données"},
+    "highest_gain": {"en": "Highest gain, points", "fr": "Plus haut gain, points"},
     "teacher_score": {"en": "Tune score", "fr": "Score de réglage"},
     "views": {"en": "Views", "fr": "Vues"},
     "images": {"en": "Images", "fr": "Images"},
@@ -213,11 +215,12 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "taught_labels": {"en": "trained on labels", "fr": "entraîné sur étiquettes"},
     "taught_other": {"en": "distilled from another teacher", "fr": "distillé d’un autre enseignant"},
     "teachers_caption": {
-        "en": "What each teacher gave over the student alone, against its own score; bars are 95% intervals. Colour is "
-        "the family; triangles are teachers distilled from another one, circles were trained on labels.",
+        "en": "What each teacher gave over the student alone, against its own score; bars are 95% intervals. The key "
+        "names the numbers. Colour is the family; triangles are teachers distilled from another one, circles were "
+        "trained on labels.",
         "fr": "Ce que chaque enseignant apporte à l’élève seul, selon son propre score ; les barres sont les "
-        "intervalles à 95 %. La couleur dit la famille ; les triangles sont des enseignants distillés d’un autre, les "
-        "cercles ont été entraînés sur étiquettes.",
+        "intervalles à 95 %. La légende nomme les numéros. La couleur dit la famille ; les triangles sont des "
+        "enseignants distillés d’un autre, les cercles ont été entraînés sur étiquettes.",
     },
     "axis_rho": {"en": "rank correlation with gain", "fr": "corrélation de rang avec le gain"},
     "estimator": {"en": "Estimator", "fr": "Estimateur"},
@@ -250,6 +253,30 @@ TEXTS: dict[str, dict[Lang, str]] = {
         "fr": "Fait par alambic à partir d’un registre ; aucun nombre n’a été saisi.",
     },
 }
+
+
+# what a ledger says of a teacher, in words; every other value is a name and stands as it is
+KNOWN: dict[str, dict[Lang, str]] = {
+    "labels": {"en": "labels", "fr": "étiquettes"},
+    "untrained": {"en": "untrained", "fr": "non entraîné"},
+    "same": {"en": "same images", "fr": "mêmes images"},
+    "superset": {"en": "superset", "fr": "sur-ensemble"},
+    "external": {"en": "external", "fr": "externe"},
+}
+DISTILLED, AND = "distilled from ", " and "
+LINKS: dict[str, dict[Lang, str]] = {
+    DISTILLED: {"en": DISTILLED, "fr": "distillé de "},
+    AND: {"en": AND, "fr": " et "},
+}
+
+
+def tell_teacher(value: str, lang: Lang) -> str:
+    """What a ledger says of where a teacher, or each of a team, learnt, or of its data, in words."""
+    told = []
+    for part in value.split(AND):
+        name = part.removeprefix(DISTILLED)
+        told.append(KNOWN[part][lang] if part in KNOWN else (LINKS[DISTILLED][lang] if name != part else "") + name)
+    return LINKS[AND][lang].join(told)
 
 
 def read_texts(lang: Lang) -> Texts:

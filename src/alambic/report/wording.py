@@ -100,11 +100,14 @@ def show_fact(fact: Fact, lang: Lang, noun: bool = True, bounds: bool = True) ->
     return value + (Markup(' <span class="ci">{}</span>').format(interval) if interval else "")
 
 
-def name_group(group: Group, lang: Lang, several_settings: bool = False) -> str:
-    """Arm and teacher in words; starred where reconstructed from an abstract."""
-    name = group.arm + ("*" if group.starred else "") + (f" ({group.variant})" if group.variant > 1 else "")
-    taught = f" {FROM[lang]} {group.teacher}" if group.teacher else ""
-    return name + taught
+def name_arm(group: Group) -> str:
+    """The arm in words; starred where reconstructed from an abstract."""
+    return group.arm + ("*" if group.starred else "") + (f" ({group.variant})" if group.variant > 1 else "")
+
+
+def name_group(group: Group, lang: Lang) -> str:
+    """Arm and teacher in words."""
+    return name_arm(group) + (f" {FROM[lang]} {group.teacher}" if group.teacher else "")
 
 
 def plain(text: str) -> str:

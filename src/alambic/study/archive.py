@@ -6,16 +6,17 @@ bytes. A folder restored is the ledger that was written, row for row, so that wh
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import tempfile
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from alambic.errors import AlambicError
-from alambic.files import make_folder, write_atomic
+from alambic.files import make_folder, remove_parts, write_atomic
 
 COLUMNS = {
     "meta": ("key", "value"),
@@ -47,9 +48,11 @@ def locate_ledger(path: Path) -> Path:
 
 
 def write_archive(ledger: Path, folder: Path) -> None:
-    """Writes each table of a ledger to ``folder/TABLE.parquet`` (zstd), in the order of its keys."""
+    """Writes each table of a ledger to ``folder/TABLE.parquet`` (zstd, with checksums), in the order of its keys.
+
+    What was there is replaced once all tables are written. Raises AlambicError where it is another study's.
+    """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from alambic.study.ledger import Ledger
 
@@ -58,24 +61,64 @@ def write_archive(ledger: Path, folder: Path) -> None:
             f"expected a ledger.sqlite to export, got the folder {ledger}, because it is exported already; "
             f"try alambic report {ledger}, or alambic study restore {ledger} --out runs/NAME to go on with it"
         )
+    made = {}
     with closing(Ledger(ledger, read_only=True)) as opened, opened.read() as db:
-        make_folder(folder)
+        _refuse_other_study(folder, opened.meta("study_name"))
         for table, columns in COLUMNS.items():
             names = ", ".join(columns)
             rows = db.execute(f"SELECT {names} FROM {table} ORDER BY {names}").fetchall()
             values = dict(zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True))
-            arrays = {name: _to_arrow(name, list(column)) for name, column in values.items()}
-            made = pa.table(arrays)
-            write_atomic(folder / f"{table}.parquet", partial(pq.write_table, made, compression="zstd"))
+            made[table] = pa.table({name: _to_arrow(name, list(column)) for name, column in values.items()})
+    _write_tables(made, folder)
+
+
+def _refuse_other_study(folder: Path, own: str | None) -> None:
+    if not (folder / "meta.parquet").is_file():
+        return
+    kept = dict(zip(*_read_table(folder, "meta"), strict=True)).get("study_name")
+    if kept != own:
+        raise AlambicError(
+            f"expected a new folder or an export of the study {own!r} to replace, got {folder} with the study "
+            f"{kept!r}, because its results would be lost; try another --out"
+        )
+
+
+def _write_tables(tables: dict[str, Any], folder: Path) -> None:
+    """Writes all of them beside the old ones first: a full disk leaves the old export whole."""
+    import pyarrow.parquet as pq
+
+    make_folder(folder)
+    remove_parts(folder)
+    old = "what was there before is untouched"
+    try:
+        with tempfile.TemporaryDirectory(prefix=".export.", suffix=".part", dir=folder) as beside:
+            for table, made in tables.items():
+                path = Path(beside) / f"{table}.parquet"
+                pq.write_table(made, path, compression="zstd", write_page_checksum=True)
+                with path.open("rb") as done:
+                    os.fsync(done.fileno())
+            old = "some tables are replaced already: export it again before you use them"
+            for table in tables:
+                os.replace(Path(beside) / f"{table}.parquet", folder / f"{table}.parquet")
+    except OSError as error:
+        raise AlambicError(
+            f"cannot write the export into {folder}: {error.strerror or error}; {old}; "
+            "try freeing disk space, or another --out"
+        ) from error
+
+
+def _type_of(name: str) -> Any:
+    import pyarrow as pa
+
+    kinds = {"epoch": pa.int64(), "predicted": pa.list_(pa.int16()), "margin": pa.list_(pa.float16())}
+    return kinds.get(name, pa.string())
 
 
 def _to_arrow(name: str, values: list[Any]) -> Any:
     import pyarrow as pa
 
-    if name == "epoch":
-        return pa.array(values, pa.int64())
     if name not in LISTS:
-        return pa.array(values, pa.string())
+        return pa.array(values, _type_of(name))
     arrays = [np.frombuffer(value, LISTS[name]) for value in values]
     ends = np.cumsum([0, *map(len, arrays)]).astype(np.int32)
     return pa.ListArray.from_arrays(ends, pa.array(np.concatenate([np.empty(0, LISTS[name]), *arrays])))
@@ -86,22 +129,37 @@ def read_archive(folder: Path, db: sqlite3.Connection) -> None:
 
     Raises AlambicError where a file is missing, damaged, or holds other columns.
     """
+    with db:
+        for table, columns in COLUMNS.items():
+            rows = zip(*_read_table(folder, table), strict=True)
+            try:
+                db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)
+            except sqlite3.IntegrityError as error:  # a key twice, or a value that is not there
+                raise _damaged(folder, table, error) from error
+
+
+def _read_table(folder: Path, table: str) -> list[list[Any]]:
+    """The values of each column of a table, as SQLite keeps them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with db:
-        for table, columns in COLUMNS.items():
-            path = folder / f"{table}.parquet"
-            try:
-                read = pq.read_table(path, columns=list(columns))
-            except (OSError, pa.ArrowException) as error:
-                raise AlambicError(
-                    f"expected the ledger's table {table} in {path}, got: {error}; try to export the ledger again"
-                ) from error
-            if tuple(read.column_names) != columns:
-                raise AlambicError(f"{path}: expected the columns {', '.join(columns)}, got {read.column_names}")
-            rows = zip(*(_from_arrow(name, read[name]) for name in columns), strict=True)
-            db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)
+    path, expected = folder / f"{table}.parquet", {name: _type_of(name) for name in COLUMNS[table]}
+    try:
+        read = pq.read_table(path, columns=list(expected), page_checksum_verification=True)
+        found = dict(zip(read.column_names, read.schema.types, strict=True))
+        if found != expected:
+            raise ValueError(f"columns {found} instead of {expected}")
+        read.validate(full=True)
+        return [_from_arrow(name, read[name]) for name in expected]
+    except (OSError, pa.ArrowException, ValueError, TypeError) as error:
+        raise _damaged(folder, table, error) from error
+
+
+def _damaged(folder: Path, table: str, error: Exception) -> AlambicError:
+    return AlambicError(
+        f"expected the ledger's table {table} in {folder / f'{table}.parquet'}, got a file that is missing or damaged: "
+        f"{error}; try to export the ledger again, into another folder"
+    )
 
 
 def _from_arrow(name: str, column: Any) -> list[Any]:
@@ -123,12 +181,16 @@ def restore_ledger(folder: Path, ledger: Path) -> int:
     def write(path: Path) -> None:
         db = sqlite3.connect(path)
         try:
+            db.execute("PRAGMA journal_mode=OFF")  # a journal would outlive this file where the disk is full
             db.executescript(TABLES)
             read_archive(folder, db)
         finally:
             db.close()
 
-    write_atomic(ledger, write)
+    try:
+        write_atomic(ledger, write)
+    except sqlite3.Error as error:
+        raise AlambicError(f"cannot write {ledger}: {error}; try freeing disk space, or another --out") from error
     db = sqlite3.connect(ledger)
     try:
         return int(db.execute("SELECT count(*) FROM cells").fetchone()[0])

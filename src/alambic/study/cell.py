@@ -46,6 +46,10 @@ class Arm:
     def uses_teacher(self) -> bool:
         return any(all_methods()[name].needs.teacher for name in self.methods if name in all_methods())
 
+    def is_taught_by(self, teacher: str) -> bool:
+        """Whether it is run with this teacher of the study."""
+        return self.uses_teacher and (not self.teachers or teacher in self.teachers)
+
 
 @dataclass(frozen=True)
 class Cell:

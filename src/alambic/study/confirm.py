@@ -101,7 +101,8 @@ def read_confirmation(folder: Path, students: tuple[str, ...], arms: list[Arm], 
             if name not in known:
                 raise AlambicError(f"{path}: {name!r} is not in the study, which has {', '.join(sorted(known - {''}))}")
         first, second = contrast.sides
-        if contrast in given.contrasts[:index] or first == second:
+        before = [(one.student, one.sides) for one in given.contrasts[:index]]
+        if (contrast.student, contrast.sides) in before or first == second:
             raise AlambicError(
                 f"{path}: expected different contrasts of two different arms or teachers, got {contrast.arm!r} against "
                 f"{contrast.against!r} for {contrast.student}, which can tell nothing or was declared already"
@@ -112,10 +113,14 @@ def read_confirmation(folder: Path, students: tuple[str, ...], arms: list[Arm], 
 
 def _check_teacher(path: Path, contrast: Contrast, arms: Sequence[Arm]) -> None:
     """A contrast names a teacher exactly where one of its arms has one, and those that teach them."""
+    if contrast.against_teacher and not arms[1].uses_teacher:
+        raise AlambicError(
+            f"{path}: expected no against_teacher, because {contrast.against!r} has no teacher, got "
+            f"{contrast.against_teacher!r} in the contrast of {contrast.arm!r}; try leaving it out"
+        )
     taught = [(arm, teacher) for arm, (_, teacher) in zip(arms, contrast.sides, strict=True) if arm.uses_teacher]
-    strangers = [arm.name for arm, teacher in taught if arm.teachers and teacher not in arm.teachers]
-    idle = bool(contrast.against_teacher) and not arms[1].uses_teacher
-    if bool(taught) != bool(contrast.teacher) or strangers or idle:
+    strangers = [arm.name for arm, teacher in taught if not arm.is_taught_by(teacher)]
+    if bool(taught) != bool(contrast.teacher) or strangers:
         wanted = f"a teacher of {strangers or [arm.name for arm, _ in taught]}" if taught else "no teacher"
         told = f", against_teacher = {contrast.against_teacher!r}" if contrast.against_teacher else ""
         raise AlambicError(

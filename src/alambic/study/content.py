@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import inspect
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from alambic.models.cards import read_card
 from alambic.models.feature import OutputSpec
 from alambic.models.own_code import create_own, is_own_code
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, merge_card
+from alambic.models.teachers import TeacherSpec, merge_card, widest_data
 from alambic.study.cell import Arm, method_version
 from alambic.study.sensors import behind
 from alambic.study.study_file import Study
@@ -194,7 +195,9 @@ def describe(
             "teacher_family": teacher.family,
             "teacher_score": teacher.score,
             "teacher_provenance": _provenance(entry.spec, teacher),
-            "teacher_data": _seen_data(entry, study.folder),
+            "teacher_data": _seen_data(
+                study.teachers, teacher.name, study.folder, len(ids) < len(source.splits["train"])
+            ),
         }
         own = _own_input(teacher.spec)
         if own:
@@ -226,15 +229,24 @@ def _provenance(spec: TeacherSpec, teacher: PreparedTeacher) -> str:
     return merge_card(teacher.spec, read_card(teacher.folder / teacher.spec.weights)).provenance
 
 
-def _seen_data(entry: TeacherEntry, folder: Path) -> str:
-    """Which images taught a teacher, for tables: ``unknown`` where neither the file nor a card says it."""
+def _seen_data(entries: Mapping[str, TeacherEntry], name: str, folder: Path, partial: bool) -> str:
+    """Which images taught a teacher and those it learnt from, for tables; ``unknown`` where neither file nor card says.
+
+    One that the study trains sees the whole train split, hence a superset where students see it in part (``partial``).
+    """
+    seen = [_told_data(entries[name], folder, partial)]
+    seen += [_seen_data(entries, other, folder, partial) for other in entries[name].needed]
+    return "unknown" if "unknown" in seen else widest_data(*seen)  # type: ignore[arg-type]
+
+
+def _told_data(entry: TeacherEntry, folder: Path, partial: bool) -> str:
     spec = entry.spec
     if entry.tells_data:
         return spec.teacher_data
     if spec.pretrained:
         return "external"
     if spec.weights is None and not spec.net.endswith(".onnx") and not entry.fit_head:
-        return spec.teacher_data  # trained by this study
+        return widest_data(spec.teacher_data, "superset" if partial else "same")
     card = {} if spec.weights is None else read_card(folder / spec.weights)
     return str(card.get("spec", {}).get("teacher_data", "unknown"))
 

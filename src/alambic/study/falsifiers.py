@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from alambic.config import Document, build
 from alambic.errors import AlambicError, nearest
+from alambic.study.cell import Arm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,36 +19,59 @@ class Falsifier:
     Attributes:
         idea: its name in the report. arm: what it bets on. against: the arms that refute it where they do as well.
         smallest_effect: points; an advantage over a control that is surely smaller counts as none.
-        against_teacher: that teaches the controls, where the idea is about the teacher; the idea's own unless told.
+        against_teacher: that teaches the controls, where the idea is about the teacher, or a list with one for each
+            control; "" is the idea's own.
     """
 
     idea: str
     arm: str
     against: tuple[str, ...]
     smallest_effect: float = 0.3
-    against_teacher: str = ""
+    against_teacher: str | list[str] = ""
+
+    @property
+    def against_teachers(self) -> tuple[str, ...]:
+        """One for each control; "" is the idea's own."""
+        return teachers_of(self.against, self.against_teacher)
 
     def told(self) -> dict[str, Any]:
         """What a ledger keeps of it; a key that is not used is left out, as from ledgers made before it was there."""
         return {key: value for key, value in dataclasses.asdict(self).items() if value != ""}
 
 
-def read_falsifiers(document: Document, arms: list[str], teachers: list[str]) -> tuple[Falsifier, ...]:
+def teachers_of(against: Sequence[str], told: str | Sequence[str]) -> tuple[str, ...]:
+    """The teacher of each control, from the one or the list that a falsifier tells."""
+    return (told,) * len(against) if isinstance(told, str) else tuple(told)
+
+
+def read_falsifiers(document: Document, arms: Sequence[Arm], teachers: list[str]) -> tuple[Falsifier, ...]:
     """The tables of a study file. Raises AlambicError for an arm or a teacher that the file does not have."""
     given = document.tables.get("falsifiers", [])
     if not isinstance(given, list):
         raise AlambicError(f"{document.at(('falsifiers',))}: expected tables, got {given!r}; try [[falsifiers]]")
     found = tuple(build(Falsifier, table, document, ("falsifiers",)) for table in given)
     where = document.at(("falsifiers",))
+    named = {arm.name: arm for arm in arms}
     for one in found:
         for name in (one.arm, *one.against):
-            if name not in arms:
-                raise AlambicError(f"{where}: no arm is called {name!r}; {nearest(name, arms)}")
-        if one.against_teacher and one.against_teacher not in teachers:
+            if name not in named:
+                raise AlambicError(f"{where}: no arm is called {name!r}; {nearest(name, named)}")
+        for name in one.against_teachers:
+            if name and name not in teachers:
+                raise AlambicError(f"{where}: no teacher is called {name!r}; {nearest(name, teachers)}")
+        if len(one.against_teachers) != len(one.against):
             raise AlambicError(
-                f"{where}: no teacher is called {one.against_teacher!r}; {nearest(one.against_teacher, teachers)}"
+                f"{where}: expected one against_teacher, or one for each of the {len(one.against)} controls of "
+                f'{one.idea!r}, got {len(one.against_teachers)}; try "" for the idea\'s own teacher'
             )
-        wrong = not one.against or one.arm in one.against or len(set(one.against)) < len(one.against)
+        controls = tuple(zip(one.against, one.against_teachers, strict=True))
+        for name, teacher in controls:
+            if teacher and not named[name].is_taught_by(teacher):
+                raise AlambicError(
+                    f"{where}: expected an against_teacher that teaches {name!r}, got {teacher!r}, so {one.idea!r} "
+                    'would stay undecided; try one of the arm\'s teachers, or "" where it has none'
+                )
+        wrong = not one.against or one.arm in one.against or len(set(controls)) < len(controls)
         if wrong or not 0 <= one.smallest_effect < math.inf:
             raise AlambicError(
                 f"{where}: expected other arms than {one.arm!r}, each once, in against and a finite smallest_effect "

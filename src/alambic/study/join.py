@@ -1,6 +1,7 @@
-"""Several ledgers of one study as one: seeds or teachers that other machines trained, each its own environment class.
+"""Several ledgers of one study as one: seeds or teachers that other machines trained.
 
-A cell keeps the environment that it was trained in, and a report compares within one only.
+A cell keeps its environment class (torch, device, processor's architecture), and a report compares within one only:
+machines of one class are pooled.
 """
 
 from __future__ import annotations
@@ -17,26 +18,30 @@ from alambic.study.archive import COLUMNS, locate_ledger
 from alambic.study.ledger import TABLES, Ledger, Row
 
 ALIKE = ("study_name", "purpose", "confirm_hash", "falsifiers", "class_names", "labels_tune", "labels_test")
-ORDER = {"done": 0, "skipped": 1, "failed": 2}  # of two records of one cell the first in this order is kept
+ORDER = {"done": 0, "skipped": 1}  # of two records of one cell the first in this order is kept, all others last
 
 
 @dataclass(frozen=True)
 class Joined:
-    """What a merge wrote: cells in all, cells that several ledgers held, environments of the finished ones."""
+    """What a merge wrote: cells in all, cells that several ledgers held, those of them that were finished twice with
+    other scores, environments of the finished ones."""
 
     cells: int
     repeated: int
+    unlike: int
     environments: int
 
 
 def join_ledgers(sources: list[Path], ledger: Path) -> Joined:
     """Writes a new ledger with the cells of all ``sources``; names, file and contrasts are the first one's.
 
+    Of a cell that was finished twice the first source's is kept, whatever it scored.
+
     Args:
         sources: ledger.sqlite files, folders of runs, or folders that ``study export`` wrote.
 
     Raises AlambicError where a ledger is there already, or the sources are of two studies: other names, contrasts,
-    falsifiers or labels.
+    falsifiers, labels or metrics.
     """
     if len(sources) < 2:
         raise AlambicError(f"expected at least two ledgers to merge, got {len(sources)}; try alambic study restore")
@@ -53,32 +58,59 @@ def join_ledgers(sources: list[Path], ledger: Path) -> Joined:
                 )
     chosen: dict[str, tuple[Row, Ledger]] = {}
     held = 0
+    unlike: set[str] = set()
     for one in opened:
         for row in one.rows():
             held += 1
-            if row.id not in chosen or ORDER[row.state] < ORDER[chosen[row.id][0].state]:
+            kept = chosen.get(row.id)
+            if kept is not None and kept[0].state == row.state == "done" and _scores(kept[0]) != _scores(row):
+                unlike.add(row.id)
+            if kept is None or ORDER.get(row.state, 2) < ORDER.get(kept[0].state, 2):
                 chosen[row.id] = row, one
+    metrics = sorted({str(row.content["task"]["metric"]) for row, _ in chosen.values() if "task" in row.content})
+    if len(metrics) > 1:
+        raise AlambicError(
+            f"expected ledgers of one metric, got {' and '.join(metrics)}, because their scores would be compared; try "
+            "the ledgers of one study file"
+        )
     with_cells = {one: [i for i, (_, owner) in chosen.items() if owner is one] for one in opened}
     environments = {
         json.dumps(row.content.get("environment"), sort_keys=True) for row, _ in chosen.values() if row.state == "done"
     }
-    write_atomic(ledger, lambda path: _write(path, with_cells))
+    try:
+        write_atomic(ledger, lambda path: _write(path, with_cells))
+    except sqlite3.Error as error:
+        raise AlambicError(f"cannot write {ledger}: {error}; the ledgers that it was made of are untouched") from error
     for one in opened:
         one.close()
-    return Joined(len(chosen), held - len(chosen), len(environments))
+    return Joined(len(chosen), held - len(chosen), len(unlike), len(environments))
+
+
+def _scores(row: Row) -> dict[str, float]:
+    return {key: value for key, value in row.numbers.items() if key.startswith(("tune", "test"))}
 
 
 def _write(path: Path, cells: dict[Ledger, list[str]]) -> None:
     with closing(sqlite3.connect(path)) as target:
         target.executescript(TABLES)
         for index, (one, ids) in enumerate(cells.items()):
-            with one.read() as source, target:
-                for table, columns in COLUMNS.items():
-                    query = f"SELECT {', '.join(columns)} FROM {table}"
-                    into = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(columns))})"
-                    if table == "banks" or (table == "meta" and index == 0):
-                        target.executemany(into, source.execute(query))
-                    elif table != "meta":
-                        name = "id" if table == "cells" else "cell"
-                        for cell in ids:
-                            target.executemany(into, source.execute(f"{query} WHERE {name} = ?", (cell,)))
+            for table, columns in COLUMNS.items():
+                into = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(columns))})"
+                for chosen in _queries(table, ids, index == 0):
+                    with one.read() as source:
+                        found = source.execute(f"SELECT {', '.join(columns)} FROM {table}{chosen[0]}", chosen[1])
+                        rows = found.fetchall()
+                    target.executemany(into, rows)
+        told = [value for one in cells if (value := one.meta("falsifiers_first")) not in (None, one.meta("falsifiers"))]
+        if told:  # one ledger whose controls were changed after its first run marks the whole
+            target.execute("INSERT OR REPLACE INTO meta VALUES ('falsifiers_first', ?)", (told[0],))
+        target.commit()
+
+
+def _queries(table: str, ids: list[str], is_first: bool) -> list[tuple[str, tuple[str, ...]]]:
+    """WHERE clauses, with their values, of what is taken from one source's table."""
+    if table == "meta":
+        return [("", ())] if is_first else []
+    if table == "banks":
+        return [("", ())]
+    return [(f" WHERE {'id' if table == 'cells' else 'cell'} = ?", (cell,)) for cell in ids]

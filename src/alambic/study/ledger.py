@@ -91,7 +91,7 @@ class Ledger:
             raise AlambicError(
                 f"expected a ledger at {path}, got: {error}; another study may be running on it, or it is damaged"
             ) from error
-        if found is not None and int(found) != SCHEMA:
+        if found not in (None, str(SCHEMA)):
             raise AlambicError(f"ledger {path}: expected schema {SCHEMA}, got {found}: another version's; try --out")
         if not read_only and found is None:
             self.set_meta("schema", str(SCHEMA))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from alambic.methods.base import Specs
 from alambic.models.feature import OutputSpec
 from alambic.models.own_code import is_own_code, locate
 from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
-from alambic.study.cell import Arm, Cell
+from alambic.study.cell import Arm, Cell, taught_by
 from alambic.study.content import (
     PreparedTeacher,
     ask_students,
@@ -34,13 +35,14 @@ from alambic.study.follow import Say, follow
 from alambic.study.merge import merge_teacher
 from alambic.study.place import Place, choose_place
 from alambic.study.study_file import Study
-from alambic.study.taught import Teachers, is_taught_by
+from alambic.study.taught import Teachers
 from alambic.study.treat import treat_study
 from alambic.training.fit_head import fit_head
 from alambic.training.recipe import stream
 from alambic.training.setup import check_views
 from alambic.training.task import Task
 from alambic.training.teach import train_teacher
+from alambic.training.teacher_file import check_provenance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +58,14 @@ class Prepared:
     images: Path | None = None  # the folder of ``images.share_images``, where a driver made one
 
 
-def prepare(study: Study, out: Path, say: Say, source: Source | None = None) -> Prepared:
-    """Trains missing teachers, builds banks, resolves sources and makes the cells.
+def prepare(
+    study: Study, out: Path, say: Say, source: Source | None = None, finished: Collection[str] = ()
+) -> Prepared:
+    """Trains missing teachers, resolves sources, makes the cells, and builds the banks that they learn from.
 
     Args:
         source: the study's data, where a caller has them already; loaded else.
+        finished: ids of cells that need no bank any more.
 
     Raises AlambicError for what makes the whole study impossible (data, a teacher of another split).
     """
@@ -75,10 +80,11 @@ def prepare(study: Study, out: Path, say: Say, source: Source | None = None) -> 
     missing = [name for index, name in enumerate(source.class_names) if index not in taught]
     if missing:
         say(f"warning: no labelled training image of {missing[:5]}: no student can learn what has none")
-    needed = {name for name in study.teachers if any(is_taught_by(arm, name) for arm in study.arms)}
+    needed = {name for name in study.teachers if any(arm.is_taught_by(name) for arm in study.arms)}
     live = {name: _get_teacher(study, name, source, out, say) for name in study.teachers if name in needed}
     teachers = Teachers(study, source, out, say, live)
     cells, skipped = _make_cells(study, source, shapes, teachers, place)
+    teachers.build_banks({known for cell in cells if cell.id not in finished and (known := taught_by(cell))})
     return Prepared(study, teachers.prepared, tuple(cells), tuple(skipped), teachers.banks, place)
 
 
@@ -128,23 +134,6 @@ def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -
     return dataclasses.replace(teacher, card={**teacher.card, "folder": str(folder)})
 
 
-def check_provenance(teacher: Teacher, source: Source) -> None:
-    """Refuses a teacher that may have seen test images, or whose weights are not those of its card."""
-    seen = teacher.spec.split_hash
-    if seen not in ("", source.split_hash, source.origin) and teacher.spec.teacher_data != "external":
-        raise AlambicError(
-            f"teacher {teacher.name!r}: expected training on this study's train split ({source.split_hash[:12]}), got "
-            f"another split ({seen[:12]}), because it may have seen the test images; try training it on this data, or "
-            'teacher_data = "external" if its data are others altogether'
-        )
-    told = teacher.card.get("weights_hash")
-    if told is not None and told != teacher.hash:
-        raise AlambicError(
-            f"teacher {teacher.name!r}: expected the weights of its card ({told[:12]}), got others "
-            f"({teacher.hash[:12]}); the file changed: train it again or restore it"
-        )
-
-
 def _make_cells(
     study: Study, source: Source, shapes: dict[str, OutputSpec], teachers: Teachers, place: Place
 ) -> tuple[list[Cell], list[tuple[Cell, str]]]:
@@ -152,7 +141,7 @@ def _make_cells(
     skipped: list[tuple[Cell, str]] = []
     for student in study.students:
         for arm in study.arms:
-            names: list[str | None] = [n for n in teachers.live if is_taught_by(arm, n)]
+            names: list[str | None] = [n for n in teachers.live if arm.is_taught_by(n)]
             for name in names or [None]:
                 made, reason = _make_cell(study, source, teachers, place, student, shapes[student], arm, name)
                 seeds = [dataclasses.replace(made, seed=seed) for seed in range(study.seeds)]
@@ -182,14 +171,15 @@ def _make_cell(
     if is_own_code(student):
         more["student_code"] = code_version(student, study.folder)
     if name is not None:
-        teacher = teachers.prepared[name]
         try:
-            taught_by, arm = teachers.treat(arm, student, name)
+            known, arm = teachers.treat(arm, student, name)
         except AlambicError as error:
-            reason = str(error)
+            reason, teacher = str(error), teachers.untreated(name)
         else:
-            teacher = teachers.prepared[taught_by]
-            more |= {"taught_by": taught_by} if taught_by != name else {}
+            if place.room:  # whether a device's memory holds the bank is part of the cell
+                teachers.build_banks({known})
+            teacher = teachers.prepared[known]
+            more |= {"taught_by": known} if known != name else {}
     seen = treat_study(study, arm)
     if seen.data != study.data or arm.recipe:  # more epochs on fewer images are the study's steps
         on_all = tuple(name for name in arm.treatments if name != "labelled_only")

@@ -62,7 +62,9 @@ def run_study(
         study = settle_threads(study, out, say)
         with share_images(study.data, out) as (source, images):
             study = settle_compiling(study, source, out, say)
-            prepared = dataclasses.replace(prepare(study, out, say, source), images=images)
+            fine_tunes = study.finalists.count and study.int8.enabled  # finalists learn again, from the banks too
+            finished = set() if fine_tunes else {row.id for row in ledger.rows("done")}
+            prepared = dataclasses.replace(prepare(study, out, say, source, finished), images=images)
             _describe(ledger, prepared, source)
             count = len(train_ids(study, source))
             if count < study.recipe.batch:

@@ -151,7 +151,7 @@ def read_study(path: Path) -> Study:
         build(Finalists, document.tables.get("finalists", {}), document, ("finalists",)),
         build(Tuning, document.tables.get("tuning", {}), document, ("tuning",)),
         sensors,
-        read_falsifiers(document, [arm.name for arm in arms], sorted(teachers)),
+        read_falsifiers(document, arms, sorted(teachers)),
     )
 
 

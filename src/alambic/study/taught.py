@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Collection
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,28 +23,29 @@ from alambic.study.content import PreparedTeacher, code_version, make_objective,
 from alambic.study.follow import Say, follow
 from alambic.study.study_file import Study
 from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
-from alambic.training.bank import BANKABLE, Bank, build_bank
+from alambic.training.bank import BANKABLE, Bank, bank_key, build_bank
 from alambic.training.setup import live_feed, teacher_spec
+
+Card = dict[str, Any]
 
 
 class Teachers:
-    """The study's teachers, and those that treatments make of them, each prepared once.
+    """The study's teachers, and those that treatments make of them, each prepared once, when the first arm asks.
 
     Attributes:
         live: the study's, by their names. prepared: for the workers, by name, or by a key where treatments made it.
-        banks: card by key.
+        banks: card by key, of those that ``build_banks`` was asked for.
     """
 
     def __init__(self, study: Study, source: Source, out: Path, say: Say, live: dict[str, Teacher]) -> None:
         self.study, self.source, self.out, self.say, self.live = study, source, out, say, live
         self.prepared: dict[str, PreparedTeacher] = {}
-        self.banks: dict[str, dict[str, Any]] = {}
-        for name, teacher in live.items():
-            self._prepare(name, teacher, study)
+        self.banks: dict[str, Card] = {}
+        self._unbuilt: dict[str, Callable[[], Card]] = {}  # by key in ``prepared``
         self._made = dict(live)  # by key in ``prepared``
         self._keys: dict[tuple[str, str, str], str | AlambicError] = {}  # arm, student, name
         for arm, student, name in product(study.arms, study.students, live):
-            if is_taught_by(arm, name):
+            if arm.is_taught_by(name):
                 try:
                     self._keys[arm.name, student, name] = self._make(arm, student, name)
                 except AlambicError as error:
@@ -64,12 +66,23 @@ class Teachers:
             self._prepare(found, self._made[found], alone)
         return found, fit_modifiers(arm, self._made[found], self.source, views)
 
+    def untreated(self, name: str) -> PreparedTeacher:
+        """The study's own, for an arm whose treatment refuses."""
+        if name not in self.prepared:
+            self._prepare(name, self.live[name], self.study)
+        return self.prepared[name]
+
+    def build_banks(self, keys: Collection[str]) -> None:
+        """Builds the banks of prepared teachers, each once; what stands on the disk already is only verified."""
+        for known in [name for name in self._unbuilt if name in keys]:
+            self.banks[self.prepared[known].bank_key] = self._unbuilt.pop(known)()
+
     def _learns(self, arm: Arm, name: str, known: str) -> bool:
         return known in [self._keys.get((arm.name, student, name)) for student in self.study.students]
 
     def _make(self, arm: Arm, student: str, name: str) -> str:
         teacher, study = self.live[name], treat_study(self.study, arm)
-        made = treat_teacher(self.study, arm, student, self.source, teacher, self.out)
+        made = treat_teacher(self.study, arm, student, self.source, teacher, self.out, self.say)
         if made.hash == teacher.hash and study.views == self.study.views:
             return name
         text = f"{key(study.views, 'teacher')} {study.views.count}"
@@ -78,14 +91,9 @@ class Teachers:
         return known
 
     def _prepare(self, known: str, teacher: Teacher, study: Study) -> None:
-        self.prepared[known], card = _prepare_teacher(study, teacher, self.source, self.out, self.say)
-        if card is not None:
-            self.banks[self.prepared[known].bank_key] = card
-
-
-def is_taught_by(arm: Arm, teacher: str) -> bool:
-    """Whether an arm is run with a teacher of the study."""
-    return arm.uses_teacher and (not arm.teachers or teacher in arm.teachers)
+        self.prepared[known], build = _prepare_teacher(study, teacher, self.source, self.out, self.say)
+        if build is not None:
+            self._unbuilt[known] = build
 
 
 def _name_net(teacher: Teacher, study: Study) -> str:
@@ -98,17 +106,17 @@ def _name_net(teacher: Teacher, study: Study) -> str:
 
 def _prepare_teacher(
     study: Study, teacher: Teacher, source: Source, out: Path, say: Say
-) -> tuple[PreparedTeacher, dict[str, Any] | None]:
+) -> tuple[PreparedTeacher, Callable[[], Card] | None]:
+    """The teacher with the place where its bank is to stand, and what builds it there; None where none is wanted."""
     ids, shapes = train_ids(study, source), teacher_spec(teacher)
     want = {"logits"} | ({"embedding"} if shapes.embedding is not None else set())
     wanted: set[str] = set()
     for arm in study.arms:
-        if is_taught_by(arm, teacher.name):
+        if arm.is_taught_by(teacher.name):
             wanted |= set(make_objective(arm, make_task(study, source)).needs.teacher)
     if "energy" in wanted and shapes.stages:
         want.add("energy")
-    path = card = None
-    name = ""
+    path = build = None
     if study.views.count and not study.execution.live_only and wanted & BANKABLE:
         provenance = {
             "teacher": teacher.hash,
@@ -124,16 +132,20 @@ def _prepare_teacher(
             "torch": torch.__version__,
         }
         feed = live_feed(teacher, source, study.views, frozenset(want), ids)
-        say(f"teacher {teacher.name}: bank of {study.views.count} views x {len(ids):,} images")
-        with follow(f"bank of {teacher.name}", "images", say) as advance:
-            path = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance)
-        bank = Bank(path, verify=feed)
-        card, name = bank.card, path.name
+        path = out / "banks" / bank_key(provenance)
+
+        def build() -> Card:
+            say(f"teacher {teacher.name}: bank of {study.views.count} views x {len(ids):,} images")
+            with follow(f"bank of {teacher.name}", "images", say) as advance:
+                built = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance)
+            return Bank(built, verify=feed).card
+
     folder = Path(teacher.card.get("folder", study.folder))
     stored = study.teachers[teacher.name].spec
     if teacher.spec.weights is not None and stored.weights != teacher.spec.weights:
         stored = TeacherSpec("card", weights=teacher.spec.weights)
     stored = dataclasses.replace(stored, groups=teacher.spec.groups)
     score = teacher.card.get("tune")
+    name = path.name if path is not None else ""
     made = PreparedTeacher(teacher.name, stored, folder, shapes, teacher.hash, path, name, score, teacher.family)
-    return made, card
+    return made, build

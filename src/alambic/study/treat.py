@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,22 @@ from alambic.methods.modifier import Modifier
 from alambic.models.teachers import Teacher, save_teacher
 from alambic.study.cell import Arm
 from alambic.study.content import make_student, make_task, train_ids
+from alambic.study.follow import Say, follow
 from alambic.study.study_file import Study
 from alambic.training.feed import Normalise
+from alambic.training.loop import OnEpoch
 from alambic.training.setup import input_shape
 from alambic.training.teach import TeacherTraining
-from alambic.treatments.base import Scene, Treatment, change_data, change_recipe, change_teacher, change_views
+from alambic.treatments.base import (
+    Scene,
+    Treatment,
+    Watch,
+    change_data,
+    change_recipe,
+    change_teacher,
+    change_views,
+    unwatched,
+)
 from alambic.treatments.registry import create_modifier, create_treatment
 from alambic.treatments.teaching import load_made
 
@@ -40,7 +53,9 @@ def treat_study(study: Study, arm: Arm) -> Study:
     return dataclasses.replace(study, recipe=recipe, views=views, data=data)
 
 
-def make_scene(study: Study, source: Source, student: str, teacher: str | None, out: Path, seed: int = 0) -> Scene:
+def make_scene(
+    study: Study, source: Source, student: str, teacher: str | None, out: Path, seed: int = 0, watch: Watch = unwatched
+) -> Scene:
     """What the treatments of a cell may use."""
     entry = study.teachers.get(teacher or "")
     return Scene(
@@ -54,16 +69,31 @@ def make_scene(study: Study, source: Source, student: str, teacher: str | None, 
         out / "teachers",
         study.folder,
         seed,
+        watch,
     )
 
 
-def treat_teacher(study: Study, arm: Arm, student: str, source: Source, teacher: Teacher, out: Path) -> Teacher:
+def watch_by(say: Say) -> Watch:
+    """What shows a new teacher's training with the time left, as ``follow`` does."""
+
+    @contextmanager
+    def watch(label: str, epochs: int) -> Iterator[OnEpoch]:
+        say(f"teacher {label}: training it ({epochs} epochs), once for this study")
+        with follow(f"teacher {label}", "epochs", say) as advance:
+            yield lambda record: advance(record["epoch"], epochs)
+
+    return watch
+
+
+def treat_teacher(
+    study: Study, arm: Arm, student: str, source: Source, teacher: Teacher, out: Path, say: Say
+) -> Teacher:
     """The teacher that an arm learns from: the given one, or a new one whose weights lie in ``out``.
 
     Raises AlambicError where a treatment refuses the pair.
     """
     treatments = make_treatments(arm)
-    scene = make_scene(study, source, student, teacher.name, out)
+    scene = make_scene(study, source, student, teacher.name, out, watch=watch_by(say))
     made = change_teacher(teacher, treatments, scene)
     if made.hash == teacher.hash:
         return teacher

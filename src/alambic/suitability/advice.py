@@ -57,8 +57,17 @@ class Advice:
     why: str
 
 
+def choose_order(cards: Sequence[Scorecard]) -> str:
+    """What teachers are ordered by: the gain of a pilot where all have one, else accuracy.
+
+    Never the composite: no study has shown that it ranks teachers, and in the one of this repository its first teacher
+    was among the worst.
+    """
+    return "pilot_gain" if all("pilot_gain" in card.values for card in cards) else "accuracy"
+
+
 def advise(cards: Sequence[Scorecard]) -> list[Advice]:
-    """Ranks the teachers of one student, best first: by composite, those that teach nothing last."""
+    """The teachers of one student, ordered by ``choose_order``; who lacks it comes late, who teaches nothing last."""
     raw = gather_values(cards)
     scores = score_pool(raw)
     enough = len(cards) >= FEWEST
@@ -74,7 +83,8 @@ def advise(cards: Sequence[Scorecard]) -> list[Advice]:
         teaches = card.values.get("headroom", 1.0) > 0
         methods = LOSSES.get(loss, ("kd",))
         found.append(Advice(card, float(composite[index]), tuple(liked), tuple(disliked), teaches, loss, methods, why))
-    return sorted(found, key=lambda a: (not a.teaches, -a.composite if not math.isnan(a.composite) else 0.0))
+    order = choose_order(cards)
+    return sorted(found, key=lambda a: (not a.teaches, -a.card.values.get(order, -math.inf), a.card.teacher))
 
 
 def suggest_loss(z: Mapping[str, float], absorbable: float) -> tuple[str, str]:

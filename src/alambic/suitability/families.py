@@ -15,8 +15,10 @@ import numpy as np
 from scipy import optimize, stats
 
 from alambic.errors import AlambicError
+from alambic.suitability.ranks import adjust_holm
 
 Array = np.ndarray[Any, Any]
+LEVEL = 0.05
 MATCHED = 0.02  # share of right answers within which teachers count as equally accurate
 
 
@@ -41,7 +43,8 @@ class Taught:
 class FamilyEffect:
     """Points that teachers of a family give more than those of the reference family, all else in the model equal.
 
-    ``teachers`` of this family; the interval is at 95 %, by t with the degrees of freedom of teachers.
+    ``teachers`` of this family; the interval is at 95 %, by t with the degrees of freedom of teachers; ``p_holm`` is
+    adjusted over the families of one answer.
     """
 
     family: str
@@ -50,6 +53,12 @@ class FamilyEffect:
     high: float
     p: float
     teachers: int
+    p_holm: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the family differs from the reference beyond chance, all families counted."""
+        return self.p_holm < LEVEL
 
 
 @dataclass(frozen=True)
@@ -104,12 +113,16 @@ def fit_families(rows: Sequence[Taught], reference: str = "") -> FamilyAnswer:
     beta, covariance, cell = _solve(whole, gains, group, ratio)
     first = whole.shape[1] - between.shape[1]
     reach = float(stats.t.ppf(0.975, freedom))
-    effects = []
-    for index, family in enumerate(others):
-        value, error = float(beta[first + index]), math.sqrt(float(covariance[first + index, first + index]))
-        p = float(2 * stats.t.sf(abs(value) / error, freedom)) if error > 0 else math.nan
-        effects.append(FamilyEffect(family, value, value - reach * error, value + reach * error, p, counts[family]))
-    return FamilyAnswer(base, tuple(effects), math.sqrt(ratio * cell), math.sqrt(cell), freedom, len(names))
+    values = [float(beta[first + index]) for index in range(len(others))]
+    errors = [math.sqrt(float(covariance[first + index, first + index])) for index in range(len(others))]
+    chances = [
+        float(2 * stats.t.sf(abs(v) / e, freedom)) if e > 0 else 1.0 for v, e in zip(values, errors, strict=True)
+    ]
+    effects = tuple(
+        FamilyEffect(family, value, value - reach * error, value + reach * error, p, counts[family], adjusted)
+        for family, value, error, p, adjusted in zip(others, values, errors, chances, adjust_holm(chances), strict=True)
+    )
+    return FamilyAnswer(base, effects, math.sqrt(ratio * cell), math.sqrt(cell), freedom, len(names))
 
 
 def match_accuracy(rows: Sequence[Taught], column: int = 0, within: float = MATCHED) -> list[Taught]:

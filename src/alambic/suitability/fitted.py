@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from alambic.suitability.base import all_estimators
 from alambic.suitability.composite import standardise
-from alambic.suitability.judge import FEWEST, Block, Verdict, judge
-from alambic.suitability.ranks import spearman
+from alambic.suitability.judge import FEWEST, Block, judge
+from alambic.suitability.others import OTHERS, add_others
+from alambic.suitability.ranks import spearman, step_over
+from alambic.suitability.verdict import Verdict
 
 Array = np.ndarray[Any, Any]
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # times the number of rows
 Leave = Literal["teacher", "student"]
+FITTED: dict[str, Leave] = {"ridge_new_teacher": "teacher", "ridge_new_student": "student"}
 
 
 def design(block: Block, names: Sequence[str]) -> Array:
@@ -74,37 +77,53 @@ def _fit(blocks: Sequence[Block], designs: Sequence[Array], seen: Sequence[Array
 
 def add_fitted(blocks: Sequence[Block], names: Sequence[str]) -> list[Block]:
     """The blocks with two more scores: ``ridge_new_teacher`` and ``ridge_new_student``."""
-    made = {f"ridge_new_{leave}": predict_left_out(blocks, names, leave) for leave in ("teacher", "student")}
+    made = {name: predict_left_out(blocks, names, leave) for name, leave in FITTED.items()}
     return [
         replace(block, scores={**block.scores, **{name: scores[index] for name, scores in made.items()}})
         for index, block in enumerate(blocks)
     ]
 
 
+@dataclass(frozen=True)
+class Chance:
+    """A fitted score beside what chance gives it.
+
+    Attributes:
+        rho: its mean Spearman over blocks. null: the mean of it with permuted teachers. p: two-sided, twice the smaller
+            tail, since chance is not the same on both sides of zero. visible: the rho from which p is 5 % on the side
+            of a score that ranks rightly.
+    """
+
+    rho: float
+    null: float
+    visible: float
+    p: float
+
+
 def permute_fitted(
     blocks: Sequence[Block], names: Sequence[str], leave: Leave, draws: int = 200, seed: int = 0
-) -> tuple[float, float]:
-    """(mean Spearman, two-sided p) of the fitted composite, the model fitted anew for each permutation of teachers.
+) -> Chance:
+    """Chance of the fitted composite: the model is fitted anew each time that the gains went to other teachers.
 
-    A fitted score's chance level is not that of a given one, since it has seen the other teachers' gains.
+    One permutation of teachers serves all students and methods, so a teacher that gives much to one still gives much to
+    the others and only the estimators have lost their meaning. A model for a new student has then seen the gains of
+    the very teachers that it ranks, and remembers them by whatever estimators tell them apart: its mean under chance
+    lies above zero. That is no fault of the permutation, it is what memory alone gives, and the score says something
+    of estimators only above it. Permuting each student's gains by itself would bring the mean to zero, and call
+    memory a finding. A model for a new teacher has seen all but that one's gains, and leans away from them: below zero.
     """
     observed = _mean_rho(blocks, predict_left_out(blocks, names, leave))
     teachers = sorted({t for block in blocks for t in block.teachers})
-    generator = np.random.default_rng(seed)
-    null = []
-    for _ in range(draws):
-        key = dict(zip(teachers, generator.random(len(teachers)), strict=True))
-        null.append(_permuted_rho(blocks, names, leave, key.__getitem__))
-    extreme = np.abs(np.array(null) - np.mean(null)) >= abs(observed - float(np.mean(null))) - 1e-12
-    return observed, float((1 + extreme.sum()) / (1 + draws))
-
-
-def _permuted_rho(blocks: Sequence[Block], names: Sequence[str], leave: Leave, key: Callable[[str], float]) -> float:
-    moved = []
-    for block in blocks:
-        order = np.argsort([key(t) for t in block.teachers])
-        moved.append(replace(block, gains=block.gains[order]))
-    return _mean_rho(moved, predict_left_out(moved, names, leave))
+    place = {teacher: index for index, teacher in enumerate(teachers)}
+    orders = np.random.default_rng(seed).random((draws, len(teachers))).argsort(1)
+    moves = [step_over(orders, [place[t] for t in block.teachers]) for block in blocks]
+    null = np.empty(draws)
+    for draw in range(draws):
+        moved = [replace(block, gains=block.gains[move[draw]]) for block, move in zip(blocks, moves, strict=True)]
+        null[draw] = _mean_rho(moved, predict_left_out(moved, names, leave))
+    tail = min((null >= observed - 1e-12).sum(), (null <= observed + 1e-12).sum())
+    p = min(1.0, 2 * float(1 + tail) / (1 + draws))
+    return Chance(observed, float(null.mean()), float(np.quantile(null, 0.975)), p)
 
 
 def _mean_rho(blocks: Sequence[Block], scores: Sequence[Array]) -> float:
@@ -121,14 +140,15 @@ def judge_all(
     draws: int = 2000,
     refits: int = 200,
 ) -> list[Verdict]:
-    """The judge on every estimator, baseline and composite of the blocks, then on the fitted composites.
+    """The judge on every estimator, baseline and composite of the blocks, then on the fitted ones and their rival.
 
     Args:
         variants: judge the estimators' variants too; they are exploration and no part of Holm's count.
         refits: permutations for which the fitted composites are fitted anew.
     """
+    blocks = add_others(blocks)
     present = {name for block in blocks for name in block.scores}
-    names = [*all_estimators(), *sorted(name for name in present if name.startswith("composite"))]
+    names = [*all_estimators(), *sorted(name for name in present if name.startswith("composite")), *OTHERS]
     names += sorted(name for name in present if "." in name) if variants else []
     verdicts = judge(blocks, [name for name in names if name in present], controls, nasty, draws)
     outside = {*controls, *nasty}
@@ -139,8 +159,8 @@ def judge_all(
     if not survey:
         return verdicts
     scored = add_fitted(inside, survey)
-    sides: tuple[Leave, ...] = ("teacher", "student")
-    for leave in sides:
-        for verdict in judge(scored, [f"ridge_new_{leave}"], draws=draws):
-            verdicts.append(replace(verdict, p=permute_fitted(inside, survey, leave, refits)[1]))
+    for name, leave in FITTED.items():
+        for verdict in judge(scored, [name], draws=draws, others=tuple(OTHERS)):
+            chance = permute_fitted(inside, survey, leave, refits)
+            verdicts.append(replace(verdict, p=chance.p, null=chance.null, visible=chance.visible))
     return verdicts

@@ -167,23 +167,30 @@ def _split_versions(kinds: Mapping[str, Mapping[str, list[_Taught]]]) -> Iterato
 
 
 def choose_cards(cards: Iterable[Scorecard], given: Gains) -> dict[str, Scorecard]:
-    """Teacher hash -> its scorecard for the student, images and split of these gains.
+    """Teacher hash -> its scorecard for the student, images and split of these gains, see ``pool_cards``."""
+    pool = pool_cards(cards, given.names).get((given.student, given.data, given.split_hash), [])
+    return {card.hash: card for card in pool}
+
+
+def pool_cards(cards: Iterable[Scorecard], names: Mapping[str, str]) -> dict[tuple[str, str, str], list[Scorecard]]:
+    """(student, images, split) -> one scorecard for each teacher's weights.
 
     A file keeps every card ever made. Of several for one teacher: one of its name in the ledger, then the one with
     the most numbers, then the latest.
+
+    Args:
+        names: teacher hash -> its name in a ledger, where it has one.
     """
-    found: dict[str, Scorecard] = {}
+
+    def rank(card: Scorecard) -> tuple[bool, int]:
+        return card.teacher == names.get(card.hash), len(card.values)
+
+    found: dict[tuple[str, str, str], dict[str, Scorecard]] = {}
     for card in cards:
-        if (card.student, card.data, card.split_hash) != (given.student, given.data, given.split_hash):
-            continue
-        held = found.get(card.hash, card)
-        if _rank(card, given) >= _rank(held, given):
-            found[card.hash] = card
-    return found
-
-
-def _rank(card: Scorecard, given: Gains) -> tuple[bool, int]:
-    return card.teacher == given.names.get(card.hash), len(card.values)
+        pool = found.setdefault((card.student, card.data, card.split_hash), {})
+        if rank(card) >= rank(pool.get(card.hash, card)):
+            pool[card.hash] = card
+    return {place: list(pool.values()) for place, pool in found.items()}
 
 
 def make_blocks(cards: Sequence[Scorecard], measured: Sequence[Gains]) -> list[Block]:

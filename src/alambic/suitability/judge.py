@@ -24,12 +24,15 @@ from alambic.suitability.ranks import (
     regret,
     spearman,
     spearman_weighted,
+    step_over,
     top_hit,
 )
+from alambic.suitability.verdict import Verdict
 
 Array = np.ndarray[Any, Any]
 FEWEST, DRAWS = 4, 2000
 ACCURACY, SIZE, PILOT = "accuracy", "size", "pilot_gain"
+RIVALS = (ACCURACY, PILOT)  # what an estimator's regret is compared with
 
 
 @dataclass(frozen=True)
@@ -62,61 +65,6 @@ class Block:
         return replace(self, teachers=names, gains=self.gains[rows], scores=scores)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the judge found of one estimator; means over blocks.
-
-    Attributes:
-        blocks, teachers: how many it was judged on.
-        spearman, low, high: with its 95 % interval by bootstrap over teachers. kendall: tau b.
-        visible: smallest |Spearman| that differs from chance at 5 % with these teachers and blocks.
-        p: two-sided, by permuting teachers. p_holm: adjusted over the survey's estimators, None for the others.
-        null: mean Spearman with permuted teachers; must be near 0.
-        ceiling: highest Spearman that the noise of the gains allows (NaN with one seed). partial: Spearman cleared of
-            accuracy and size (NaN with few teachers).
-        regret: points lost by taking its first teacher instead of the best. regret_accuracy, regret_pilot: the same
-            for accuracy and for the pilot (NaN where not there). All three are of the same blocks and teachers: those
-            that have accuracy and a pilot too, where any have.
-        top3: share of blocks whose best teacher is among its first three.
-        above_accuracy: bounds of its Spearman minus accuracy's.
-        without_teacher, without_student: lowest and highest Spearman when one is left out.
-        nasty_last: share of blocks in which it puts the nasty teacher last; NaN without one.
-    """
-
-    name: str
-    blocks: int
-    teachers: int
-    spearman: float
-    low: float
-    high: float
-    kendall: float
-    visible: float
-    p: float
-    null: float
-    ceiling: float
-    partial: float
-    regret: float
-    regret_accuracy: float
-    regret_pilot: float
-    top3: float
-    above_accuracy: tuple[float, float]
-    without_teacher: tuple[float, float]
-    without_student: tuple[float, float]
-    nasty_last: float = math.nan
-    p_holm: float | None = None
-
-    @property
-    def passes(self) -> bool:
-        """The bar: at most half the regret of choosing by accuracy, and no more than a pilot's where there is one."""
-        half = self.regret <= self.regret_accuracy / 2
-        return half and not self.regret > self.regret_pilot
-
-    @property
-    def beats_accuracy(self) -> bool:
-        """Whether it correlates more than accuracy, beyond doubt (the interval of the difference is above 0)."""
-        return self.above_accuracy[0] > 0
-
-
 def judge(
     blocks: Sequence[Block],
     names: Sequence[str],
@@ -124,12 +72,14 @@ def judge(
     nasty: Sequence[str] = (),
     draws: int = DRAWS,
     seed: int = 0,
+    others: Sequence[str] = (),
 ) -> list[Verdict]:
     """Judges each named score, in the given order; those with too few teachers everywhere are left out.
 
     Args:
         controls: teachers that are there to check, not to be ranked: left out of every statistic, since one bad teacher
             alone makes any estimator look good. nasty: controls that an estimator must put last.
+        others: scores that are rivals of a fitted one, beside accuracy and the pilot.
 
     Raises AlambicError where no block has four teachers beside the controls.
     """
@@ -145,7 +95,7 @@ def judge(
     for name in names:
         own = [kept for block in inside if (kept := _scored(block, name)) is not None]
         if own:
-            verdict = _judge_one(own, name, draws, seed)
+            verdict = _judge_one(own, name, draws, seed, others)
             found.append(replace(verdict, nasty_last=_share_last(blocks, name, nasty, outside)))
     known = all_estimators()
     survey = [v for v in found if v.name in known and known[v.name].kind == "estimator"]
@@ -162,7 +112,7 @@ def _scored(block: Block, name: str) -> Block | None:
     return kept if len(kept.teachers) >= FEWEST else None
 
 
-def _judge_one(blocks: list[Block], name: str, draws: int, seed: int) -> Verdict:
+def _judge_one(blocks: list[Block], name: str, draws: int, seed: int, others: Sequence[str]) -> Verdict:
     teachers = sorted({teacher for block in blocks for teacher in block.teachers})
     rho = float(np.mean([spearman(block.scores[name], block.gain) for block in blocks]))
     null = permute(blocks, name, teachers, draws, seed)
@@ -170,7 +120,7 @@ def _judge_one(blocks: list[Block], name: str, draws: int, seed: int) -> Verdict
     resampled = resample(blocks, name, teachers, weights)
     low, high = bounds(resampled)
     rival = [block for block in blocks if not np.isnan(block.scores.get(ACCURACY, np.array([np.nan]))).any()]
-    fair = _with_rivals(blocks)
+    fair = _with_rivals(blocks, (*RIVALS, *others))
     above = (math.nan, math.nan)
     if len(rival) == len(blocks):
         above = bounds(resampled - resample(blocks, ACCURACY, teachers, weights))
@@ -190,6 +140,7 @@ def _judge_one(blocks: list[Block], name: str, draws: int, seed: int) -> Verdict
         _mean(regret(block.scores[name], block.gain) for block in fair),
         _mean(_regret_of(block, ACCURACY) for block in fair),
         _mean(_regret_of(block, PILOT) for block in fair),
+        _extremes(_mean(_regret_of(block, other) for block in fair) for other in others)[0],
         _mean(top_hit(block.scores[name], block.gain) for block in blocks),
         above,
         _extremes(_without_teacher(blocks, name, teacher) for teacher in teachers),
@@ -216,13 +167,12 @@ def resample(blocks: Sequence[Block], name: str, teachers: Sequence[str], weight
 
 def permute(blocks: Sequence[Block], name: str, teachers: Sequence[str], draws: int, seed: int = 0) -> Array:
     """Mean Spearman over blocks when scores belong to other teachers: one permutation of teachers for all blocks."""
-    keys = np.random.default_rng(seed + 1).random((draws, len(teachers)))
+    orders = np.random.default_rng(seed + 1).random((draws, len(teachers))).argsort(1)
     place = {teacher: index for index, teacher in enumerate(teachers)}
     total = np.zeros(draws)
     for block in blocks:
         x, y = (_normal(rank_middle(values)) for values in (block.scores[name], block.gain))
-        order = keys[:, [place[t] for t in block.teachers]].argsort(1)
-        total += x[order] @ y
+        total += x[step_over(orders, [place[t] for t in block.teachers])] @ y
     return total / len(blocks)
 
 
@@ -248,9 +198,9 @@ def _extremes(values: Iterable[float]) -> tuple[float, float]:
     return (min(known), max(known)) if known else (math.nan, math.nan)
 
 
-def _with_rivals(blocks: Sequence[Block]) -> Sequence[Block]:
-    """The blocks and teachers that have accuracy and the pilot too; a rival without a block of four is passed over."""
-    for rival in (ACCURACY, PILOT):
+def _with_rivals(blocks: Sequence[Block], rivals: Sequence[str]) -> Sequence[Block]:
+    """The blocks and teachers that have these scores too; a rival without a block of four is passed over."""
+    for rival in rivals:
         blocks = [kept for block in blocks if (kept := _scored(block, rival)) is not None] or blocks
     return blocks
 

@@ -118,3 +118,20 @@ def adjust_holm(p: Sequence[float]) -> list[float]:
     found = np.empty(count)
     found[order] = adjusted
     return [float(value) for value in found]
+
+
+def step_over(orders: Array, kept: Sequence[int]) -> Array:
+    """draws x K: permutations of K kept things out of N that permutations of all N imply.
+
+    A thing goes where the whole permutation sends it; what is left out on the way is stepped over. So blocks that lack
+    some teachers still share one permutation.
+
+    Args:
+        orders: draws x N permutations. kept: K places among the N.
+    """
+    local = np.full(orders.shape[1], -1)
+    local[list(kept)] = np.arange(len(kept))
+    found = orders[:, list(kept)]
+    while (outside := local[found] < 0).any():
+        found = np.where(outside, np.take_along_axis(orders, found, 1), found)
+    return np.asarray(local[found])

@@ -10,8 +10,27 @@ import numpy as np
 from alambic.suitability.advice import Advice, Opinion, expect_gain
 from alambic.suitability.ask_families import FamilyCase
 from alambic.suitability.base import all_estimators
+from alambic.suitability.fitted import FITTED
 from alambic.suitability.gains import Gains, find_taught_by
-from alambic.suitability.judge import Verdict
+from alambic.suitability.judge import RIVALS
+from alambic.suitability.others import OTHERS
+from alambic.suitability.verdict import Verdict
+
+ORDERS = {
+    "pilot_gain": "by the gain of a short pilot, highest first: the nearest thing to a measured gain",
+    "accuracy": "by accuracy, highest first, since not every teacher has a pilot: what an estimator has to beat",
+}
+
+
+def head_ranking(student: str, order: str, composite: Verdict | None) -> list[str]:
+    """Above a student's teachers: what orders them and why, and what a judge found of the composite, if one did."""
+    lines = [f"student {student}, {ORDERS[order]}"]
+    if composite is None:
+        return [*lines, "the composite is shown, not followed: nobody has judged it here (`alambic teachers judge`)"]
+    interval = f"[{composite.low:+.2f}, {composite.high:+.2f}]"
+    told = f"correlates with measured gains by {composite.spearman:+.2f} {interval}"
+    warning = "; it ranks teachers the wrong way round, do not follow it" if composite.high < 0 else ""
+    return [*lines, f"the composite is shown, not followed: the judge of an earlier run found that it {told}{warning}"]
 
 
 def describe(place: int, advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | None) -> list[str]:
@@ -74,7 +93,7 @@ def list_verdicts(verdicts: Sequence[Verdict], nasty: Sequence[str]) -> list[str
     lines = [
         f"{first.teachers} teachers, {first.blocks} blocks of student, data and method; a correlation under "
         f"{first.visible:.2f} cannot be told from chance; the gains' own noise allows {ceiling} at most",
-        f"{'estimator':26}{'Spearman':>9}{'95 %':>16}{'Kendall':>9}{'p':>7}{'Holm':>7}{'partial':>9}"
+        f"{'estimator':28}{'Spearman':>9}{'95 %':>16}{'Kendall':>9}{'p':>7}{'Holm':>7}{'partial':>9}"
         f"{'regret':>8}{'top 3':>7}" + (f"{'nasty last':>12}" if told else "") + "  verdict",
     ]
     for v in verdicts:
@@ -83,13 +102,31 @@ def list_verdicts(verdicts: Sequence[Verdict], nasty: Sequence[str]) -> list[str
         holm = f"{v.p_holm:.3f}" if v.p_holm is not None else "-"
         last = f"{v.nasty_last:>12.0%}" if told else ""
         lines.append(
-            f"{name:26}{v.spearman:>+9.2f}{interval:>16}{v.kendall:>+9.2f}{v.p:>7.3f}{holm:>7}{v.partial:>+9.2f}"
+            f"{name:28}{v.spearman:>+9.2f}{interval:>16}{v.kendall:>+9.2f}{v.p:>7.3f}{holm:>7}{v.partial:>+9.2f}"
             f"{v.regret:>8.2f}{v.top3:>7.0%}{last}  {conclude(v)}"
         )
     lines.append(
         f"regret in points; choosing by accuracy costs {first.regret_accuracy:.2f}, by a pilot "
         f"{first.regret_pilot:.2f}; the bar: half of the first and no more than the second"
     )
+    return [*lines, *_list_fitted(verdicts)]
+
+
+def _list_fitted(verdicts: Sequence[Verdict]) -> list[str]:
+    """What a fitted score has to leave behind: its own chance level, and memory of the same teachers."""
+    lines = []
+    for v in verdicts:
+        if v.name in FITTED:
+            lines.append(
+                f"{v.name}: its model fitted anew with teachers permuted correlates by {v.null:+.2f} on average"
+                + ("" if v.centred else ", so the control fails")
+                + f"; under {v.visible:.2f} it cannot be told from chance"
+            )
+            if not math.isnan(v.regret_others):
+                lines.append(
+                    f"{v.name}: loses {v.regret:.2f} points, the gains with other students as they are "
+                    f"{v.regret_others:.2f}; to meet the bar it must lose less"
+                )
     return lines
 
 
@@ -104,7 +141,7 @@ def list_nasty(measured: Sequence[Gains], nasty: Sequence[str], controls: Sequen
 
 def conclude(verdict: Verdict) -> str:
     """One phrase; an estimator that does not beat accuracy is shown as such."""
-    if verdict.name == "accuracy":
+    if verdict.name in (*RIVALS, *OTHERS):
         return "what has to be beaten"
     told = "meets the bar" if verdict.passes else "misses the bar"
     return f"{told}; {'beats' if verdict.beats_accuracy else 'does not beat'} accuracy"
@@ -126,6 +163,7 @@ def list_families(cases: Sequence[FamilyCase]) -> list[str]:
             interval = f"[{effect.low:+.2f}, {effect.high:+.2f}]"
             lines.append(
                 f"  {effect.family:14}{effect.effect:>+7.2f} points {interval}, p {effect.p:.3f}, "
+                f"Holm {effect.p_holm:.3f}, "
                 f"{effect.teachers} teachers"
             )
     return lines

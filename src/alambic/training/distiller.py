@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from alambic.errors import AlambicError
 from alambic.methods.base import Batch, Method, Specs, create_method
-from alambic.models.feature import OutputSpec
+from alambic.models.feature import Outputs, OutputSpec
 from alambic.models.taps import Tapped
 from alambic.training.feed import Normalise
 from alambic.training.objective import Loss, Objective
@@ -36,6 +36,9 @@ class Distiller:
         settings: of the method, when it is given by name. ce_weight: of cross-entropy, None for the authors' own.
         student_stages, teacher_stages: names of modules to tap instead of the found ones.
         train_size: number of training images, for methods with a memory bank (``ids`` are then below it).
+        class_means: classes x D float, the teacher's mean embedding of each class, for methods that read it.
+        steps: calls that the whole training makes: methods with a warm-up or stages need them, or each call's
+            ``progress``.
         seed: of the projectors' initialisation.
 
     Give ``distiller.parameters()`` to the optimiser: the student's and the projectors'. Example::
@@ -60,8 +63,12 @@ class Distiller:
         student_stages: Sequence[str] | None = None,
         teacher_stages: Sequence[str] | None = None,
         train_size: int = 0,
+        class_means: Tensor | None = None,
+        steps: int | None = None,
         seed: int = 0,
     ) -> None:
+        if steps is not None and steps < 1:
+            raise AlambicError(f"expected steps of at least 1, got {steps}; try len(loader) * epochs")
         if example_input.ndim != 4:
             raise AlambicError(
                 f"expected example_input of shape B x C x H x W, got {tuple(example_input.shape)}; try images[None]"
@@ -69,7 +76,8 @@ class Distiller:
         _check_given(student, teacher, example_input, student_norm or teacher_norm)
         device = example_input.device
         self.student, self.teacher = student, teacher.eval().requires_grad_(False)
-        self.teacher_size = teacher_size
+        self.teacher_size, self.steps = teacher_size, steps
+        self._calls, self._step_is_due = 0, False
         self._student_norm = Normalise(*student_norm).to(device) if student_norm else None
         self._teacher_norm = Normalise(*teacher_norm).to(device) if teacher_norm else None
         given = [method] if isinstance(method, (str, Method)) else list(method)
@@ -87,6 +95,7 @@ class Distiller:
             self.objective.task.classes,
             train_size,
             train_size,
+            class_means,
         )
         self.objective.build(specs, stream(seed, "method"))
         self.objective.to(device)
@@ -96,24 +105,59 @@ class Distiller:
         yield from self.student.parameters()
         yield from self.objective.parameters()
 
-    def __call__(self, images: Tensor, labels: Tensor, ids: Tensor | None = None, progress: float = 0.0) -> Loss:
+    def __call__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        ids: Tensor | None = None,
+        progress: float | None = None,
+        second: Tensor | None = None,
+    ) -> Loss:
         """The loss of one batch.
 
         Args:
             images: B x C x H x W float in [0, 1], the same view for both networks.
             labels: int64 B, -1 = unlabelled. ids: int64 B, of the images, for memory banks.
-            progress: share of the training done, in [0, 1]; methods with a warm-up read it.
+            progress: share of the training done, in [0, 1]; None counts the calls with gradients among ``steps``.
+            second: another view of the same images, of their shape, for methods that compare two.
+
+        Raises AlambicError where a method needs ids, progress or a second view and gets none.
         """
         if labels.shape[:1] != images.shape[:1]:
             raise AlambicError(f"expected one label per image ({len(images)}), got labels of {tuple(labels.shape)}")
         self.teacher.eval()
+        done = self._find_progress(progress)
+        if torch.is_grad_enabled():
+            if self._step_is_due:
+                self.after_step()
+            self._calls, self._step_is_due = self._calls + 1, True
+        batch = Batch(labels, ids, second=None if second is None else self._ask(second))
+        return self.objective(*self._ask(images), batch, done)
+
+    def _ask(self, images: Tensor) -> tuple[Outputs, Outputs]:
+        """Outputs of student and teacher."""
         with torch.no_grad():
             taught = self._teacher(self._show(images))
-        return self.objective(self._student(self._see(images)), taught, Batch(labels, ids), progress)
+        return self._student(self._see(images)), taught
 
     def after_step(self) -> None:
-        """Call after ``optimizer.step()`` with methods that keep a momentum bank."""
+        """Lets memory banks and moving averages follow a step. Each call does it for the one before; only a loop that
+        makes several calls a step, or saves them after its last one, calls it itself."""
+        self._step_is_due = False
         self.objective.after_step()
+
+    def _find_progress(self, given: float | None) -> float:
+        if given is None and self.steps is not None:
+            return min(self._calls / self.steps, 1.0)
+        if given is None and self.objective.reads_progress:
+            names = ", ".join(method.name for method in self.objective.methods if method.warms_up or method.stages)
+            raise AlambicError(
+                f"expected to know how far the training is, because {names} has a warm-up or stages; try "
+                "Distiller(..., steps=len(loader) * epochs), or progress=step / steps in each call"
+            )
+        if given is not None and not 0 <= given <= 1:
+            raise AlambicError(f"expected progress in [0, 1], got {given}; try step / steps")
+        return given or 0.0
 
     def _see(self, images: Tensor) -> Tensor:
         return images if self._student_norm is None else self._student_norm(images)

@@ -114,6 +114,11 @@ class Objective(nn.Module):
     def uses_teacher(self) -> bool:
         return bool(self.needs.teacher)
 
+    @property
+    def reads_progress(self) -> bool:
+        """Whether a method has a warm-up or pre-training stages."""
+        return any(method.warms_up or method.stages for method in self.methods)
+
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         """Checks the pair and builds projectors; random draws stay inside the generator's stream."""
         with torch.random.fork_rng(devices=[]):

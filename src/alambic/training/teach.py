@@ -13,12 +13,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alambic.data import Source, ViewSpec, key
 from alambic.errors import AlambicError
 from alambic.methods.base import create_method
-from alambic.models.teachers import Teacher, TeacherSpec, create_net, fit_channels, load_teacher, save_teacher
+from alambic.models.teachers import (
+    Teacher,
+    TeacherSpec,
+    create_net,
+    fit_channels,
+    load_teacher,
+    save_teacher,
+    widest_data,
+)
 from alambic.training import together
 from alambic.training.feed import Normalise
 from alambic.training.loop import OnEpoch, Run, predict_logits, train
@@ -52,6 +60,7 @@ def train_teacher(
     start: Teacher | None = None,
     on_epoch: OnEpoch | None = None,
     shared: bool = False,
+    ids: Tensor | None = None,
 ) -> Teacher:
     """Trains, measures and saves one teacher at ``path`` (safetensors, card beside it); resumes a killed run.
 
@@ -59,6 +68,7 @@ def train_teacher(
         source_teacher: whom to distil from; None trains on labels.
         start: of the same network, whose weights it begins with; None for its own initialisation.
         shared: all joined processes call this and train it together (``spread``); else this one trains alone.
+        ids: int64, the training images; the whole train split without it.
 
     Raises AlambicError where ``start`` is another network, or other processes than these have begun it.
     """
@@ -72,7 +82,8 @@ def train_teacher(
         net = create_net(spec, task.classes, channels, size, folder)
     if start is not None:
         copy_weights(start, net, name)
-    ids, tune_ids = source.splits["train"], source.splits["tune"]
+    whole = ids is None or len(ids) == len(source.splits["train"])
+    ids, tune_ids = source.splits["train"] if ids is None else ids, source.splits["tune"]
     objective = Objective([create_method(training.method, **dict(training.settings))], task)
     feed = given = None
     if source_teacher is not None:
@@ -85,6 +96,7 @@ def train_teacher(
         std=std,
         channels=channels,
         provenance=_tell_provenance(source_teacher, start),
+        teacher_data=widest_data(spec.teacher_data, *(t.spec.teacher_data for t in (source_teacher, start) if t)),
         split_hash=source.split_hash,
     )
     run = set_up(
@@ -101,7 +113,8 @@ def train_teacher(
         given,
         f"teacher {name!r}",
         checkpoint,
-        repr((spec, training, source.split_hash, start.hash if start is not None else "")),
+        repr((spec, training, source.split_hash, start.hash if start is not None else ""))
+        + ("" if whole else repr(ids.tolist())),
         normalise=Normalise(mean, std),
     )
     with spread(run) if shared else contextlib.nullcontext():

@@ -126,11 +126,16 @@ def train_teachers(
 ) -> list[Teacher]:
     """Trains each teacher of a file that is not yet at ``out/NAME.safetensors``; resumes a killed one.
 
+    One that names ``weights`` is there already: others may be distilled from it. Training images are those of
+    ``data.train``, the very ones of a study that names the same number.
+
     Where several processes are joined (``training.together``) each calls this with the same arguments, and they train
     each teacher together.
 
     Args:
         move: puts the data on the device to train on; where they are without it.
+
+    Returns: the teachers that were trained, or had been.
     """
     data, entries = read_teacher_file(path)
     if only is not None and only not in entries:
@@ -139,10 +144,15 @@ def train_teachers(
     if move is not None:
         source = move(source)
     task = Task(source.num_classes)
+    ids = source.subset("train", data.train, data.split_seed)
     made: dict[str, Teacher] = {}
+    given: dict[str, Teacher] = {}
     wanted = set(entries) if only is None else _ancestors(entries, only)
     for name, entry in entries.items():
         if name not in wanted:
+            continue
+        if entry.spec.weights is not None:
+            given[name] = load_given(name, entry.spec, source, path.parent)
             continue
         target = out / f"{name}.safetensors"
         if together.share(target.exists()):
@@ -157,10 +167,11 @@ def train_teachers(
             task,
             target,
             path.parent,
-            made.get(entry.distil_from),
-            made.get(entry.start_from),
+            {**made, **given}.get(entry.distil_from),
+            {**made, **given}.get(entry.start_from),
             lambda record, name=name, epochs=epochs: report(name, record, epochs),  # type: ignore[misc]
             shared=True,
+            ids=ids,
         )
     return list(made.values())
 
@@ -171,7 +182,29 @@ def _ancestors(entries: dict[str, TeacherEntry], name: str) -> set[str]:
 
 def load_saved(name: str, weights: Path, source: Source) -> Teacher:
     """A teacher from its weights and card."""
-    spec = TeacherSpec("card", weights=weights.name)
-    return load_teacher(
-        name, spec, source.num_classes, source.channels, source.size, source.mean, source.std, weights.parent
-    )
+    return load_given(name, TeacherSpec("card", weights=weights.name), source, weights.parent)
+
+
+def load_given(name: str, spec: TeacherSpec, source: Source, folder: Path) -> Teacher:
+    """A teacher whose spec names its weights. Raises AlambicError as ``load_teacher`` and ``check_provenance`` do."""
+    shape = (source.num_classes, source.channels, source.size, source.mean, source.std)
+    teacher = load_teacher(name, spec, *shape, folder)
+    check_provenance(teacher, source)
+    return teacher
+
+
+def check_provenance(teacher: Teacher, source: Source) -> None:
+    """Refuses a teacher that may have seen test images, or whose weights are not those of its card."""
+    seen = teacher.spec.split_hash
+    if seen not in ("", source.split_hash, source.origin) and teacher.spec.teacher_data != "external":
+        raise AlambicError(
+            f"teacher {teacher.name!r}: expected training on the train split of these data ({source.split_hash[:12]}), "
+            f"got another split ({seen[:12]}), because it may have seen the test images; try training it on this data, "
+            'or teacher_data = "external" if its data are others altogether'
+        )
+    told = teacher.card.get("weights_hash")
+    if told is not None and told != teacher.hash:
+        raise AlambicError(
+            f"teacher {teacher.name!r}: expected the weights of its card ({told[:12]}), got others "
+            f"({teacher.hash[:12]}); the file changed: train it again or restore it"
+        )

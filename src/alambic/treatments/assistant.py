@@ -48,6 +48,8 @@ class Assistant(Treatment):
                 training = replace(scene.training, method=self.method, settings=())
                 spec = TeacherSpec(net, teacher_data=teacher.spec.teacher_data)
                 name = f"{teacher.name}-assistant{i + 1}"
-                train_teacher(name, spec, training, scene.source, scene.task, path, scene.base, teacher)
+                at = (scene.source, scene.task, path, scene.base)
+                with scene.watch(name, training.recipe.epochs) as on_epoch:
+                    train_teacher(name, spec, training, *at, teacher, on_epoch=on_epoch)
             teacher = load_made(teacher, scene, path)
         return teacher

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -21,12 +22,20 @@ from alambic.methods.base import Paper
 from alambic.methods.settings import apply_settings, declared_settings
 from alambic.models.teachers import Teacher
 from alambic.training.hooks import Hooks
-from alambic.training.loop import Run
+from alambic.training.loop import OnEpoch, Run
 from alambic.training.recipe import Recipe, stream_seed
 from alambic.training.task import Task
 from alambic.training.teach import TeacherTraining
 
 Kind = Literal["teacher", "recipe", "student", "step", "control"]
+
+
+Watch = Callable[[str, int], AbstractContextManager[OnEpoch | None]]  # label, epochs -> what hears of each
+
+
+def unwatched(label: str, epochs: int) -> AbstractContextManager[OnEpoch | None]:
+    """Nobody hears of it."""
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Scene:
         student: its name. image: C, H, W of its input.
         folder: where new teachers are written. base: where relative paths of teachers start.
         seed: of the training that is treated.
+        watch: shows the training of a new teacher while it lasts.
     """
 
     source: Source
@@ -52,6 +62,7 @@ class Scene:
     folder: Path
     base: Path = Path()
     seed: int = 0
+    watch: Watch = unwatched
 
 
 class Treatment(Hooks):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alambic.errors import AlambicError
-from alambic.methods.base import Paper, Specs
+from alambic.methods.base import Method, Paper, Specs
 from alambic.methods.modifier import Modifier
 from alambic.models.feature import Outputs
 
@@ -71,7 +71,10 @@ class CalibratedTemperature(Modifier):
     )
     formula = "z_t -> z_t / T*, T* = argmin_T ACE(softmax(z_t / T)) on held-out images"
     fidelity = "B"
-    differences = "no released code; the paper's number of bins is not known to us, 15 are usual"
+    differences = (
+        "no released code; the error is of the predicted class alone, in equally filled bins, where Nixon et al. "
+        "(arXiv 1904.01685) take every class; the paper's own form and number of bins are not known to us, 15 are usual"
+    )
     evidence = (
         "CIFAR-100, 17 CNN teachers: R2 of their calibration error with the student's accuracy .92 and .90, of their "
         "accuracy .68 and .56 [N]"
@@ -86,6 +89,15 @@ class CalibratedTemperature(Modifier):
                 f"{self.temperature} and {specs.classes}, because it softens class probabilities; "
                 "try fit_temperature on the tune split"
             )
+
+    def check_methods(self, methods: list[Method]) -> None:
+        super().check_methods(methods)
+        for method in methods:
+            if method.teacher_classes(2) != 2:
+                raise AlambicError(
+                    f"modifier 'calibrated_temperature' expected a teacher of the task's classes, got {method.name!r}, "
+                    "whose teacher has more, because it is calibrated on the task's labels; try it with kd"
+                )
 
     def fit(self, logits: Tensor, labels: Tensor) -> dict[str, Any]:
         return {"temperature": fit_temperature(logits, labels)}

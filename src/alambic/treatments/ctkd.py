@@ -50,11 +50,12 @@ class CTKD(Modifier):
     def check_methods(self, methods: list[Method]) -> None:
         super().check_methods(methods)
         for method in methods:
-            own = getattr(method, "temperature", 1.0)
-            if own != 1.0:
+            own = {name: value for name, value in method.hyper().items() if name.endswith("temperature")}
+            other = [f"{name} = {value}" for name, value in own.items() if value != 1.0]
+            if other:
                 raise AlambicError(
-                    f"modifier 'ctkd' expected {method.name!r} at temperature 1, got {own}, because it learns the "
-                    f"temperature itself; try {method.name} with temperature = 1.0"
+                    f"modifier 'ctkd' expected {method.name!r} at temperature 1, got {', '.join(other)}, because it "
+                    f"learns the temperature itself; try {' and '.join(f'{name} = 1.0' for name in own)}"
                 )
 
     def check(self, specs: Specs) -> None:

@@ -43,7 +43,7 @@ class EAKD(Modifier):
     formula = "each sample's loss times H_t (1 + H_s / log C) / 2, entropies at temperature 3"
     fidelity = "A"
     differences = (
-        "the released KD on CIFAR-100 divides by 100 where the paper, ImageNet and the other losses divide by log C"
+        "the released KD and DKD on CIFAR-100 divide by 100 where the paper, ImageNet and the others divide by log C"
     )
     evidence = "CIFAR-100, KD +1.48 on average; the inverse weighting hurts [N]"
     refuses_batch_parts = True

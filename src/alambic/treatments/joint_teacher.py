@@ -14,7 +14,7 @@ from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.methods.base import Paper
 from alambic.models.cards import read_card
-from alambic.models.teachers import Teacher, TeacherSpec, create_net, load_teacher, save_teacher
+from alambic.models.teachers import Teacher, TeacherSpec, create_net, load_teacher, save_teacher, widest_data
 from alambic.training.feed import Normalise
 from alambic.treatments.base import Scene, Treatment, new_teacher_path
 from alambic.treatments.teaching import load_made
@@ -125,7 +125,7 @@ class JointTeacher(Treatment):
             std=(1.0,) * channels,
             channels=channels,
             family="joint",
-            teacher_data=max(kinds, key=("same", "superset", "external").index),
+            teacher_data=widest_data(*kinds),
             provenance=" and ".join(sorted({member.spec.provenance for member in team})),
             split_hash=scene.source.split_hash if "external" not in kinds else "",
         )

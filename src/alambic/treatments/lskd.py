@@ -35,6 +35,7 @@ class LSKD(Modifier):
     )
     formula = "z -> (z - mean_c z) / (std_c z + 1e-7), student and teacher"
     fidelity = "A"
+    differences = "all terms of a method see standardised logits; the authors leave MLKD's class and batch terms raw"
     evidence = (
         "CIFAR-100, WRN-40-2 to MobileNetV2 68.36 to 69.23; ImageNet, ResNet34 to ResNet18 71.23, KD 71.37 in "
         "torchdistill [R]"

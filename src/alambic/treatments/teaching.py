@@ -77,7 +77,8 @@ def teach(
                 torch.manual_seed(stream_seed(scene.training.seed, "treatment"))
                 run.hooks = make_hooks(run)
         path.parent.mkdir(parents=True, exist_ok=True)
-        history = train(run)
+        with scene.watch(path.stem.rpartition("-")[0], recipe.epochs) as on_epoch:
+            history = train(run, on_epoch)
         save_teacher(path, net, _card(teacher, scene, history, recipe, note or {}))
         path.with_suffix(".checkpoint").unlink(missing_ok=True)
     return load_made(teacher, scene, path)

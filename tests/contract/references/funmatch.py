@@ -4,7 +4,7 @@ from numpy_maths import kl, softmax
 
 def reference(student, teacher, labels, temperature):
     pairs = zip(student, teacher, strict=True)
-    return np.array([kl(softmax(z_t / temperature), softmax(z_s / temperature)) for z_s, z_t in pairs])
+    return temperature**2 * np.array([kl(softmax(z_t / temperature), softmax(z_s / temperature)) for z_s, z_t in pairs])
 
 
 def reference_parts(method, s, t, batch, progress):
