@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 from collections import Counter
 from types import SimpleNamespace
 
@@ -78,6 +79,10 @@ def test_a_study_with_a_truncated_bank_stops_and_says_what_to_do(study, undistur
     shutil.copytree(undisturbed.out, out)
     path = next((out / "banks").glob("*/logits.npy"))
     os.truncate(path, path.stat().st_size - 100)
+    assert finish(launch(study, out, trace)) == 0  # nothing is left to train: no bank is read
+    with sqlite3.connect(out / "ledger.sqlite") as ledger:
+        ledger.execute("DELETE FROM cells")
+    ledger.close()
     assert finish(launch(study, out, trace)) == 2
     assert "delete the bank's folder and run again" in " ".join(said(trace).split())
     shutil.rmtree(path.parent)
