@@ -15,6 +15,7 @@ declared falsifiers are told in docs/ideas.md likewise: each idea's fate beside 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import json
@@ -26,7 +27,7 @@ from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.chapter_suitability import say_families, say_judgement
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
-from alambic.report.contrasts import Contrast
+from alambic.report.contrasts import Contrast, judge
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings
 from alambic.report.findings import find as read_findings
@@ -47,6 +48,7 @@ FIGURE = "docs/answers.svg"
 WIDTH, NAMES = 940.0, 500.0  # of the figure; its left part that holds the contrasts' names
 TONES = ("gain", "loss", "tie", "open")  # the key below the figure
 LONGEST = 76  # letters of a name there; a longer pair of names stands on two lines
+CORRECTED = "29 November 2026"  # two taught arms were measured by the wrong floor before
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/answers.md"
 START, END = "<!-- answers: written by scripts/write_answers.py -->\n", "<!-- end of answers -->\n"
@@ -113,7 +115,33 @@ def tell_study(folder: Path, root: Path, up: str = "../") -> list[str]:
         for block in describe_declared(findings.declared, "en")
         if isinstance(block, Claim) and block.key not in ("declared_before", "rest_explores")
     ]
-    return [_tell_setting(findings), "", *[f"- {sentence}" for sentence in said], "", *_trace(folder, root)]
+    told = [*[f"- {sentence}" for sentence in said], *_tell_former(findings)]
+    return [_tell_setting(findings), "", *told, "", *_trace(folder, root)]
+
+
+def find_former(contrast: Contrast, findings: Findings) -> str:
+    """The word for a declared contrast until CORRECTED, where it was another one: then what the design could see of a
+    difference between two other arms was taken from differences to the student alone."""
+    declared, place = findings.declared, (contrast.group.setting, contrast.group.student)
+    sights = [found.sight for found in findings.students if (found.setting, found.student) == place]
+    if declared is None or contrast.other.is_baseline or contrast.p_holm is None or not sights or sights[0] is None:
+        return ""
+    floor = sights[0].spread.floor(contrast.paired)
+    former = dataclasses.replace(contrast, verdict=judge(contrast.paired, contrast.p_holm.value, floor))
+    was, now = (read_texts("en")[declared.name_verdict(one)] for one in (former, contrast))
+    return was if was != now else ""
+
+
+def _tell_former(findings: Findings) -> list[str]:
+    """Verdicts of a study that the correction changed, in a sentence."""
+    assert findings.declared is not None
+    changed = [
+        f"{name_group(contrast.group, 'en')} against {name_group(contrast.other, 'en')} ({former})"
+        for contrast in findings.declared.contrasts
+        if (former := find_former(contrast, findings))
+    ]
+    told = f"Told otherwise until {CORRECTED}, when a rule was corrected after these results were known"
+    return [f"- {told}: {'; '.join(changed)}."] if changed else []
 
 
 def _tell_setting(findings: Findings) -> str:
@@ -162,9 +190,13 @@ def tabulate_claims(root: Path) -> list[str]:
         alone = next((found.baseline for found in findings.students if found.baseline is not None), None)
         told = f"; alone {show_number(alone.score.value, 'share', 'en')}" if alone is not None else ""
         told += f"; {count_wanted(Ledger(folder, read_only=True))} seeds"
+        first = findings.declared.first_seeds
+        told += f", {first.value:.0f} asked for first" if first is not None else ""
         head = f"[{place.relative_to('studies')}]({place}), {_tell_data(findings).partition(', ')[2]}{told}"
         for contrast in findings.declared.contrasts:
             verdict = read_texts("en")[findings.declared.name_verdict(contrast)]
+            former = find_former(contrast, findings)
+            verdict += f" ({former} until {CORRECTED})" if former else ""
             names = f"{name_group(contrast.group, 'en')} | {name_group(contrast.other, 'en')}"
             rows.append(f"| {head} | {names} | {_show(contrast.gain)} | {verdict} |")
             head = ""
@@ -200,11 +232,14 @@ def tabulate_families(findings: Findings) -> list[str]:
     told = "; ".join(f"{family} {show_number(gain, 'points', 'en', noun=False)}" for family, gain in means.items())
     nothing = COVARIATES[""]["en"]
     rows.append(f"| all, means as measured | {nothing} | the student alone | {told} |")
-    for scope, same in itertools.groupby(findings.suitability.families, key=lambda family: family.scope):
+    for (scope, _), same in itertools.groupby(
+        findings.suitability.families, key=lambda one: (one.scope, one.covariates)
+    ):
         families = list(same)
         told = "; ".join(f"{family.effect.family} {_show(family.gain)}" for family in families)
         allowed = ", ".join(COVARIATES[name]["en"] for name in families[0].covariates) or nothing
         count = int(families[0].teachers.value)
+        scope += "" if families[0].main else ", beside it"
         rows.append(f"| {scope} ({count}) | {allowed} | {families[0].reference} | {told} |")
     return rows
 

@@ -160,6 +160,19 @@ def test_declared_contrasts_stand_apart_with_a_correction_of_their_own(ledger: P
     assert "take_confirmed" in titles
 
 
+def test_seeds_added_after_the_first_run_are_told(ledger: Path) -> None:
+    declare(ledger, "rsd")
+    for first, told in (("4", False), ("2", True)):
+        held = Ledger(ledger)
+        held.set_meta("seeds", "4")
+        held.set_meta("seeds_first", first)
+        held.close()
+        section = chapters(ledger)["declared"]
+        assert ("declared_extended" in keys(section)) == told
+    (claim,) = [claim for claim in section.claims if claim.key == "declared_extended"]
+    assert "The first run asked for 2 seeds; more were asked for" in claim.text("en")
+
+
 def test_a_declared_contrast_may_compare_two_teachers(ledger: Path) -> None:
     held = Ledger(ledger)
     first, second = sorted({row.content["teacher"] for row in held.rows("done") if row.content["teacher"]})

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from alambic.report.blocks import Figure
+from alambic.report.chapter_suitability import best_estimator
+from alambic.report.claims import Claim
 from alambic.report.findings import find
 from alambic.report.suitability_words import ESTIMATORS, ORDERS
 from alambic.report.tables import Table
+from alambic.report.talk import compose_slides
 from alambic.report.wording import LANGS
 from alambic.study.ledger import Ledger, Row
 from alambic.suitability.base import all_estimators
@@ -105,8 +108,8 @@ def test_the_composite_is_never_told_without_its_verdict(suited):
     assert all(claim.blanks["rho"].value == composite.verdict.spearman for claim in told)
     first = [claim for claim in chapter.claims if claim.key == "promised"]
     cards = [card for card in load_scorecards(suited / "suitability.json") if card.student == "s"]
-    assert first[0].blanks["teacher"] == max(cards, key=lambda card: card.values["pilot_gain"]).teacher
-    assert "the gain of a short pilot puts" in first[0].text("en")
+    assert first[0].blanks["teacher"] == max(cards, key=lambda card: card.values["accuracy"]).teacher
+    assert "accuracy puts" in first[0].text("en")
     told = json.loads((suited / "suitability.json").read_text())
     told["judgement"]["controls"] = [first[0].blanks["teacher"]]
     (suited / "suitability.json").write_text(json.dumps(told))
@@ -114,6 +117,40 @@ def test_the_composite_is_never_told_without_its_verdict(suited):
     assert again.blanks["teacher"] != first[0].blanks["teacher"]  # a control is not there to be taken
     save_scorecards(suited / "suitability.json", load_scorecards(suited / "suitability.json"))
     assert keys(chapters(path)["suitability"]) == ["promised", "promised", "not_judged"]
+
+
+def test_the_best_estimator_is_none_that_restates_accuracy(suited):
+    path = suited / "suitability.json"
+    told = json.loads(path.read_text())
+    verdicts = {one["name"]: one for one in told["judgement"]["verdicts"]}
+    copied = {**verdicts["accuracy"], "name": "headroom", "spearman": 0.99}
+    told["judgement"]["verdicts"] = [one for name, one in verdicts.items() if name != "headroom"] + [copied]
+    path.write_text(json.dumps(told))
+    findings = find(suited / "ledger.sqlite")
+    best = best_estimator(findings.suitability)
+    assert findings.suitability.verdicts[0].verdict.name == "headroom"
+    assert best.verdict.name != "headroom"
+    claims = chapters(suited / "ledger.sqlite")["suitability"].claims
+    (same,) = [claim for claim in claims if claim.key == "same_as_accuracy"]
+    assert "headroom, is accuracy under another name" in same.text("en")
+    (plain,) = [claim for claim in claims if claim.key == "accuracy_ranks"]
+    assert plain.blanks["rho"].value == verdicts["accuracy"]["spearman"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "key"),
+    [((0.1, 0.2), "estimator_beats"), ((-0.1, 0.2), "estimator_ties"), ((-0.2, -0.1), "estimator_worse")],
+)
+def test_an_estimator_surely_worse_than_accuracy_is_told_so(suited, bounds, key):
+    path = suited / "suitability.json"
+    told = json.loads(path.read_text())
+    for one in told["judgement"]["verdicts"]:
+        one["above_accuracy"] = bounds
+    path.write_text(json.dumps(told))
+    findings = find(suited / "ledger.sqlite")
+    assert key in keys(chapters(suited / "ledger.sqlite")["suitability"])
+    titles = [slide.title.key for slide in compose_slides(findings, "en") if isinstance(slide.title, Claim)]
+    assert f"slide_{key}" in titles
 
 
 def test_every_estimator_is_drawn(suited):

@@ -102,6 +102,19 @@ def test_controls_changed_on_one_machine_mark_the_whole(order: tuple[int, int], 
     assert find(tmp_path / "both.sqlite").ideas_changed
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_seeds_added_on_one_machine_mark_the_whole(order: tuple[int, int], tmp_path: Path) -> None:
+    pair = [make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("one", "two")]
+    for ledger, seeds, first in zip(pair, ("10", "20"), ("10", "20"), strict=True):
+        held = Ledger(ledger)
+        held.set_meta("seeds", seeds)
+        held.set_meta("seeds_first", first)
+        held.close()
+    join_ledgers([pair[index] for index in order], tmp_path / "both.sqlite")
+    held = Ledger(tmp_path / "both.sqlite")
+    assert (held.meta("seeds"), held.meta("seeds_first")) == ("20", "10")
+
+
 def test_ledgers_of_two_metrics_are_not_mixed(tmp_path: Path) -> None:
     one, two = (make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("one", "two"))
     rename(two, "g", "cuda")

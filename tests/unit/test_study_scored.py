@@ -12,6 +12,7 @@ from alambic.data import load_source
 from alambic.errors import AlambicError
 from alambic.study.cell import Arm
 from alambic.study.content import describe, make_task, sees_test
+from alambic.study.ledger import Ledger
 from alambic.study.prepare import prepare
 from alambic.study.run import run_study
 from alambic.study.study_file import Study, read_study
@@ -96,6 +97,16 @@ def test_a_claim_wants_its_test_split_labelled(write: Write, tmp_path: Path) -> 
     study = write(arms, ('"demo"', '"claim"'), test=-1, confirm=declared)
     with pytest.raises(AlambicError, match="got none of the test split"):
         prepare(study, tmp_path / "out", lambda text: None)
+
+
+def test_a_ledger_knows_how_many_seeds_were_asked_for_first(write: Write, tmp_path: Path) -> None:
+    arms, claim = ('["none"]', '["none", "label_smoothing"]'), ('"demo"', '"claim"')
+    declared = '[[contrasts]]\narm = "label_smoothing"\nstudent = "dscnn_8x2"\n'
+    for seeds in (1, 2):
+        study = write(arms, claim, ("seeds = 1", f"seeds = {seeds}"), confirm=declared)
+        run_study(study, tmp_path / "out", say=lambda text: None)
+        ledger = Ledger(tmp_path / "out" / "ledger.sqlite", read_only=True)
+        assert (ledger.meta("seeds_first"), ledger.meta("seeds")) == ("1", str(seeds))
 
 
 @pytest.mark.parametrize(

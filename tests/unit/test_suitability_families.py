@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alambic.errors import AlambicError
-from alambic.suitability.ask_families import ask_families
+from alambic.suitability.ask_families import COVARIATES, ENOUGH, ask_families
 from alambic.suitability.families import Taught, fit_families, match_accuracy
 from alambic.suitability.gains import Gains
 from alambic.suitability.scorecard import Scorecard
@@ -123,8 +123,11 @@ def cards_and_gains(effect: float, distilled: bool = False) -> tuple[list[Scorec
 
 def test_scorecards_and_gains_answer_the_family_question() -> None:
     cards, gains = cards_and_gains(1.5)
-    all_of_them, matched = ask_families(cards, gains, outside={"t15"})
-    assert (all_of_them.scope, matched.scope) == ("all", "matched")
+    cases = ask_families(cards, gains, outside={"t15"})
+    assert [(case.scope, case.covariates) for case in cases if case.scope == "all"] == [
+        ("all", covariates) for covariates in COVARIATES
+    ]
+    all_of_them, matched = (next(c for c in cases if c.scope == scope and c.main) for scope in ("all", "matched"))
     assert all_of_them.covariates == ("accuracy", "calibration_error", "size")
     assert all_of_them.answer is not None
     assert all_of_them.answer.teachers == 15
@@ -136,7 +139,7 @@ def test_scorecards_and_gains_answer_the_family_question() -> None:
 
 def test_families_are_compared_within_one_provenance_too() -> None:
     cards, gains = cards_and_gains(1.5, distilled=True)
-    scopes = {case.scope: case for case in ask_families(cards, gains, reference="vit")}
+    scopes = {case.scope: case for case in ask_families(cards, gains, reference="vit") if case.main}
     assert set(scopes) == {"all", "labels", "distilled", "matched"}
     inside = scopes["distilled"].answer
     assert inside is not None
@@ -148,9 +151,17 @@ def test_families_are_compared_within_one_provenance_too() -> None:
 def test_few_teachers_are_asked_less_or_told_why_not() -> None:
     cards, gains = cards_and_gains(1.5)
     few = {f"t{i}" for i in range(5, 16)}
-    case = ask_families(cards, gains, few)[0]
-    assert case.answer is not None
-    assert case.covariates == ("accuracy",)  # five teachers bear no more
+    first, bare = (case for case in ask_families(cards, gains, few) if case.scope == "all")
+    assert first.answer is not None
+    assert (first.covariates, bare.covariates) == (("accuracy",), ())  # five teachers bear no more
+    assert first.main
+    assert not bare.main  # it has a degree of freedom more, but allows for nothing
+    more = {f"t{i}" for i in range(8, 16)}
+    full, first, bare = (case for case in ask_families(cards, gains, more) if case.scope == "all")
+    assert full.answer is not None
+    assert first.answer is not None
+    assert full.answer.freedom < ENOUGH <= first.answer.freedom
+    assert [case.main for case in (full, first, bare)] == [False, True, False]
     case = ask_families(cards, gains, {f"t{i}" for i in range(2, 16)})[0]
     assert case.answer is None
     assert "under two degrees" in case.reason

@@ -97,7 +97,7 @@ def test_prices_come_before_anything_is_collected(ranked):
     assert (
         text.index("prices before anything is collected, 3 teachers x 1 students")
         < text.index("warmed up")
-        < text.index("by the gain of a short pilot")
+        < text.index("by accuracy, highest first")
     )
     assert "the test split is not read" in text
     assert "warning: 2,000 are wanted" in text
@@ -130,7 +130,7 @@ def test_what_is_there_is_not_computed_again_unless_the_question_changes(ranked,
         command(*arguments, "--warm-up", 2)
 
 
-def test_teachers_are_ordered_by_the_pilot_and_a_refuted_composite_is_said_to_be_one(ranked, folder, capsys):
+def test_teachers_are_ordered_by_accuracy_and_a_refuted_composite_is_said_to_be_one(ranked, folder, capsys):
     _, path = ranked
     cards = load_scorecards(path)
     wrong = Verdict("composite", 3, 14, -0.66, -0.88, -0.33, *[0.0] * 11, *[(0.0, 0.0)] * 3)
@@ -140,8 +140,8 @@ def test_teachers_are_ordered_by_the_pilot_and_a_refuted_composite_is_said_to_be
     assert "correlates with measured gains by -0.66 [-0.88, -0.33]; it ranks teachers the wrong way round" in text
     told = re.findall(r"^ +\d  (\w+) \(", text, re.MULTILINE)
     teaching = [card for card in cards if card.values["headroom"] > 0]
-    by_pilot = sorted(teaching, key=lambda card: -card.values["pilot_gain"])
-    assert told[: len(teaching)] == [card.teacher for card in by_pilot]
+    by_accuracy = sorted(teaching, key=lambda card: (-card.values["accuracy"], card.teacher))
+    assert told[: len(teaching)] == [card.teacher for card in by_accuracy]
     save_scorecards(path, cards)
 
 
@@ -363,19 +363,21 @@ def test_advice_ranks_and_puts_who_teaches_nothing_last():
     assert poor.speak_against[0].value == 3.0
 
 
-def test_the_order_is_the_pilot_s_where_all_have_one_else_accuracy_s_never_the_composite_s():
+def test_the_order_is_accuracy_s_where_all_have_one_else_the_pilot_s_never_the_composite_s():
     cards = [
         card("a", accuracy=0.6, headroom=0.1, margin=0.1, pilot_gain=0.02),
         card("b", accuracy=0.7, headroom=0.2, margin=0.5, pilot_gain=-0.01),
         card("c", accuracy=0.8, headroom=0.3, margin=9.0, pilot_gain=0.01),
     ]
-    assert choose_order(cards) == "pilot_gain"
-    assert [advice.card.teacher for advice in advise(cards)] == ["a", "c", "b"]
-    del cards[0].values["pilot_gain"]
     assert choose_order(cards) == "accuracy"
     found = advise(cards)
     assert [advice.card.teacher for advice in found] == ["c", "b", "a"]
     assert found[0].composite < max(advice.composite for advice in found)
+    del cards[0].values["accuracy"]
+    assert choose_order(cards) == "pilot_gain"
+    assert [advice.card.teacher for advice in advise(cards)] == ["a", "c", "b"]
+    del cards[1].values["pilot_gain"]
+    assert choose_order(cards) == "accuracy"  # of what some lack, accuracy; who lacks it comes late
 
 
 def test_two_teachers_are_too_few_for_z_scores():

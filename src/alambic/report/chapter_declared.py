@@ -26,6 +26,8 @@ def describe_declared(declared: Declared | None, lang: Lang) -> list[Block]:
     blocks: list[Block] = [Claim("declared_before", {"hash": declared.hash[:12]})]
     if declared.smallest is not None:
         blocks.append(Claim("declared_smallest", {"effect": declared.smallest}))
+    if declared.first_seeds is not None:
+        blocks.append(Claim("declared_extended", {"seeds": declared.first_seeds}, "warning"))
     for contrast in declared.contrasts:
         told: dict[str, Blank] = {"arm": contrast.group, "student": contrast.group.student, "gain": contrast.gain}
         told |= {"other": contrast.other, "p": contrast.p_holm if contrast.p_holm is not None else "–"}

@@ -54,6 +54,7 @@ def say_judgement(found: Suitability) -> list[Claim]:
         claims.append(Claim("ceiling", {"ceiling": first["ceiling"]}))
     if found.stale:
         claims.append(Claim("judged_elsewhere", {}, "warning"))
+    claims += _say_baselines(found)
     if best is None:
         return claims
     claims.append(say_best(best))
@@ -70,16 +71,32 @@ def say_judgement(found: Suitability) -> list[Claim]:
 
 
 def best_estimator(found: Suitability) -> Judged | None:
-    """Of the survey, the highest rank correlation; baselines and the pilot are what it is measured against."""
+    """Of the survey, the highest rank correlation; baselines and the pilot are what it is measured against, and what
+    restates a baseline says nothing more."""
     known = all_estimators()
-    own = [j for j in found.verdicts if j.verdict.name in known and known[j.verdict.name].kind == "estimator"]
+    survey = [j for j in found.verdicts if j.verdict.name in known and known[j.verdict.name].kind == "estimator"]
+    own = [j for j in survey if not known[j.verdict.name].same_as]
     return own[0] if own else None
 
 
 def say_best(best: Judged) -> Claim:
-    key = "estimator_beats" if best.verdict.beats_accuracy else "estimator_ties"
-    tone = "gain" if best.verdict.beats_accuracy else "tie"
-    return Claim(key, {"name": tell_title(best), "rho": best.facts["spearman"]}, tone)
+    verdict = best.verdict
+    key = "beats" if verdict.beats_accuracy else "worse" if verdict.trails_accuracy else "ties"
+    tone = {"beats": "gain", "worse": "loss", "ties": "tie"}[key]
+    return Claim(f"estimator_{key}", {"name": tell_title(best), "rho": best.facts["spearman"]}, tone)
+
+
+def _say_baselines(found: Suitability) -> list[Claim]:
+    """How accuracy and a pilot rank, and which estimators say the same in other words."""
+    by_name = {judged.verdict.name: judged for judged in found.verdicts}
+    claims = []
+    if "accuracy" in by_name:
+        claims.append(Claim("accuracy_ranks", {"rho": by_name["accuracy"].facts["spearman"]}))
+        same = [j for name, j in by_name.items() if getattr(all_estimators().get(name), "same_as", "") == "accuracy"]
+        claims += [Claim("same_as_accuracy", {"name": tell_title(judged)}) for judged in same]
+    if "pilot_gain" in by_name:
+        claims.append(Claim("pilot_ranks", {"rho": by_name["pilot_gain"].facts["spearman"]}))
+    return claims
 
 
 def tell_title(judged: Judged) -> Words:
@@ -127,8 +144,8 @@ def _say_refit(judged: Judged) -> Claim:
 
 
 def say_families(found: Suitability) -> list[Claim]:
-    """Each family against the reference; scopes without an answer are named."""
-    claims = [_say_family(family) for family in found.families]
+    """Each family against the reference, in each scope's main model; scopes without an answer are named."""
+    claims = [_say_family(family) for family in found.families if family.main]
     scopes = tuple(_scope(scope) for scope in found.unanswered)
     return [*claims, Claim("family_no_answer", {"listing": scopes}, "tie")] if scopes else claims
 

@@ -41,16 +41,21 @@ class Contrast:
 @dataclass(frozen=True)
 class Spread:
     """What is typical of paired differences: their standard deviation over seeds, and the part that more seeds would
-    not lessen, owed to the images; NaN where no contrast has two seeds."""
+    not lessen, owed to the images; NaN where no contrast has two seeds, the images' part None where each contrast's
+    own counts."""
 
     seeds: float
-    images: float
+    images: float | None
 
     def floor(self, paired: Paired) -> float:
         """The smallest effect that a contrast of so many seeds could show; infinite where none."""
         seeds = len(paired.seeds)
         blind = seeds < 2 or math.isnan(self.seeds)
-        return math.inf if blind else detectable_effect(self.seeds, seeds, self.images)
+        images = paired.interval.image_error if self.images is None else self.images
+        return math.inf if blind else detectable_effect(self.seeds, seeds, images)
+
+
+Compared = tuple[Group, Group, Paired]
 
 
 def pool(found: list[Paired]) -> tuple[Spread, int]:
@@ -61,6 +66,30 @@ def pool(found: list[Paired]) -> tuple[Spread, int]:
     seeds = statistics.median_low(len(paired.seeds) for paired in several)
     images = statistics.median(paired.interval.image_error for paired in several)
     return Spread(pool_spread([paired.spread for paired in several], seeds), images), seeds
+
+
+def find_spreads(compared: list[Compared], alone: dict[tuple[int, str], Spread]) -> list[Spread]:
+    """Of each contrast, what is typical of its kind.
+
+    Args:
+        alone: of a setting's student, over its contrasts with the student alone; it counts for those. Where there is
+            none, that of all such of ``compared``.
+
+    Two other arms share more (a teacher, often a loss): of theirs, the seeds' part is pooled over those of
+    ``compared`` with the same student and setting, and the images' part is each contrast's own.
+    """
+    against_alone = [first.is_baseline or second.is_baseline for first, second, _ in compared]
+    both = list(zip(compared, against_alone, strict=True))
+    fallback, _ = pool([paired for (_, _, paired), is_alone in both if is_alone])
+    spreads = []
+    for (first, _, _), is_alone in both:
+        place = first.setting, first.student
+        if is_alone:
+            spreads.append(alone.get(place, fallback))
+        else:
+            own = [c for (one, _, c), other in both if not other and (one.setting, one.student) == place]
+            spreads.append(Spread(pool(own)[0].seeds, None))
+    return spreads
 
 
 @dataclass(frozen=True)
@@ -161,7 +190,7 @@ def measure_sight(found: list[Paired], members: list[Group], scored: Scored, fac
     how = "median of the seeds common to both arms of a contrast, those with one seed left out"
     told = facts.add(f"seeds/{key}", seeds, "seeds", ids, "", how)
     spread, images = pooled.seeds, pooled.images
-    if math.isnan(spread):
+    if images is None or math.isnan(spread):
         return Sight(pooled, told, None, None, None, None)
     how = (
         f"alambic.study.stats.detectable_effect: paired t test, {seeds} seeds, two-sided 5 %, power 80 %; spread of "

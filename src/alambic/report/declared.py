@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from alambic.report.contrasts import Contrast, Spread, comparable, compare_groups, make_contrast, pool, share_seeds
+from alambic.report.contrasts import (
+    Contrast,
+    Spread,
+    comparable,
+    compare_groups,
+    find_spreads,
+    make_contrast,
+    share_seeds,
+)
 from alambic.report.facts import Fact, Facts
 from alambic.report.gather import Group, Scored
 from alambic.study.stats import adjust_holm
@@ -17,13 +25,15 @@ class Declared:
 
     Attributes:
         contrasts: those that the ledger holds, Holm over them alone. missing: the others, in words. hash: of the file.
-        smallest: the declared effect (a share) below which a difference would not matter.
+        smallest: the declared effect (a share) below which a difference would not matter. first_seeds: how many were
+            asked for at the first run, where more were asked for later.
     """
 
     contrasts: tuple[Contrast, ...]
     missing: tuple[str, ...]
     hash: str
     smallest: Fact | None = None
+    first_seeds: Fact | None = None
 
     def is_small(self, contrast: Contrast) -> bool:
         """Whether a difference is known to be too small to matter: its whole interval is."""
@@ -51,14 +61,15 @@ def judge_declared(
     scored: Scored,
     facts: Facts,
     smallest: float | None = None,
+    first_seeds: int | None = None,
 ) -> Declared:
     """Each declared contrast against what it was declared against.
 
     Args:
-        wanted: arm, student, teacher ("" for none), against, against_teacher ("" for the same). spreads: of a
-            setting's student, over its contrasts with the student alone; where it was not trained alone, that of the
-            declared contrasts counts.
-        smallest: points below which a difference would not matter; None where the ledger does not say.
+        wanted: arm, student, teacher ("" for none), against, against_teacher ("" for the same). spreads: as
+            ``find_spreads`` takes them.
+        smallest: points below which a difference would not matter; None where the ledger does not say. first_seeds: as
+            ``Declared`` has it.
     """
     pairs, missing = [], []
     for one in wanted:
@@ -73,17 +84,15 @@ def judge_declared(
             compared = [(a, b, compare_groups(a, b, scored)[1]) for a, b in both]
             pairs.append(max(compared, key=lambda one: len(one[2].seeds)))  # of several environments, the fullest
     holm = adjust_holm([paired.p_t for _, _, paired in pairs])
-    own, _ = pool([paired for _, _, paired in pairs])
     contrasts = tuple(
-        make_contrast(
-            *(first, second, paired, adjusted, spreads.get((first.setting, first.student), own)),
-            *(scored, facts, "declared contrasts"),
-        )
-        for (first, second, paired), adjusted in zip(pairs, holm, strict=True)
+        make_contrast(*pair, adjusted, spread, scored, facts, "declared contrasts")
+        for pair, adjusted, spread in zip(pairs, holm, find_spreads(pairs, spreads), strict=True)
     )
     sql = "SELECT value / 100.0 FROM meta WHERE key = 'smallest_effect'"
     effect = facts.add("smallest effect", smallest / 100, "effect", (), sql) if smallest is not None else None
-    return Declared(contrasts, tuple(missing), file_hash, effect)
+    sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'seeds_first'"
+    first = facts.add("seeds asked for first", first_seeds, "seeds", (), sql) if first_seeds is not None else None
+    return Declared(contrasts, tuple(missing), file_hash, effect, first)
 
 
 def _find(groups: list[Group], student: str, arm: str, teacher: str) -> list[Group]:

@@ -10,7 +10,16 @@ from typing import Any
 
 from alambic.errors import AlambicError
 from alambic.report.classes import ClassFindings, measure_classes
-from alambic.report.contrasts import Contrast, Sight, Spread, compare_groups, make_contrast, measure_sight, share_seeds
+from alambic.report.contrasts import (
+    Contrast,
+    Sight,
+    Spread,
+    compare_groups,
+    find_spreads,
+    make_contrast,
+    measure_sight,
+    share_seeds,
+)
 from alambic.report.declared import Declared, judge_declared
 from alambic.report.examined import Examination, measure_two_classes, read_examination
 from alambic.report.expect import read_rows
@@ -154,9 +163,10 @@ def _declared(ledger: Ledger, students: list[StudentFindings], scored: Scored, f
     groups = [group for found in students for group in found.groups]
     told = ledger.meta("smallest_effect")
     smallest = float(told) if told is not None else None
-    return judge_declared(
-        json.loads(text), ledger.meta("confirm_hash") or "", groups, _spreads(students), scored, facts, smallest
-    )
+    asked = ledger.meta("seeds_first")
+    first = int(asked) if asked not in (None, ledger.meta("seeds")) else None
+    digest = ledger.meta("confirm_hash") or ""
+    return judge_declared(json.loads(text), digest, groups, _spreads(students), scored, facts, smallest, first)
 
 
 def _spreads(students: list[StudentFindings]) -> dict[tuple[int, str], Spread]:
@@ -230,9 +240,10 @@ def _student(
 def _rivals(best: Group, members: list[Group], spread: Spread, scored: Scored, facts: Facts) -> tuple[Contrast, ...]:
     """The best against each other one, corrected over themselves: which of them can be told apart from it."""
     others = [group for group in members if group is not best and share_seeds(best, group, scored)]
-    found = [(group, compare_groups(best, group, scored)[1]) for group in others]
-    holm = adjust_holm([paired.p_t for _, paired in found])
+    found = [(best, group, compare_groups(best, group, scored)[1]) for group in others]
+    holm = adjust_holm([paired.p_t for _, _, paired in found])
+    typical = find_spreads(found, {(best.setting, best.student): spread})
     return tuple(
-        make_contrast(best, group, paired, adjusted, spread, scored, facts, "best")
-        for (group, paired), adjusted in zip(found, holm, strict=True)
+        make_contrast(*pair, adjusted, each, scored, facts, "best")
+        for pair, adjusted, each in zip(found, holm, typical, strict=True)
     )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from alambic.report.contrasts import Contrast, Spread, comparable, compare_groups, make_contrast, pool, share_seeds
+from alambic.report.contrasts import (
+    Contrast,
+    Spread,
+    comparable,
+    compare_groups,
+    find_spreads,
+    make_contrast,
+    share_seeds,
+)
 from alambic.report.facts import Fact, Facts
 from alambic.report.gather import Group, Scored
 from alambic.study.falsifiers import teachers_of
@@ -83,13 +91,12 @@ def judge_ideas(
                     taught = f" ({teacher})" if teacher else ""
                     missing[index].append(f"{against}{taught}, {first.student}")
             missing[index] += [] if own else [against]
-    compared = [compare_groups(first, second, scored)[1] for _, first, second in pairs]
-    holm = adjust_holm([paired.p_t for paired in compared])
-    pooled, _ = pool(compared)
+    compared = [(first, second, compare_groups(first, second, scored)[1]) for _, first, second in pairs]
+    holm = adjust_holm([paired.p_t for _, _, paired in compared])
+    typical = find_spreads(compared, spreads)
     made: list[list[Contrast]] = [[] for _ in wanted]
-    for (index, first, second), paired, adjusted in zip(pairs, compared, holm, strict=True):
-        spread = spreads.get((first.setting, first.student), pooled)
-        made[index].append(make_contrast(first, second, paired, adjusted, spread, scored, facts, "falsifiers"))
+    for (index, _, _), pair, adjusted, spread in zip(pairs, compared, holm, typical, strict=True):
+        made[index].append(make_contrast(*pair, adjusted, spread, scored, facts, "falsifiers"))
     return tuple(
         Idea(one["idea"], tuple(contrasts), tuple(lacking), _effect(index, one, facts))
         for index, (one, contrasts, lacking) in enumerate(zip(wanted, made, missing, strict=True))

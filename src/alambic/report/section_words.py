@@ -110,22 +110,28 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}.",
     },
     "declared_tie": {
-        "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}, below {floor}, which a difference "
-        "from the student alone must reach to be seen here four times in five.",
-        "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}, sous {floor}, ce qu’un écart "
-        "à l’élève seul doit atteindre pour être vu ici quatre fois sur cinq.",
+        "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}, below {floor}, which such a "
+        "difference must reach to be seen here four times in five.",
+        "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}, sous {floor}, ce qu’un tel "
+        "écart doit atteindre pour être vu ici quatre fois sur cinq.",
     },
     "declared_clear": {
         "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}. The interval leaves out zero, but it "
-        "is below {floor}, which a difference from the student alone must reach to be seen here four times in five: a "
-        "tie by the rule that was stated first.",
+        "is below {floor}, which such a difference must reach to be seen here four times in five: a tie "
+        "by the rule that was stated first.",
         "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}. L’intervalle exclut zéro, mais "
-        "c’est sous {floor}, ce qu’un écart à l’élève seul doit atteindre pour être vu ici quatre fois sur cinq : une "
+        "c’est sous {floor}, ce qu’un tel écart doit atteindre pour être vu ici quatre fois sur cinq : une "
         "égalité selon la règle énoncée d’abord.",
     },
     "declared_smallest": {
         "en": "A difference under {effect} was declared too small to matter.",
         "fr": "Une différence de moins de {effect} a été déclarée trop petite pour compter.",
+    },
+    "declared_extended": {
+        "en": "The first run asked for {seeds}; more were asked for when those could be seen. A test that may be "
+        "taken again errs more often than its p says.",
+        "fr": "La première exécution demandait {seeds} ; d’autres ont été demandées quand celles-ci étaient visibles. "
+        "Un test qui peut être repris se trompe plus souvent que son p ne le dit.",
     },
     "declared_small": {
         "en": "Too small to matter for {student}: {arm} against {other}: {gain}, p {p}; the whole interval lies under "

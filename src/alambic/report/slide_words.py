@@ -107,6 +107,10 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "{name} foretells the best teachers, and better than accuracy: {rho}",
         "fr": "{name} prédit les meilleurs enseignants, et mieux que l’exactitude : {rho}",
     },
+    "slide_estimator_worse": {
+        "en": "No estimator ranks teachers better than accuracy; {name} comes nearest, surely worse: {rho}",
+        "fr": "Rien ne classe mieux les enseignants que l’exactitude ; au plus près, {name}, moins bien : {rho}",
+    },
     "slide_estimator_ties": {
         "en": "No estimator is shown to beat accuracy; {name} comes nearest: {rho}",
         "fr": "Rien ne montre qu’un estimateur batte l’exactitude ; au plus près, {name} : {rho}",

@@ -20,6 +20,20 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Le juge a vu d’autres gains que ceux de ce registre : d’autres registres, ou des cellules pas encore "
         "finies.",
     },
+    "accuracy_ranks": {
+        "en": "Plain accuracy ranks the teachers with a rank correlation of {rho}.",
+        "fr": "L’exactitude seule classe les enseignants avec une corrélation de rang de {rho}.",
+    },
+    "pilot_ranks": {
+        "en": "A short pilot with each of them ranks them with {rho}.",
+        "fr": "Un essai court avec chacun les classe avec {rho}.",
+    },
+    "same_as_accuracy": {
+        "en": "One estimator, {name}, is accuracy under another name: it ranks the teachers of a student as accuracy "
+        "does.",
+        "fr": "Un estimateur, {name}, est l’exactitude sous un autre nom : il classe les enseignants d’un élève comme "
+        "elle.",
+    },
     "estimator_beats": {
         "en": "The estimator that ranks teachers best is {name}, with a rank correlation of {rho}: better than "
         "accuracy, beyond doubt.",
@@ -27,10 +41,16 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
         "mieux que l’exactitude, sans doute possible.",
     },
     "estimator_ties": {
-        "en": "The estimator that ranks teachers best is {name}, with a rank correlation of {rho}: it is not shown "
-        "to beat accuracy.",
-        "fr": "L’estimateur qui classe le mieux les enseignants est {name}, avec une corrélation de rang de {rho} : "
-        "rien ne montre qu’il batte l’exactitude.",
+        "en": "Of the other estimators the one that ranks teachers best is {name}, with a rank correlation of {rho}: "
+        "it is not shown to beat accuracy.",
+        "fr": "Des autres estimateurs, celui qui classe le mieux les enseignants est {name}, avec une corrélation de "
+        "rang de {rho} : rien ne montre qu’il batte l’exactitude.",
+    },
+    "estimator_worse": {
+        "en": "Of the other estimators the one that ranks teachers best is {name}, with a rank correlation of {rho}: "
+        "worse than accuracy, beyond doubt.",
+        "fr": "Des autres estimateurs, celui qui classe le mieux les enseignants est {name}, avec une corrélation de "
+        "rang de {rho} : moins bien que l’exactitude, sans doute possible.",
     },
     "regret": {
         "en": "Taking the first teacher by {name} loses {regret} against the best one; taking the most accurate loses "

@@ -45,7 +45,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Family:
-    """One family against the reference among the teachers of a scope."""
+    """One family against the reference among the teachers of a scope; ``main`` as in ``FamilyCase``."""
 
     scope: str
     reference: str
@@ -53,6 +53,7 @@ class Family:
     effect: FamilyEffect
     gain: Fact
     teachers: Fact
+    main: bool
 
 
 @dataclass
@@ -104,12 +105,15 @@ def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability
             found.unanswered.append(case.scope)
             continue
         for effect in case.answer.effects:
-            key = f"family {effect.family}/{case.scope}"
-            how = f"{NAME}, judgement.families[{case.scope}], effect of {effect.family}; alambic.suitability.families"
+            allowed = "+".join(case.covariates) or "nothing"
+            key = f"family {effect.family}/{case.scope}/{allowed}"
+            how = f"{NAME}, judgement.families[{case.scope}, {allowed}], effect of {effect.family}"
+            how += "; alambic.suitability.families"
             bounds = (effect.low / 100, effect.high / 100)
             gain = facts.add(f"gain of {key}", effect.effect / 100, "points", (), "", how, bounds)
             count = facts.add(f"teachers of {case.scope}", case.answer.teachers, "teachers", (), "", how)
-            found.families.append(Family(case.scope, case.answer.reference, case.covariates, effect, gain, count))
+            told = (case.scope, case.answer.reference, case.covariates, effect, gain, count, case.main)
+            found.families.append(Family(*told))
     return found
 
 

@@ -13,7 +13,7 @@ from alambic.report.answers import name_student, say_answers, say_caveats, say_p
 from alambic.report.blocks import Section
 from alambic.report.chapter_classes import say_classes
 from alambic.report.chapter_decisions import say_decision, say_decisions, tabulate_decisions
-from alambic.report.chapter_suitability import best_estimator, tell_title
+from alambic.report.chapter_suitability import best_estimator, say_best
 from alambic.report.chapter_trust import numbers_of, say_trust
 from alambic.report.claims import Blank, Claim
 from alambic.report.document import (
@@ -275,8 +275,8 @@ def _teachers(findings: Findings, lang: Lang, texts: Texts, chapters: dict[str, 
     title = Claim("slide_no_scorecards" if found is None else "slide_not_judged", {})
     judged = best_estimator(found) if found is not None and found.judgement is not None else None
     if judged is not None:
-        key = "slide_estimator_beats" if judged.verdict.beats_accuracy else "slide_estimator_ties"
-        title = Claim(key, {"name": tell_title(judged), "rho": judged.facts["spearman"]})
+        said = say_best(judged)
+        title = Claim(f"slide_{said.key}", said.blanks)
     return [*made, Slide(title, lines, notes=suited)]
 
 

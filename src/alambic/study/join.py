@@ -104,6 +104,10 @@ def _write(path: Path, cells: dict[Ledger, list[str]]) -> None:
         told = [value for one in cells if (value := one.meta("falsifiers_first")) not in (None, one.meta("falsifiers"))]
         if told:  # one ledger whose controls were changed after its first run marks the whole
             target.execute("INSERT OR REPLACE INTO meta VALUES ('falsifiers_first', ?)", (told[0],))
+        for key, choose in (("seeds", max), ("seeds_first", min)):  # so does one that asked for more seeds later
+            asked = [int(value) for one in cells if (value := one.meta(key)) is not None]
+            if asked:
+                target.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(choose(asked))))
         target.commit()
 
 

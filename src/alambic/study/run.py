@@ -149,6 +149,8 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
         ledger.set_meta("falsifiers_first", falsifiers)
     ledger.set_meta("falsifiers", falsifiers)
     ledger.set_meta("seeds", str(study.seeds))
+    if study.confirmation is not None and ledger.meta("seeds_first") is None:  # what was asked for before the run
+        ledger.set_meta("seeds_first", str(study.seeds))
     for split, labels in _labels(source).items():
         ledger.set_meta(f"labels_{split}", labels)
     ledger.set_meta("class_names", json.dumps(list(source.class_names)))

@@ -12,8 +12,9 @@ from alambic.suitability.families import FamilyAnswer, Taught, fit_families, mat
 from alambic.suitability.gains import Gains, choose_cards
 from alambic.suitability.scorecard import Scorecard
 
-# estimators that say what else differs between teachers, the fullest set first: what few teachers can bear is taken
+# estimators that say what else differs between teachers, the fullest set first
 COVARIATES = (("accuracy", "calibration_error", "size"), ("accuracy",), ())
+ENOUGH = 4  # degrees of freedom from which a fuller model is held to say more than a barer one
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class FamilyCase:
         scope: ``all``, ``matched`` (equally accurate ones), ``labels``, ``distilled``: provenances are never pooled
             without a term of their own. covariates: what the model allows for, beside provenance and block.
         answer: None where the teachers cannot tell families apart; then ``reason`` says why.
+        main: whether it is the scope's answer; the others, with other covariates, show what hangs on that choice.
     """
 
     scope: str
     covariates: tuple[str, ...]
     answer: FamilyAnswer | None
     reason: str = ""
+    main: bool = True
 
 
 def ask_families(
@@ -41,13 +44,12 @@ def ask_families(
         outside: names of teachers that are controls. reference: the family that others are compared with.
     """
     kinds = sorted({_provenance(card) for card in cards if card.teacher not in outside})
-    cases = [_fit("all", cards, measured, outside, reference)]
+    cases = _fit("all", cards, measured, outside, reference)
     if len(kinds) > 1:
         for kind in kinds:
             others = {card.teacher for card in cards if _provenance(card) != kind}
-            cases.append(_fit(kind, cards, measured, {*outside, *others}, reference))
-    cases.append(_fit("matched", cards, measured, outside, reference, matched=True))
-    return cases
+            cases += _fit(kind, cards, measured, {*outside, *others}, reference)
+    return [*cases, *_fit("matched", cards, measured, outside, reference, matched=True)]
 
 
 def gather_taught(
@@ -78,9 +80,13 @@ def _fit(
     outside: Collection[str],
     reference: str,
     matched: bool = False,
-) -> FamilyCase:
-    """With as many covariates as the teachers can bear; the reason is that of the barest model."""
-    reason = ""
+) -> list[FamilyCase]:
+    """A case for each set of covariates that the teachers can bear, the fullest first.
+
+    The main one is the fullest that leaves ENOUGH degrees of freedom, else the barest that allows for accuracy, by a
+    covariate or since the teachers are matched; else the barest. Without an answer the reason is that of the barest.
+    """
+    reason, found = "", []
     for covariates in COVARIATES:
         rows = gather_taught(cards, measured, outside, covariates or (("accuracy",) if matched else ()))
         if matched:
@@ -89,10 +95,15 @@ def _fit(
             rows = [Taught(r.gain, r.block, r.teacher, r.family, r.provenance, ()) for r in rows]
         try:
             base = reference if any(row.family == reference for row in rows) else ""
-            return FamilyCase(scope, covariates, fit_families(rows, base))
+            found.append((covariates, fit_families(rows, base)))
         except AlambicError as error:
             reason = str(error)
-    return FamilyCase(scope, (), None, reason)
+    if not found:
+        return [FamilyCase(scope, (), None, reason)]
+    enough = [covariates for covariates, answer in found if answer.freedom >= ENOUGH and (covariates or matched)]
+    fair = [covariates for covariates, _ in found if covariates or matched]
+    main = enough[0] if enough else (fair or [found[-1][0]])[-1]
+    return [FamilyCase(scope, covariates, answer, main=covariates == main) for covariates, answer in found]
 
 
 def _provenance(card: Scorecard) -> str:

@@ -19,7 +19,7 @@ from alambic.suitability.gains import Gains, compare_rankings, find_taught_by, m
 from alambic.suitability.scorecard import VERSION, Scorecard
 from alambic.suitability.verdict import Verdict
 
-JUDGED = 3  # raise it when a change of this room changes verdicts: what was judged before is then said to be old
+JUDGED = 4  # raise it when a change of this room changes verdicts: what was judged before is then said to be old
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Judgement:
     """What `alambic teachers judge` found.
 
     Attributes:
-        verdicts: one an estimator. families: one a scope. alike: (method, method, Spearman of their gains).
+        verdicts: one an estimator. families: one or more a scope. alike: (method, method, Spearman of their gains).
         gains: hash of the measured gains that were judged by. controls, nasty, variants, reference, refits: as asked
             for: with them anyone judges again. version: ``JUDGED`` of the code that judged.
     """
@@ -117,7 +117,8 @@ def _read(told: dict[str, Any]) -> Judgement:
             answer = FamilyAnswer(
                 **{**answer, "effects": tuple(FamilyEffect(**{"p_holm": math.nan, **e}) for e in answer["effects"])}
             )
-        families.append(FamilyCase(case["scope"], tuple(case["covariates"]), answer, case["reason"]))
+        told_main = bool(case.get("main", True))
+        families.append(FamilyCase(case["scope"], tuple(case["covariates"]), answer, case["reason"], told_main))
     alike = tuple((first, second, float(rho)) for first, second, rho in told["alike"])
     kept = (
         tuple(told["controls"]),

@@ -73,3 +73,8 @@ class Verdict:
     def beats_accuracy(self) -> bool:
         """Whether it correlates more than accuracy, beyond doubt (the interval of the difference is above 0)."""
         return self.above_accuracy[0] > 0
+
+    @property
+    def trails_accuracy(self) -> bool:
+        """Whether it correlates less than accuracy, beyond doubt."""
+        return self.above_accuracy[1] < 0

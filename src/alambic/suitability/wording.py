@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from alambic.suitability.advice import Advice, Opinion, expect_gain
+from alambic.suitability.advice import Advice, Opinion, choose_order, expect_gain
 from alambic.suitability.ask_families import FamilyCase
 from alambic.suitability.base import all_estimators
 from alambic.suitability.fitted import FITTED
@@ -17,8 +17,8 @@ from alambic.suitability.others import OTHERS
 from alambic.suitability.verdict import Verdict
 
 ORDERS = {
-    "pilot_gain": "by the gain of a short pilot, highest first: the nearest thing to a measured gain",
-    "accuracy": "by accuracy, highest first, since not every teacher has a pilot: what an estimator has to beat",
+    "accuracy": "by accuracy, highest first: what no estimator was shown to beat",
+    "pilot_gain": "by the gain of a short pilot, highest first, since not every teacher's accuracy is known",
 }
 
 
@@ -70,14 +70,15 @@ def tell_gains(advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | 
     if gains is None:
         return ["none known: no ledger with measured gains was given (--ledger)"]
     index = next(i for i, other in enumerate(pool) if other is advice)
-    composite = np.array([other.composite for other in pool])
+    order = choose_order([other.card for other in pool])
+    score = np.array([other.card.values.get(order, np.nan) for other in pool])
     card, lines = advice.card, []
     for given in gains:
         if (given.student, given.data, given.split_hash) != (card.student, card.data, card.split_hash):
             continue
         means = {teacher: float(np.mean(list(seeds.values()))) for teacher, seeds in given.gains.items()}
         gain = np.array([means.get(other.card.hash, np.nan) for other in pool])
-        expected = expect_gain(composite, gain, index)
+        expected = expect_gain(score, gain, index)
         if expected is not None:
             interval = f"[{expected.low:+.1f}, {expected.high:+.1f}]"
             told = f"{given.method} {expected.gain:+.1f} {interval} points, from {expected.teachers} other teachers"
@@ -157,7 +158,7 @@ def list_families(cases: Sequence[FamilyCase]) -> list[str]:
         allowed = ", ".join(case.covariates) or "nothing else"
         lines.append(
             f"families, {case.scope} teachers ({case.answer.teachers}), against {case.answer.reference}, allowing for "
-            f"{allowed}:"
+            f"{allowed}{'' if case.main else ' (beside the answer, to show what hangs on that)'}:"
         )
         for effect in case.answer.effects:
             interval = f"[{effect.low:+.2f}, {effect.high:+.2f}]"
