@@ -35,6 +35,7 @@ class Curve:
 
 
 CIFAR, PRESENCE = "studies/cross-architecture/cifar100", "studies/presence"
+FRESH = "; the student alone needs no bank, so it may see other views each epoch; paired by seed"
 CURVES = (
     Curve(
         "Epochs",
@@ -49,10 +50,28 @@ CURVES = (
     ),
     Curve(
         "Views",
-        "CIFAR-100, 10,000 training images, 24 epochs, `dscnn_24x3`, accuracy on the tune images; the student alone "
-        "needs no bank, so it may see other views each epoch; paired by seed",
+        f"CIFAR-100, 10,000 training images, 24 epochs, `dscnn_24x3`, accuracy on the tune images{FRESH}",
         "tune",
         {"a bank of 4 views": CIFAR, "fresh views": f"{CIFAR}/curves/fresh"},
+    ),
+    Curve(
+        "Views, where images are few",
+        f"The same with 2,000 training images and 96 epochs{FRESH}",
+        "tune",
+        {"a bank of 4 views": f"{CIFAR}/curves/images2000", "fresh views": f"{CIFAR}/curves/fresh2000"},
+    ),
+    Curve(
+        "Views, for long",
+        f"The same with 10,000 training images and 96 epochs{FRESH}",
+        "tune",
+        {"a bank of 4 views": f"{CIFAR}/plateau", "fresh views": f"{CIFAR}/curves/fresh96"},
+    ),
+    Curve(
+        "Views, behind the sensor",
+        "A person or not behind a 16 x 16 grey sensor, 20,000 images of which 2,000 have a label, `resnet8_w8`, average "
+        f"precision on the tune images{FRESH}",
+        "tune",
+        {"a bank of 8 views": f"{PRESENCE}/people", "fresh views": f"{PRESENCE}/fresh"},
     ),
     Curve(
         "Training images",
@@ -158,7 +177,8 @@ def write_curve(curve: Curve, root: Path) -> list[str]:
         told = [tell_gain(one, side) for one in scores.values()]
         lines.append(f"| {name_side(side)}, points over it | {' | '.join(told)} |")
     lines.append(f"| seeds, where an arm tells no others | {' | '.join(counts.values())} |")
-    lines += ["", *tell_steps(scores, curve.title == "Epochs")] if curve.title in ("Epochs", "Views") else []
+    steps = curve.title.startswith(("Epochs", "Views"))
+    lines += ["", *tell_steps(scores, curve.title == "Epochs")] if steps else []
     places = {amount: curve.folders[amount] for amount in scores}
     return [*lines, "", "From " + ", ".join(f"[{amount}](../{place})" for amount, place in places.items()) + ".", ""]
 
