@@ -171,3 +171,16 @@ def test_a_batch_of_more_images_than_there_are_is_told(write: Write, tmp_path: P
     said.clear()
     run_study(write(), tmp_path / "out", say=said.append)
     assert not any(line.startswith("recipe.batch") for line in said)
+
+
+def test_a_replication_takes_seeds_that_no_run_has_seen(write: Write, tmp_path: Path) -> None:
+    first = prepare(write(("seeds = 1", "seeds = 2")), tmp_path / "one", lambda text: None)
+    again = write(("seeds = 1", "seeds = 2\nfirst_seed = 2"))
+    fresh = prepare(again, tmp_path / "two", lambda text: None)
+    assert [cell.seed for cell in first.cells] == [0, 1]
+    assert [cell.seed for cell in fresh.cells] == [2, 3]
+    assert not {cell.id for cell in first.cells} & {cell.id for cell in fresh.cells}
+    more = prepare(write(("seeds = 1", "seeds = 4")), tmp_path / "three", lambda text: None)
+    assert [cell.id for cell in more.cells] == [cell.id for cell in (*first.cells, *fresh.cells)]
+    with pytest.raises(AlambicError, match=r"study\.toml.*first_seed.*expected 0 to 999,999, got -1"):
+        write(("seeds = 1", "seeds = 1\nfirst_seed = -1"))

@@ -144,7 +144,7 @@ def _make_cells(
             names: list[str | None] = [n for n in teachers.live if arm.is_taught_by(n)]
             for name in names or [None]:
                 made, reason = _make_cell(study, source, teachers, place, student, shapes[student], arm, name)
-                seeds = [dataclasses.replace(made, seed=seed) for seed in range(study.seeds)]
+                seeds = [dataclasses.replace(made, seed=seed) for seed in study.seed_numbers]
                 if reason is None:
                     cells += seeds
                 else:

@@ -49,7 +49,12 @@ class Study:
     tuning: Tuning = dataclasses.field(default_factory=Tuning)
     test_sensors: dict[str, Sensor] = dataclasses.field(default_factory=dict)  # that each student is scored behind too
     falsifiers: tuple[Falsifier, ...] = ()  # that the report judges ideas by
+    first_seed: int = 0
     compiled: tuple[str, ...] = ()  # students that train compiled, as ``study.compiling`` settled it
+
+    @property
+    def seed_numbers(self) -> range:
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @property
     def folder(self) -> Path:
@@ -66,6 +71,7 @@ class _Head:
         purpose: ``demo`` ranks nothing; ``explore`` scores the tune split alone; ``claim`` needs a confirm.toml beside
             it, which declares what the test split decides.
         students: zoo names (`alambic students`) or ``file.py:function``. seeds: of each arm, paired over arms.
+        first_seed: the number of the first, so that a replication takes seeds that no run has seen.
         chip: of `alambic chips` that each row is judged for. chips: a file with chips of your own.
         methods: each once as its authors weigh it; [[arms]] say more.
         arms_from: a file with more [[arms]], such as `alambic study tune` writes. arms_taken: the names taken from it;
@@ -79,13 +85,14 @@ class _Head:
     chip: str = ""
     chips: str = ""
     seeds: int = 4
+    first_seed: int = 0
     methods: tuple[str, ...] = ()
     arms_from: str = ""
     arms_taken: tuple[str, ...] = ()
     balances: tuple[float, ...] = ()
 
 
-MOST_SEEDS = 1000
+MOST_SEEDS, LARGEST_SEED = 1000, 1_000_000
 TABLES = (
     "data",
     "views",
@@ -152,6 +159,7 @@ def read_study(path: Path) -> Study:
         build(Tuning, document.tables.get("tuning", {}), document, ("tuning",)),
         sensors,
         read_falsifiers(document, arms, sorted(teachers)),
+        head.first_seed,
     )
 
 
@@ -185,6 +193,10 @@ def _check(head: _Head, arms: list[Arm], document: Document) -> None:
             f"{document.path}: expected 1 to {MOST_SEEDS} seeds, at least one student and one method or [[arms]] "
             "table, got "
             f"{head.seeds}, {len(head.students)} and {len(arms)}"
+        )
+    if not 0 <= head.first_seed <= LARGEST_SEED - head.seeds:
+        raise AlambicError(
+            f"{document.at(('first_seed',))}: expected 0 to {LARGEST_SEED - head.seeds:,}, got {head.first_seed:,}"
         )
     check_plain(head.name, document, ("name",))
     names = [arm.name for arm in arms]
