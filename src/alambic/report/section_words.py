@@ -118,10 +118,10 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
     "declared_clear": {
         "en": "Not confirmed for {student}: {arm} against {other}: {gain}, p {p}. The interval leaves out zero, but it "
         "is below {floor}, which such a difference must reach to be seen here four times in five: a tie "
-        "by the rule that was stated first.",
+        "by the rule of these reports.",
         "fr": "Non confirmé pour {student} : {arm} face à {other} : {gain}, p {p}. L’intervalle exclut zéro, mais "
         "c’est sous {floor}, ce qu’un tel écart doit atteindre pour être vu ici quatre fois sur cinq : une "
-        "égalité selon la règle énoncée d’abord.",
+        "égalité selon la règle de ces rapports.",
     },
     "declared_smallest": {
         "en": "A difference under {effect} was declared too small to matter.",
