@@ -224,22 +224,22 @@ def tabulate_ideas(root: Path) -> list[str]:
     return [*rows, *below, ""]
 
 
-def tabulate_families(findings: Findings) -> list[str]:
-    """What each family gave as measured, then a row a scope: its effect against the reference, all else allowed for."""
+def tabulate_families(findings: Findings, main: bool = False) -> list[str]:
+    """What each family gave as measured, then its effect against the reference, a row a scope and model; ``main``: the
+    scopes' answers alone."""
     assert findings.suitability is not None
     rows = ["| teachers | allowing for | against | points that a family gives more |", "|---|---|---|---|"]
     means = _mean_gains(findings)
     told = "; ".join(f"{family} {show_number(gain, 'points', 'en', noun=False)}" for family, gain in means.items())
     nothing = COVARIATES[""]["en"]
     rows.append(f"| all, means as measured | {nothing} | the student alone | {told} |")
-    for (scope, _), same in itertools.groupby(
-        findings.suitability.families, key=lambda one: (one.scope, one.covariates)
-    ):
+    shown = [family for family in findings.suitability.families if family.main or not main]
+    for (scope, _), same in itertools.groupby(shown, key=lambda one: (one.scope, one.covariates)):
         families = list(same)
         told = "; ".join(f"{family.effect.family} {_show(family.gain)}" for family in families)
         allowed = ", ".join(COVARIATES[name]["en"] for name in families[0].covariates) or nothing
         count = int(families[0].teachers.value)
-        scope += "" if families[0].main else ", beside it"
+        scope += "" if families[0].main else ", for comparison"
         rows.append(f"| {scope} ({count}) | {allowed} | {families[0].reference} | {told} |")
     return rows
 
@@ -272,7 +272,7 @@ def tell_teachers(folder: Path, root: Path, brief: bool = False) -> list[str]:
     """One study of teachers: how far before-the-fact estimates can be trusted, which families give more.
 
     Args:
-        brief: families as a table, as the README has them; else each with what the model allows for.
+        brief: as the README has it: without the judge's controls, families as a table of the scopes' answers.
     """
     findings = find(folder)
     assert findings.suitability is not None
@@ -283,11 +283,14 @@ def tell_teachers(folder: Path, root: Path, brief: bool = False) -> list[str]:
     least, most = min(seeds), max(seeds)
     told = f"{least} seeds" if least == most else f"{least} to {most} seeds"
     head = f"{_tell_setting(findings)} {told}; an exploration, whose results wait for a confirmation."
-    judged = [f"- {claim.text('en')}" for claim in say_judgement(findings.suitability)]
+    claims = say_judgement(findings.suitability)
+    judged = [f"- {c.text('en')}" for c in claims if not (brief and c.key.startswith(("control", "same", "ceiling")))]
     if not brief:
-        return [head, "", *judged, *[f"- {c.text('en')}" for c in say_families(findings.suitability)], ""]
+        families = [f"- {claim.text('en')}" for claim in say_families(findings.suitability)]
+        return [head, "", *judged, *families, "", *tabulate_families(findings), ""]
     drawn = [f"![Gain by teacher]({figure_of(folder)})", ""] if _draw_teachers(findings) else []
-    return [head, "", *drawn, *judged, "", *tabulate_families(findings), "", f"The study is in [{place}]({place}).", ""]
+    more = f"The study is in [{place}]({place}); its controls and barer models in [the answers in sentences]({PAGE})."
+    return [head, "", *drawn, *judged, "", *tabulate_families(findings, main=True), "", more, ""]
 
 
 def figure_of(folder: Path) -> str:

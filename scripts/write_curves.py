@@ -68,8 +68,8 @@ CURVES = (
     ),
     Curve(
         "Views, behind the sensor",
-        "A person or not behind a 16 x 16 grey sensor, 20,000 images of which 2,000 have a label, `resnet8_w8`, average "
-        f"precision on the tune images{FRESH}",
+        "A person or not behind a 16 x 16 grey sensor, 20,000 images of which 2,000 have a label, `resnet8_w8`, "
+        f"average precision on the tune images{FRESH}",
         "tune",
         {"a bank of 8 views": f"{PRESENCE}/people", "fresh views": f"{PRESENCE}/fresh"},
     ),

@@ -27,6 +27,17 @@ def test_the_readme_says_what_the_ledgers_say(script: ModuleType) -> None:
     assert (ROOT / "README.md").read_text() == script.write_answers(ROOT), "run python scripts/write_answers.py"
 
 
+def test_each_number_of_the_short_answer_stands_in_a_table() -> None:
+    """Prose that nobody makes anew goes stale when a ledger grows."""
+    before, written = (ROOT / "README.md").read_text().split("<!-- answers: written by scripts/write_answers.py -->")
+    short = before.split("**In short**")[1].split("![")[0].replace("−", "-")
+    tables = [written.split("<!-- end of answers -->")[0], *map(Path.read_text, (ROOT / "docs").glob("*.md"))]
+    made = "\n".join(tables).replace("−", "-")
+    numbers = re.findall(r"[+-]\d+\.\d+(?: \[[^]]*\])?", " ".join(short.split()))
+    assert len(numbers) > 10
+    assert [number for number in numbers if number not in made] == []
+
+
 def test_the_page_of_answers_says_what_the_ledgers_say(script: ModuleType) -> None:
     assert (ROOT / script.PAGE).read_text() == script.write_details(ROOT), "run python scripts/write_answers.py"
 

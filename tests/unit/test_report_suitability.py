@@ -192,4 +192,6 @@ def test_a_judgement_of_another_version_is_not_told(suited):
     chapter = chapters(suited / "ledger.sqlite")["suitability"]
     assert keys(chapter) == ["promised", "promised", "judged_before"]
     assert "alambic teachers judge again" in chapter.claims[-1].text("en")
+    slides = compose_slides(find(suited / "ledger.sqlite"), "en")
+    assert "slide_judged_before" in [slide.title.key for slide in slides if isinstance(slide.title, Claim)]
     assert find(suited / "ledger.sqlite").suitability.judgement is None

@@ -241,6 +241,7 @@ def _tabulate_families(found: Suitability, lang: Lang, texts: Texts) -> Table:
     table = Table(tuple((texts[name], "", name in ("gain_column", "teachers_count")) for name in names))
     for one in found.families:
         allowed = ", ".join(COVARIATES[name][lang] for name in one.covariates) or COVARIATES[""][lang]
+        allowed += "" if one.main else f" ({texts['beside']})"
         first = [Entry(_scope(one.scope).by_lang[lang]), Entry(one.effect.family), Entry(one.reference)]
         last = [fact_entry(one.gain, lang, noun=False), fact_entry(one.teachers, lang, noun=False), Entry(allowed)]
         table.rows.append([*first, *last])

@@ -95,6 +95,10 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "No teacher is shown to help; {teacher} comes nearest, {gain} with {arm}",
         "fr": "Rien ne montre qu’un enseignant aide ; au plus près, {teacher}, {gain} avec {arm}",
     },
+    "slide_judged_before": {
+        "en": "Teachers were judged by another version: judge again",
+        "fr": "Les enseignants ont été jugés par une autre version : juger à nouveau",
+    },
     "slide_not_judged": {
         "en": "Which teacher suits was estimated, and not judged yet",
         "fr": "Quel enseignant convient : estimé, pas encore jugé",

@@ -272,7 +272,9 @@ def _teachers(findings: Findings, lang: Lang, texts: Texts, chapters: dict[str, 
     lines, found = tuple(claim.text(lang) for claim in suited[:4]), findings.suitability
     if found is None and made:
         return made  # the notes of the teachers' slide say what would make it
-    title = Claim("slide_no_scorecards" if found is None else "slide_not_judged", {})
+    title = Claim(
+        "slide_no_scorecards" if found is None else "slide_judged_before" if found.outdated else "slide_not_judged", {}
+    )
     judged = best_estimator(found) if found is not None and found.judgement is not None else None
     if judged is not None:
         said = say_best(judged)

@@ -237,6 +237,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "families_title": {"en": "From which architectures", "fr": "De quelles architectures"},
     "scope": {"en": "Among", "fr": "Parmi"},
     "teachers_count": {"en": "Teachers", "fr": "Enseignants"},
+    "beside": {"en": "for comparison", "fr": "pour comparaison"},
     "allowed": {"en": "Allowing for", "fr": "À égalité de"},
     "promises_title": {"en": "Before any distillation", "fr": "Avant toute distillation"},
     "accuracy": {"en": "Accuracy", "fr": "Exactitude"},
