@@ -538,3 +538,21 @@ def test_a_number_that_is_not_finite_is_a_refusal():
     flat = make_evidence(embedding=torch.ones(N, 4))
     with pytest.raises(Skip, match="finite"):
         create_estimator("absorbable").measure(flat)
+
+
+def test_where_one_class_is_rare_accuracy_is_the_tasks_metric():
+    """Whoever never sees a person is right on nineteen images of twenty."""
+    labels = (torch.arange(200) % 20 == 0).long()
+    rng = torch.Generator().manual_seed(3)
+    blind = torch.stack([torch.ones(200), -torch.rand(200, generator=rng)], 1)
+    seeing = torch.stack([torch.zeros(200), labels * 2 + 0.8 * torch.randn(200, generator=rng)], 1)
+    evidence = dataclasses.replace(make_evidence(logits=seeing), labels=labels, metric="average_precision")
+    hits, precisions = 0, []
+    for rank, image in enumerate((seeing[:, 1] - seeing[:, 0]).argsort(descending=True).tolist(), start=1):
+        if labels[image]:
+            hits += 1
+            precisions.append(hits / rank)
+    assert evidence.accuracy(seeing) == pytest.approx(sum(precisions) / hits)
+    assert all_estimators()["accuracy"]().estimate(evidence) == evidence.accuracy(seeing) > 0.5
+    assert evidence.accuracy(blind) < 0.2
+    assert dataclasses.replace(evidence, metric="accuracy").accuracy(blind) == 0.95

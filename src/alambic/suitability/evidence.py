@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from alambic.training.task import Metric, evaluate_metric, predict
+
 # need -> the words for it in a refusal
 QUANTITIES = {
     "logits": "logits",
@@ -102,13 +104,14 @@ class Evidence:
     """One teacher, one student, the same images.
 
     Attributes:
-        labels: int64 N, -1 where unknown. pilot: None where none was run.
+        labels: int64 N, -1 where unknown. pilot: None where none was run. metric: of the task.
     """
 
     teacher: TeacherEvidence
     student: StudentEvidence
     labels: Tensor
     pilot: Pilot | None = None
+    metric: Metric = "accuracy"
 
     @property
     def classes(self) -> int:
@@ -152,8 +155,9 @@ class Evidence:
         return self.labels >= 0
 
     def accuracy(self, logits: Tensor) -> float:
-        """Share of labelled images that N x C logits get right."""
-        return float((logits.argmax(1) == self.labels)[self.known].float().mean())
+        """The task's metric of N x C logits, over labelled images: the share that they get right, unless the task says
+        otherwise (where one image in twenty is a person, whoever never sees one gets 95 % right)."""
+        return evaluate_metric(self.metric, *predict(logits.numpy()), self.labels.numpy())
 
 
 def widen(logits: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from alambic.suitability.pilot import Trial, compare_trials, run_trial, short_re
 from alambic.suitability.prices import Price, measure_seconds, quote, spend
 from alambic.suitability.scorecard import Scorecard, load_scorecards, make_key, save_scorecards, score_evidence
 from alambic.training.recipe import Recipe
-from alambic.training.task import Task
+from alambic.training.task import Task, evaluate_metric, predict
 
 Say = Callable[[str], None]
 
@@ -129,8 +129,8 @@ class Ranking:
             "gradients" not in refused,
             "low" not in refused,
         )
-        labels = given.source.labels[self.ids]
-        score = float((evidence.logits.argmax(1) == labels).float().mean())
+        labels = given.source.labels[self.ids].numpy()
+        score = evaluate_metric(given.task.metric, *predict(evidence.logits.numpy()), labels)
         self.say(f"student {student}: warmed up to {100 * score:.1f} %, receptive field {evidence.window} px")
         return Pupil(evidence, None if "pilot" in refused else self._try(student, None, None))
 
@@ -172,7 +172,7 @@ class Ranking:
                     pilot = compare_trials(self._try(student, teacher, found.logits), pupil.alone, given.share)
                 except AlambicError as error:  # kd cannot work with this teacher: the other estimators can
                     own = dataclasses.replace(found, absent={**found.absent, "pilot": str(error)})
-            whole = Evidence(own, pupil.evidence, given.source.labels[self.ids], pilot)
+            whole = Evidence(own, pupil.evidence, given.source.labels[self.ids], pilot, given.task.metric)
             data = f"{given.source.name} {len(given.train_ids):,}"
             cards.append(score_evidence(whole, data, given.source.split_hash, keys[(student, teacher.name)]))
         return cards

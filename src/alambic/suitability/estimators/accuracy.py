@@ -7,7 +7,10 @@ from alambic.suitability.evidence import Evidence
 
 
 class Accuracy(Estimator):
-    """Accuracy on held-out images: how most people choose a teacher, and what an estimator has to beat."""
+    """Accuracy on held-out images, or the task's own metric.
+
+    How most people choose a teacher, and what an estimator has to beat.
+    """
 
     title = "accuracy"
     source = "mean Spearman .52 with student accuracy over 8 fine-grained sets; R2 .56 to .68 on CIFAR-100 [N]"

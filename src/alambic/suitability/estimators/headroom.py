@@ -7,7 +7,7 @@ from alambic.suitability.evidence import Evidence
 
 
 class Headroom(Estimator):
-    """Accuracy of the teacher minus the warmed-up student's, on held-out images, at least 0.
+    """Accuracy (the task's metric) of the teacher minus the warmed-up student's, on held-out images, at least 0.
 
     For one student it ranks as plain accuracy does, but for teachers below the student: they all have none.
     """
