@@ -48,7 +48,10 @@ FIGURE = "docs/answers.svg"
 WIDTH, NAMES = 940.0, 500.0  # of the figure; its left part that holds the contrasts' names
 TONES = ("gain", "loss", "tie", "open")  # the key below the figure
 LONGEST = 76  # letters of a name there; a longer pair of names stands on two lines
-CORRECTED = "29 November 2026"  # two taught arms were measured by the wrong floor before
+# until then a difference between two arms beside the student alone was measured by the floor of differences to it
+CORRECTED, CORRECTED_AT = "29 November 2026", "2026-11-29 11:44:00"
+BRIEF = ("ceiling", "same_as_accuracy", "control_permuted", "control_refit")  # left to docs/answers.md
+LOOKED = "seeds added after a look"
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/answers.md"
 START, END = "<!-- answers: written by scripts/write_answers.py -->\n", "<!-- end of answers -->\n"
@@ -122,6 +125,8 @@ def tell_study(folder: Path, root: Path, up: str = "../") -> list[str]:
 def find_former(contrast: Contrast, findings: Findings) -> str:
     """The word for a declared contrast until CORRECTED, where it was another one: then what the design could see of a
     difference between two other arms was taken from differences to the student alone."""
+    if str(findings.meta.get("started")) > CORRECTED_AT:
+        return ""
     declared, place = findings.declared, (contrast.group.setting, contrast.group.student)
     sights = [found.sight for found in findings.students if (found.setting, found.student) == place]
     if declared is None or contrast.other.is_baseline or contrast.p_holm is None or not sights or sights[0] is None:
@@ -191,12 +196,13 @@ def tabulate_claims(root: Path) -> list[str]:
         told = f"; alone {show_number(alone.score.value, 'share', 'en')}" if alone is not None else ""
         told += f"; {count_wanted(Ledger(folder, read_only=True))} seeds"
         first = findings.declared.first_seeds
-        told += f", {first.value:.0f} asked for first" if first is not None else ""
+        told += f", of which {first.value:.0f} were asked for first" if first is not None else ""
         head = f"[{place.relative_to('studies')}]({place}), {_tell_data(findings).partition(', ')[2]}{told}"
         for contrast in findings.declared.contrasts:
             verdict = read_texts("en")[findings.declared.name_verdict(contrast)]
             former = find_former(contrast, findings)
             verdict += f" ({former} until {CORRECTED})" if former else ""
+            verdict += f", {LOOKED}" if first is not None else ""
             names = f"{name_group(contrast.group, 'en')} | {name_group(contrast.other, 'en')}"
             rows.append(f"| {head} | {names} | {_show(contrast.gain)} | {verdict} |")
             head = ""
@@ -284,7 +290,9 @@ def tell_teachers(folder: Path, root: Path, brief: bool = False) -> list[str]:
     told = f"{least} seeds" if least == most else f"{least} to {most} seeds"
     head = f"{_tell_setting(findings)} {told}; an exploration, whose results wait for a confirmation."
     claims = say_judgement(findings.suitability)
-    judged = [f"- {c.text('en')}" for c in claims if not (brief and c.key.startswith(("control", "same", "ceiling")))]
+    judged = [f"- {c.text('en')}" for c in claims if not brief or c.tone == "warning" or c.key not in BRIEF]
+    if str(findings.meta.get("started")) < CORRECTED_AT:
+        judged.append(f"- Which model is a scope's answer on families was settled on {CORRECTED}, these gains known.")
     if not brief:
         families = [f"- {claim.text('en')}" for claim in say_families(findings.suitability)]
         return [head, "", *judged, *families, "", *tabulate_families(findings), ""]
@@ -318,6 +326,7 @@ def draw_answers(root: Path) -> str:
             continue
         place = folder.relative_to(root / "studies").parent
         where = f"{place}, {METRIC_NAMES.get(findings.scored.metric, {'en': findings.scored.metric})['en']}"
+        where += f", {LOOKED}" if findings.declared.first_seeds is not None else ""
         for student in dict.fromkeys(contrast.group.student for contrast in findings.declared.contrasts):
             rows.append((f"{where}, {student}, {findings.scored.precision}", None, False))
             for contrast in findings.declared.contrasts:

@@ -79,6 +79,8 @@ def rank_teachers(options: argparse.Namespace) -> int:
         own = [card for card in cards if card.student == student]
         pool = advise(own)
         print("\n" + "\n".join(head_ranking(student, choose_order(own), composite)))
+        if study.task.metric != "accuracy":
+            print(f"accuracy stands for the task's metric, {study.task.metric}")
         for place, advice in enumerate(pool, start=1):
             print("\n".join(describe(place, advice, pool, gains)))
     print(f"\nscorecards: {path}")

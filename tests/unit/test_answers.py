@@ -82,6 +82,29 @@ def test_ideas_are_told_when_all_seeds_are_there(script: ModuleType, tmp_path: P
     assert "survives" not in "\n".join(script.tell_ideas(folder, tmp_path))
 
 
+def test_a_verdict_that_the_correction_changed_is_told_where_it_was_told_before(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old floor is asked again, which here calls each contrast a tie."""
+    path = tmp_path / "studies" / "a" / "ledger.sqlite"
+    path.parent.mkdir(parents=True)
+    make_ledger(path, seeds=6)
+    held = Ledger(path)
+    told = {"arm": "rsd", "student": "dscnn_24x3", "teacher": "vit"}
+    held.set_meta("confirm", json.dumps([{**told, "against": "none"}, {**told, "against": "kd"}]))
+    held.set_meta("confirm_hash", "c0ffee")
+    monkeypatch.setattr(script, "judge", lambda paired, p, floor: "tie")
+    for started, former in (("2026-11-28 10:00:00", "tie, not zero"), ("2026-12-01 10:00:00", "")):
+        held.set_meta("started", started)
+        findings = script.read_findings(path)
+        alone, taught = findings.declared.contrasts
+        assert alone.verdict == taught.verdict == "gain"
+        assert script.find_former(alone, findings) == ""  # measured as before
+        assert script.find_former(taught, findings) == former
+        assert len(script._tell_former(findings)) == bool(former)
+    held.close()
+
+
 def test_a_study_that_declared_nothing_has_no_answer(script: ModuleType) -> None:
     told = script.claim_ledgers(ROOT)
     assert ROOT / "studies" / "cifar100-explore" / "ledger" not in told

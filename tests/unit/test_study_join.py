@@ -103,16 +103,31 @@ def test_controls_changed_on_one_machine_mark_the_whole(order: tuple[int, int], 
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_seeds_added_on_one_machine_mark_the_whole(order: tuple[int, int], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("firsts", "told"), [(("10", "20"), "20"), (("10", "10"), "10"), ((None, "5"), "5"), ((None, None), None)]
+)
+def test_seeds_added_on_one_machine_mark_the_whole(
+    firsts: tuple[str | None, str | None], told: str | None, order: tuple[int, int], tmp_path: Path
+) -> None:
     pair = [make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("one", "two")]
-    for ledger, seeds, first in zip(pair, ("10", "20"), ("10", "20"), strict=True):
+    for ledger, seeds, first in zip(pair, ("10", "20"), firsts, strict=True):
         held = Ledger(ledger)
         held.set_meta("seeds", seeds)
-        held.set_meta("seeds_first", first)
+        if first is not None:
+            held.set_meta("seeds_first", first)
         held.close()
     join_ledgers([pair[index] for index in order], tmp_path / "both.sqlite")
     held = Ledger(tmp_path / "both.sqlite")
-    assert (held.meta("seeds"), held.meta("seeds_first")) == ("20", "10")
+    assert (held.meta("seeds"), held.meta("seeds_first")) == ("20", told)
+
+
+def test_seeds_of_a_claim_and_of_its_replication_are_not_pooled(tmp_path: Path) -> None:
+    pair = [make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("one", "two")]
+    held = Ledger(pair[1])
+    held.set_meta("first_seed", "10")
+    held.close()
+    with pytest.raises(AlambicError, match="another first_seed"):
+        join_ledgers(pair, tmp_path / "both.sqlite")
 
 
 def test_ledgers_of_two_metrics_are_not_mixed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +108,13 @@ def test_a_ledger_knows_how_many_seeds_were_asked_for_first(write: Write, tmp_pa
         run_study(study, tmp_path / "out", say=lambda text: None)
         ledger = Ledger(tmp_path / "out" / "ledger.sqlite", read_only=True)
         assert (ledger.meta("seeds_first"), ledger.meta("seeds")) == ("1", str(seeds))
+        if seeds == 1:  # as a version left it that did not tell
+            with sqlite3.connect(tmp_path / "out" / "ledger.sqlite") as held:
+                held.execute("DELETE FROM meta WHERE key = 'seeds_first'")
+            held.close()
+    other = write(arms, claim, ("seeds = 1", "seeds = 2\nfirst_seed = 2"), confirm=declared)
+    with pytest.raises(AlambicError, match="expected first_seed = 0, which this ledger began with, got 2"):
+        run_study(other, tmp_path / "out", say=lambda text: None)
 
 
 @pytest.mark.parametrize(

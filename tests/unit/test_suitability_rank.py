@@ -16,7 +16,7 @@ from alambic.cli_suitability import add_commands
 from alambic.errors import AlambicError
 from alambic.methods import all_methods
 from alambic.study.ledger import Ledger, Row
-from alambic.suitability import all_estimators, ranking
+from alambic.suitability import all_estimators, evidence, ranking
 from alambic.suitability.advice import LOSSES, advise, choose_order, expect_gain, suggest_loss
 from alambic.suitability.fitted import judge_all
 from alambic.suitability.gains import choose_number, compare_rankings, make_blocks, measure_gains
@@ -25,6 +25,7 @@ from alambic.suitability.judgement import JUDGED, Judgement, load_judgement, pas
 from alambic.suitability.prices import quote, spend
 from alambic.suitability.scorecard import Scorecard, load_scorecards, make_key, save_scorecards
 from alambic.suitability.verdict import Verdict
+from alambic.training.task import evaluate_metric
 
 STUDY = """
 name = "small"
@@ -143,6 +144,23 @@ def test_teachers_are_ordered_by_accuracy_and_a_refuted_composite_is_said_to_be_
     by_accuracy = sorted(teaching, key=lambda card: (-card.values["accuracy"], card.teacher))
     assert told[: len(teaching)] == [card.teacher for card in by_accuracy]
     save_scorecards(path, cards)
+
+
+def test_where_one_class_is_rare_teachers_are_ranked_by_the_tasks_metric(folder, tmp_path, capsys, monkeypatch):
+    asked = set()
+
+    def measure(metric, *given):
+        asked.add(metric)
+        return evaluate_metric(metric, *given)
+
+    monkeypatch.setattr(evidence, "evaluate_metric", measure)
+    text = (folder / "study.toml").read_text().replace('["none", "kd"]', '["kd"]')
+    task = 'classes = { rest = "*", hit = ["1"] }\n\n[task]\nmetric = "average_precision"\n\n[views]'
+    text = re.sub(r"\[teachers.wide\].*", "", text.replace("[views]", task), flags=re.DOTALL)
+    (tmp_path / "study.toml").write_text(text)
+    assert command("rank", tmp_path / "study.toml", "--out", tmp_path / "out", "--images", 60, "--warm-up", 1) == 0
+    assert "accuracy stands for the task's metric, average_precision" in capsys.readouterr().out
+    assert asked == {"average_precision"}
 
 
 def test_a_budget_leaves_out_the_dearest_with_a_reason(folder, capsys):

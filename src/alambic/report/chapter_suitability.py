@@ -7,7 +7,7 @@ import math
 from markupsafe import Markup
 
 from alambic.report.blocks import Block, Figure
-from alambic.report.claims import Blank, Claim, Words
+from alambic.report.claims import METRIC_NAMES, Blank, Claim, Words
 from alambic.report.findings import Findings
 from alambic.report.rows import DotRow, draw_dots
 from alambic.report.suitability_words import COVARIATES, ESTIMATORS, ORDERS, SCOPES
@@ -75,8 +75,7 @@ def best_estimator(found: Suitability) -> Judged | None:
     restates a baseline says nothing more."""
     known = all_estimators()
     survey = [j for j in found.verdicts if j.verdict.name in known and known[j.verdict.name].kind == "estimator"]
-    own = [j for j in survey if not known[j.verdict.name].same_as]
-    return own[0] if own else None
+    return next((judged for judged in survey if not judged.verdict.restates_accuracy), None)
 
 
 def say_best(best: Judged) -> Claim:
@@ -90,9 +89,11 @@ def _say_baselines(found: Suitability) -> list[Claim]:
     """How accuracy and a pilot rank, and which estimators say the same in other words."""
     by_name = {judged.verdict.name: judged for judged in found.verdicts}
     claims = []
+    if found.metric != "accuracy":
+        claims.append(Claim("accuracy_means", {"metric": Words(METRIC_NAMES[found.metric])}))
     if "accuracy" in by_name:
         claims.append(Claim("accuracy_ranks", {"rho": by_name["accuracy"].facts["spearman"]}))
-        same = [j for name, j in by_name.items() if getattr(all_estimators().get(name), "same_as", "") == "accuracy"]
+        same = [judged for judged in found.verdicts if judged.verdict.restates_accuracy]
         claims += [Claim("same_as_accuracy", {"name": tell_title(judged)}) for judged in same]
     if "pilot_gain" in by_name:
         claims.append(Claim("pilot_ranks", {"rho": by_name["pilot_gain"].facts["spearman"]}))
@@ -156,7 +157,8 @@ def _say_family(family: Family) -> Claim:
     if effect.is_clear:
         key = "family_more" if effect.effect > 0 else "family_less"
     tone = {"family_more": "gain", "family_less": "loss", "family_open": "tie", "family_tie": "tie"}[key]
-    allowed = tuple(Words(COVARIATES[name]) for name in family.covariates) or (Words(COVARIATES[""]),)
+    matched = "matching" if family.scope == "matched" else ""
+    allowed = tuple(Words(COVARIATES[name]) for name in family.covariates) or (Words(COVARIATES[matched]),)
     blanks: dict[str, Blank] = {"family": effect.family, "reference": family.reference, "gain": family.gain}
     return Claim(key, {**blanks, "scope": _scope(family.scope), "teachers": family.teachers, "allowed": allowed}, tone)
 

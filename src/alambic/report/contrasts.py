@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from alambic.report.facts import Fact, Facts, paired_query
@@ -12,6 +12,7 @@ from alambic.report.gather import Group, Scored
 from alambic.study.stats import Paired, compare, detectable_effect, pool_spread, seeds_needed
 
 Verdict = Literal["gain", "loss", "tie", "open"]
+ENOUGH = 10  # degrees of freedom that a pooled spread should have, to be more than a contrast's own
 GOAL = 0.003  # the effect that the project cares for: three tenths of a point
 
 
@@ -41,18 +42,17 @@ class Contrast:
 @dataclass(frozen=True)
 class Spread:
     """What is typical of paired differences: their standard deviation over seeds, and the part that more seeds would
-    not lessen, owed to the images; NaN where no contrast has two seeds, the images' part None where each contrast's
-    own counts."""
+    not lessen, owed to the images; NaN where no contrast has two seeds. ``pooled``: contrasts that it is typical of."""
 
     seeds: float
-    images: float | None
+    images: float
+    pooled: int = 0
 
     def floor(self, paired: Paired) -> float:
         """The smallest effect that a contrast of so many seeds could show; infinite where none."""
         seeds = len(paired.seeds)
         blind = seeds < 2 or math.isnan(self.seeds)
-        images = paired.interval.image_error if self.images is None else self.images
-        return math.inf if blind else detectable_effect(self.seeds, seeds, images)
+        return math.inf if blind else detectable_effect(self.seeds, seeds, self.images)
 
 
 Compared = tuple[Group, Group, Paired]
@@ -65,7 +65,7 @@ def pool(found: list[Paired]) -> tuple[Spread, int]:
         return Spread(math.nan, math.nan), 1
     seeds = statistics.median_low(len(paired.seeds) for paired in several)
     images = statistics.median(paired.interval.image_error for paired in several)
-    return Spread(pool_spread([paired.spread for paired in several], seeds), images), seeds
+    return Spread(pool_spread([paired.spread for paired in several], seeds), images, len(several)), seeds
 
 
 def find_spreads(compared: list[Compared], alone: dict[tuple[int, str], Spread]) -> list[Spread]:
@@ -75,21 +75,31 @@ def find_spreads(compared: list[Compared], alone: dict[tuple[int, str], Spread])
         alone: of a setting's student, over its contrasts with the student alone; it counts for those. Where there is
             none, that of all such of ``compared``.
 
-    Two other arms share more (a teacher, often a loss): of theirs, the seeds' part is pooled over those of
-    ``compared`` with the same student and setting, and the images' part is each contrast's own.
+    A difference between two arms neither of which is the student alone has another spread, most often a smaller one.
+    Of those the seeds' part is pooled over the ones of ``compared`` with the same student and setting, and the images'
+    part is each contrast's own. Where they hold under ENOUGH degrees of freedom together, the contrast would be its own
+    measure: then that of ``alone`` counts where it is coarser.
     """
     against_alone = [first.is_baseline or second.is_baseline for first, second, _ in compared]
     both = list(zip(compared, against_alone, strict=True))
     fallback, _ = pool([paired for (_, _, paired), is_alone in both if is_alone])
     spreads = []
-    for (first, _, _), is_alone in both:
+    for (first, _, paired), is_alone in both:
         place = first.setting, first.student
+        usual = alone.get(place, fallback)
         if is_alone:
-            spreads.append(alone.get(place, fallback))
-        else:
-            own = [c for (one, _, c), other in both if not other and (one.setting, one.student) == place]
-            spreads.append(Spread(pool(own)[0].seeds, None))
+            spreads.append(usual)
+            continue
+        same = [c for (one, _, c), other in both if not other and (one.setting, one.student) == place]
+        own = replace(pool(same)[0], images=paired.interval.image_error)
+        few = sum(len(one.seeds) - 1 for one in same) < ENOUGH
+        spreads.append(max(own, usual, key=lambda spread: _coarseness(spread, paired)) if few else own)
     return spreads
+
+
+def _coarseness(spread: Spread, paired: Paired) -> float:
+    floor = spread.floor(paired)
+    return -1.0 if math.isinf(floor) else floor
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,10 @@ def make_contrast(
     p, p_holm, p_flip = tests
     floor = spread.floor(paired)
     verdict = judge(paired, holm, floor)
-    how = f"alambic.study.stats.detectable_effect at {len(paired.seeds)} seeds; spread {spread.seeds:.6f}"
+    how = (
+        f"alambic.study.stats.detectable_effect at {len(paired.seeds)} seeds; spread {spread.seeds:.6f}, over "
+        f"{spread.pooled} contrasts, image error {spread.images:.6f}"
+    )
     blind = facts.add(f"floor/{family}/{key}", floor, "effect", ids, "", how) if verdict == "tie" else None
     return Contrast(group, other, paired, gain, p, p_holm, p_flip, verdict, blind)
 
@@ -190,7 +203,7 @@ def measure_sight(found: list[Paired], members: list[Group], scored: Scored, fac
     how = "median of the seeds common to both arms of a contrast, those with one seed left out"
     told = facts.add(f"seeds/{key}", seeds, "seeds", ids, "", how)
     spread, images = pooled.seeds, pooled.images
-    if images is None or math.isnan(spread):
+    if math.isnan(spread):
         return Sight(pooled, told, None, None, None, None)
     how = (
         f"alambic.study.stats.detectable_effect: paired t test, {seeds} seeds, two-sided 5 %, power 80 %; spread of "

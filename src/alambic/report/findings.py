@@ -163,8 +163,8 @@ def _declared(ledger: Ledger, students: list[StudentFindings], scored: Scored, f
     groups = [group for found in students for group in found.groups]
     told = ledger.meta("smallest_effect")
     smallest = float(told) if told is not None else None
-    asked = ledger.meta("seeds_first")
-    first = int(asked) if asked not in (None, ledger.meta("seeds")) else None
+    asked = int(ledger.meta("seeds_first") or 0)
+    first = asked if 0 < asked < int(ledger.meta("seeds") or 0) else None
     digest = ledger.meta("confirm_hash") or ""
     return judge_declared(json.loads(text), digest, groups, _spreads(students), scored, facts, smallest, first)
 

@@ -24,15 +24,17 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Plain accuracy ranks the teachers with a rank correlation of {rho}.",
         "fr": "L’exactitude seule classe les enseignants avec une corrélation de rang de {rho}.",
     },
+    "accuracy_means": {
+        "en": "Accuracy stands here for the metric of the task, {metric}.",
+        "fr": "L’exactitude désigne ici la métrique de la tâche, {metric}.",
+    },
     "pilot_ranks": {
         "en": "A short pilot with each of them ranks them with {rho}.",
         "fr": "Un essai court avec chacun les classe avec {rho}.",
     },
     "same_as_accuracy": {
-        "en": "One estimator, {name}, is accuracy under another name: it ranks the teachers of a student as accuracy "
-        "does.",
-        "fr": "Un estimateur, {name}, est l’exactitude sous un autre nom : il classe les enseignants d’un élève comme "
-        "elle.",
+        "en": "One estimator, {name}, is accuracy under another name here: it ranks the teachers as accuracy does.",
+        "fr": "Un estimateur, {name}, est ici l’exactitude sous un autre nom : il classe les enseignants comme elle.",
     },
     "estimator_beats": {
         "en": "The estimator that ranks teachers best is {name}, with a rank correlation of {rho}: better than "
@@ -194,6 +196,7 @@ COVARIATES: dict[str, dict[Lang, str]] = {
     "calibration_error": {"en": "calibration error", "fr": "erreur de calibration"},
     "size": {"en": "size", "fr": "taille"},
     "": {"en": "nothing else", "fr": "rien d’autre"},
+    "matching": {"en": "accuracy, by the choice of teachers", "fr": "exactitude, par le choix des enseignants"},
 }
 ORDERS: dict[str, dict[Lang, str]] = {
     "pilot_gain": {"en": "the gain of a short pilot", "fr": "le gain d’un essai court"},

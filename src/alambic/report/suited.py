@@ -61,10 +61,11 @@ class Suitability:
     """Scorecards, and the judgement where there is one.
 
     Attributes:
-        verdicts: best rank correlation first. families: one an effect; unanswered: scopes without an answer.
-        stale: whether the judge saw other gains than this ledger holds. void: teachers made to teach nothing that gave
-            more than an honest one, with what they gave. names: teacher hash -> name in the ledger. outdated: whether
-            another version of the judge made a judgement, which is then left out.
+        verdicts: best rank correlation first. families: one an effect and model; unanswered: scopes without an answer.
+        metric: of the task, which accuracy stands for. stale: whether the judge saw other gains than this ledger
+            holds. void: teachers made to teach nothing that gave more than an honest one, with what they gave. names:
+            teacher hash -> name in the ledger. outdated: whether another version of the judge made a judgement, which
+            is then left out.
     """
 
     cards: list[Scorecard]
@@ -72,6 +73,7 @@ class Suitability:
     verdicts: list[Judged] = field(default_factory=list)
     families: list[Family] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
+    metric: str = "accuracy"
     stale: bool = False
     void: dict[str, Fact] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
@@ -93,6 +95,7 @@ def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability
     if judged_by is None or judged_by.version != JUDGED:
         return Suitability(load_scorecards(path), names=names, outdated=judged_by is not None)
     found = Suitability(load_scorecards(path), judged_by, names=names)
+    found.metric = next((row.content["task"]["metric"] for row in rows), found.metric)
     found.stale = hash_gains(measured) != judged_by.gains
     for name, (taught, least) in find_taught_by(measured, judged_by.nasty, judged_by.controls).items():
         if not least:
@@ -111,7 +114,7 @@ def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability
             how += "; alambic.suitability.families"
             bounds = (effect.low / 100, effect.high / 100)
             gain = facts.add(f"gain of {key}", effect.effect / 100, "points", (), "", how, bounds)
-            count = facts.add(f"teachers of {case.scope}", case.answer.teachers, "teachers", (), "", how)
+            count = facts.add(f"teachers of {case.scope}/{allowed}", case.answer.teachers, "teachers", (), "", how)
             told = (case.scope, case.answer.reference, case.covariates, effect, gain, count, case.main)
             found.families.append(Family(*told))
     return found

@@ -50,8 +50,8 @@ def join_ledgers(sources: list[Path], ledger: Path) -> Joined:
     opened = [Ledger(locate_ledger(path), read_only=True) for path in sources]
     first = opened[0]
     for other in opened[1:]:
-        for key in ALIKE:
-            if first.meta(key) != other.meta(key):
+        for key, default in (*((key, None) for key in ALIKE), ("first_seed", "0")):
+            if (first.meta(key) or default) != (other.meta(key) or default):
                 raise AlambicError(
                     f"expected ledgers of one study, got another {key} in {other.path} than in {first.path}, because "
                     "results of two studies would mix; try the ledgers of one study file"
@@ -104,11 +104,18 @@ def _write(path: Path, cells: dict[Ledger, list[str]]) -> None:
         told = [value for one in cells if (value := one.meta("falsifiers_first")) not in (None, one.meta("falsifiers"))]
         if told:  # one ledger whose controls were changed after its first run marks the whole
             target.execute("INSERT OR REPLACE INTO meta VALUES ('falsifiers_first', ?)", (told[0],))
-        for key, choose in (("seeds", max), ("seeds_first", min)):  # so does one that asked for more seeds later
-            asked = [int(value) for one in cells if (value := one.meta(key)) is not None]
-            if asked:
-                target.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(choose(asked))))
+        for key, count in _join_seeds(list(cells)).items():
+            target.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(count)))
         target.commit()
+
+
+def _join_seeds(ledgers: list[Ledger]) -> dict[str, int]:
+    """The most seeds that one asked for, and how many were asked for first: a ledger that was extended marks all."""
+    asked = [(int(one.meta("seeds") or 0), int(one.meta("seeds_first") or 0)) for one in ledgers]
+    most = max(seeds for seeds, _ in asked)
+    extended = [first for seeds, first in asked if 0 < first < seeds]
+    told = {"seeds": most} if most else {}
+    return {**told, "seeds_first": min(extended, default=most)} if any(first for _, first in asked) else told
 
 
 def _queries(table: str, ids: list[str], is_first: bool) -> list[tuple[str, tuple[str, ...]]]:

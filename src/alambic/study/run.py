@@ -148,9 +148,17 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
     if study.falsifiers and ledger.meta("falsifiers_first") is None:  # what was named before the run
         ledger.set_meta("falsifiers_first", falsifiers)
     ledger.set_meta("falsifiers", falsifiers)
+    if study.confirmation is not None:
+        begun = ledger.meta("first_seed")
+        if begun not in (None, str(study.first_seed)):
+            raise AlambicError(
+                f"{study.path}: expected first_seed = {begun}, which this ledger began with, got {study.first_seed}, "
+                "because the seeds of a claim are asked for before it; try a new ledger with --out"
+            )
+        ledger.set_meta("first_seed", str(study.first_seed))
+        if ledger.meta("seeds_first") is None:  # what was asked for before the run; an older ledger says it so
+            ledger.set_meta("seeds_first", ledger.meta("seeds") or str(study.seeds))
     ledger.set_meta("seeds", str(study.seeds))
-    if study.confirmation is not None and ledger.meta("seeds_first") is None:  # what was asked for before the run
-        ledger.set_meta("seeds_first", str(study.seeds))
     for split, labels in _labels(source).items():
         ledger.set_meta(f"labels_{split}", labels)
     ledger.set_meta("class_names", json.dumps(list(source.class_names)))

@@ -30,7 +30,6 @@ class Estimator:
         differences: from the source's formula, "" if none.
         cost: what it needs beside the labels. kind: estimator; baseline (what everybody knows of a teacher);
             yardstick (a short training, what a cheap estimator must not fall behind).
-        same_as: another estimator that ranks the teachers of one student just so, by its formula.
         sign: "+" where more of it promises more gain, "-" less, "peak" where the middle of the pool does.
         needs: names out of ``QUANTITIES``.
         variants: further numbers that ``measure_variants`` may give, with their signs.
@@ -44,7 +43,6 @@ class Estimator:
     differences: ClassVar[str] = ""
     cost: ClassVar[Cost]
     kind: ClassVar[Kind] = "estimator"
-    same_as: ClassVar[str] = ""
     sign: ClassVar[Sign]
     needs: ClassVar[frozenset[str]]
     variants: ClassVar[Mapping[str, Sign]] = {}

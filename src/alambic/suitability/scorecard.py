@@ -114,6 +114,7 @@ def code_version() -> str:
     files = [
         *sorted((folder / "estimators").glob("*.py")),
         *(folder / f"{n}.py" for n in ("collect", "evidence", "inputs", "measures", "pilot", "sketch")),
+        folder.parent / "training" / "task.py",  # the metric
     ]
     digest = hashlib.sha256()
     for path in files:

@@ -75,6 +75,11 @@ class Verdict:
         return self.above_accuracy[0] > 0
 
     @property
+    def restates_accuracy(self) -> bool:
+        """Whether it ranked the teachers as accuracy did, whichever of them were drawn: it says nothing more."""
+        return self.name != "accuracy" and self.above_accuracy == (0.0, 0.0)
+
+    @property
     def trails_accuracy(self) -> bool:
         """Whether it correlates less than accuracy, beyond doubt."""
         return self.above_accuracy[1] < 0

@@ -17,7 +17,6 @@ class Headroom(Estimator):
     source = "accuracy gap; contradicted as a predictor by Cho and Hariharan, ICCV 2019, arXiv 1910.01348"
     formula = "max(0, acc_t - acc_s0)"
     cost = "teacher forward"
-    same_as = "accuracy"
     sign = "+"
     needs = frozenset({"scores"})
 
