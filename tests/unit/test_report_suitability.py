@@ -139,6 +139,17 @@ def test_the_best_estimator_is_none_that_restates_accuracy(suited):
     assert plain.blanks["rho"].value == verdicts["accuracy"]["spearman"]
 
 
+def test_where_accuracy_loses_nothing_the_bar_is_empty(suited):
+    path = suited / "suitability.json"
+    told = json.loads(path.read_text())
+    for one in told["judgement"]["verdicts"]:
+        one["regret"] = one["regret_accuracy"] = 0.0
+    path.write_text(json.dumps(told))
+    chapter = chapters(suited / "ledger.sqlite")["suitability"]
+    assert "bar_empty" in keys(chapter)
+    assert not {"bar_met", "bar_missed"} & set(keys(chapter))
+
+
 @pytest.mark.parametrize(
     ("bounds", "key"),
     [((0.1, 0.2), "estimator_beats"), ((-0.1, 0.2), "estimator_ties"), ((-0.2, -0.1), "estimator_worse")],

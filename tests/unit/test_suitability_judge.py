@@ -238,6 +238,7 @@ def test_the_bar_is_half_the_regret_of_accuracy_and_no_more_than_a_pilot_s():
     assert verdict(4, 3, 3).passes  # regret 1 against 2 and 2
     assert not verdict(3, 3, 3).passes
     assert not verdict(4, 3, 5).passes  # the pilot has none
+    assert not verdict(5, 5, 5).passes  # accuracy has none: there is nothing to halve
     assert not verdict(0, 0, 0).passes
 
 

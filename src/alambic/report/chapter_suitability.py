@@ -109,6 +109,8 @@ def tell_title(judged: Judged) -> Words:
 def _say_bar(found: Suitability) -> Claim:
     fair = [j for j in found.verdicts if _is_contender(j) and j.verdict.passes and "regret_accuracy" in j.facts]
     met = tuple((tell_title(judged), judged.facts["regret"]) for judged in fair)
+    if found.verdicts[0].verdict.regret_accuracy == 0:
+        return Claim("bar_empty", {}, "tie")
     return Claim("bar_met", {"listing": met}, "gain") if met else Claim("bar_missed", {}, "tie")
 
 

@@ -73,6 +73,10 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
         "pour un score ajusté sur des gains, moins que celui de ce que d’autres élèves ont gagné) est atteinte par : "
         "{listing}.",
     },
+    "bar_empty": {
+        "en": "The most accurate teacher was the best in each block: no estimator can lose less.",
+        "fr": "L’enseignant le plus exact a été le meilleur de chaque bloc : aucun estimateur ne peut perdre moins.",
+    },
     "bar_missed": {
         "en": "No estimator meets the bar: at most half the regret of picking by accuracy, no more than a pilot’s and, "
         "for a score fitted to gains, less than that of what other students gained.",

@@ -59,9 +59,10 @@ class Verdict:
     def passes(self) -> bool:
         """The bar: at most half the regret of choosing by accuracy, and no more than a pilot's where there is one.
 
-        A fitted score must also lose less than the gains with other students that it was fitted to, taken as they are.
+        Where accuracy loses nothing, nothing can be halved. A fitted score must also lose less than the gains with
+        other students that it was fitted to, taken as they are.
         """
-        half = self.regret <= self.regret_accuracy / 2
+        half = self.regret_accuracy > 0 and self.regret <= self.regret_accuracy / 2
         return half and not self.regret > self.regret_pilot and not self.regret > self.regret_others - 1e-9
 
     @property
