@@ -325,8 +325,8 @@ def draw_answers(root: Path) -> str:
         if findings.declared is None or not is_finished(folder):
             continue
         place = folder.relative_to(root / "studies").parent
-        where = f"{place}, {METRIC_NAMES.get(findings.scored.metric, {'en': findings.scored.metric})['en']}"
-        where += f", {LOOKED}" if findings.declared.first_seeds is not None else ""
+        added = " (seeds added)" if findings.declared.first_seeds is not None else ""
+        where = f"{place}{added}, {METRIC_NAMES.get(findings.scored.metric, {'en': findings.scored.metric})['en']}"
         for student in dict.fromkeys(contrast.group.student for contrast in findings.declared.contrasts):
             rows.append((f"{where}, {student}, {findings.scored.precision}", None, False))
             for contrast in findings.declared.contrasts:
