@@ -12,6 +12,7 @@ import pytest
 
 import alambic.report
 from alambic.report.advice import decide
+from alambic.report.chapter_decisions import say_decision, tabulate_decisions
 from alambic.report.check import check_report
 from alambic.report.claims import Claim
 from alambic.report.document import compose_document
@@ -219,3 +220,19 @@ def test_a_table_of_a_slide_breaks_no_word_and_stays_in_its_height() -> None:
     assert sum(tall) < 4
     for width, word in zip(widths, ("resnet8_w8", "long", "[+6.51,"), strict=True):
         assert width > 0.55 * size / 72 * len(word)
+
+
+def test_what_the_design_is_too_small_to_show_is_no_reason_to_train_alone(tmp_path: Path) -> None:
+    two = find(make_ledger(tmp_path / "two.sqlite", seeds=2, effects={"none": 0.0, "kd": 0.04, "rsd": -0.001}))
+    (made,) = decide(two)
+    assert made.take is None
+    assert made.unseen is not None
+    assert made.unseen.group.arm == "kd"
+    assert made.unseen.verdict in ("tie", "open")
+    said = say_decision(made, "dscnn_24x3")
+    assert said.key == "take_unseen"
+    assert "ask again with more seeds" in said.text("en")
+    (row,) = tabulate_decisions(two, "en").rows
+    assert "undecided" in row[2].text
+    nothing = find(make_ledger(tmp_path / "none.sqlite", seeds=2, effects={"none": 0.0, "kd": 0.0, "rsd": -0.001}))
+    assert [say_decision(one, "s").key for one in decide(nothing)] == ["take_none"]

@@ -22,12 +22,15 @@ class Decision:
         confirmed: the contrast, declared beforehand, that confirms it; of the same arm against ``none`` or against
             another arm without a teacher.
         avoid: arms that were shown to harm it, worst first.
+        unseen: where there is nothing to take, the largest gain whose own interval leaves out zero, but which the
+            design is too small to show; None where there is none.
     """
 
     found: StudentFindings
     take: Contrast | None
     confirmed: Contrast | None
     avoid: tuple[Contrast, ...]
+    unseen: Contrast | None = None
 
     @property
     def confidence(self) -> Confidence:
@@ -48,5 +51,7 @@ def decide(findings: Findings) -> list[Decision]:
         sure = [c for c in gains if known[c.group.key] is not None] or gains
         take = max(sure, key=lambda c: (c.gain.value, c.group.key)) if sure else None
         tested = take is not None and findings.scored.split == "test"
-        made.append(Decision(found, take, known[take.group.key] if take and tested else None, tuple(losses)))
+        hoped = [c for c in found.contrasts if c.paired.interval.low > 0] if take is None else []
+        unseen = max(hoped, key=lambda c: (c.gain.value, c.group.key), default=None)
+        made.append(Decision(found, take, known[take.group.key] if take and tested else None, tuple(losses), unseen))
     return made

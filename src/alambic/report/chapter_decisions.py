@@ -29,6 +29,8 @@ def say_decisions(findings: Findings) -> list[Claim]:
 
 def say_decision(made: Decision, student: str) -> Claim:
     """Take this arm, or none: the title of a slide too."""
+    if made.unseen is not None:
+        return Claim("take_unseen", {"student": student, "arm": made.unseen.group, "gain": made.unseen.gain}, "tie")
     if made.take is None:
         return Claim("take_none", {"student": student}, "tie")
     told: dict[str, Blank] = {"student": student, "arm": made.take.group, "gain": made.take.gain}
@@ -48,7 +50,7 @@ def tabulate_decisions(findings: Findings, lang: Lang) -> Table:
     for made in decide(findings):
         group = made.take.group if made.take else made.found.baseline or made.found.groups[0]
         data = group.rows[0].content["data"]
-        take = Entry(name_group(group, lang) if made.take else words["alone"])
+        take = Entry(name_group(group, lang) if made.take else words["more_seeds" if made.unseen else "alone"])
         shown = made.confirmed or made.take
         gain = tables.fact_entry(shown.gain if shown else None, lang)
         sure = words[made.confidence]

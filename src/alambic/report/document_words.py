@@ -33,6 +33,7 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "confirmed": {"en": "confirmed", "fr": "confirmé"},
     "lead": {"en": "a lead, to confirm", "fr": "une piste, à confirmer"},
     "unproved": {"en": "not proved", "fr": "non prouvé"},
+    "more_seeds": {"en": "undecided: ask again with more seeds", "fr": "indécis : redemander avec plus de graines"},
     "alone": {"en": "train it alone", "fr": "l’entraîner seul"},
 }
 

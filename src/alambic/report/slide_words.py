@@ -21,6 +21,10 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Train {student} alone: no method was shown to help",
         "fr": "Entraîner {student} seul : rien ne montre qu’une méthode aide",
     },
+    "take_unseen": {
+        "en": "Nothing is proved for {student}: {arm} came highest, {gain}; ask again with more seeds",
+        "fr": "Rien n’est prouvé pour {student} : en tête, {arm}, {gain} ; redemander avec plus de graines",
+    },
     "avoid": {
         "en": "Do not use for {student}: {listing}.",
         "fr": "À ne pas employer pour {student} : {listing}.",
