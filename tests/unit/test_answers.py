@@ -30,7 +30,7 @@ def test_the_readme_says_what_the_ledgers_say(script: ModuleType) -> None:
 def test_each_number_of_the_short_answer_stands_in_a_table() -> None:
     """Prose that nobody makes anew goes stale when a ledger grows."""
     before, written = (ROOT / "README.md").read_text().split("<!-- answers: written by scripts/write_answers.py -->")
-    short = before.split("**In short**")[1].split("![")[0].replace("−", "-")
+    short = before.split("**In short.**")[1].split("![")[0].replace("−", "-")
     tables = [written.split("<!-- end of answers -->")[0], *map(Path.read_text, (ROOT / "docs").glob("*.md"))]
     made = "\n".join(tables).replace("−", "-")
     numbers = re.findall(r"[+-]\d+\.\d+(?: \[[^]]*\])?", " ".join(short.split()))
