@@ -154,7 +154,7 @@ def test_scorecards_of_other_images_are_not_joined():
     other = card("a", 5, data="d 50")
     assert chosen(other) is None
     assert chosen(card("a"), other) == (0.0, 1)
-    pool = advise([card(t, values={"headroom": float(k)}) for k, t in enumerate("abcdef")])
+    pool = advise([card(t, values={"headroom": float(k), "accuracy": float(k)}) for k, t in enumerate("abcdef")])
     gains = dataclasses.replace(GIVEN, gains={f"hash of {t}": {0: float(k)} for k, t in enumerate("abcdef")})
     assert "none known" not in tell_gains(pool[0], pool, [gains])[0]
     assert "none known" in tell_gains(pool[0], pool, [dataclasses.replace(gains, data="d 50")])[0]

@@ -115,16 +115,18 @@ def test_which_images_a_pilot_takes_is_part_of_the_key(source, tmp_path):
     assert key_of(source, tmp_path, "zoo") != key_of(source, tmp_path, "zoo", split_seed=1)
 
 
-@pytest.mark.parametrize("name", ["collect", "inputs", "sketch", "pilot", "measures", "evidence", "estimators/cka"])
+@pytest.mark.parametrize(
+    "name", ["collect", "inputs", "sketch", "pilot", "measures", "evidence", "estimators/cka", "../training/task"]
+)
 def test_a_changed_file_makes_old_scorecards_worthless(tmp_path, monkeypatch, name):
-    """Each file that decides a number, in a copy of the room."""
+    """Each file that decides a number, in a copy of the room and of the task's file."""
     room = scorecard.Path(scorecard.__file__).parent
-    for path in room.rglob("*.py"):
-        copy = tmp_path / path.relative_to(room)
-        copy.parent.mkdir(exist_ok=True)
+    for path in (*room.rglob("*.py"), room.parent / "training" / "task.py"):
+        copy = tmp_path / path.relative_to(room.parent)
+        copy.parent.mkdir(exist_ok=True, parents=True)
         copy.write_bytes(path.read_bytes())
-    monkeypatch.setattr(scorecard, "__file__", str(tmp_path / "scorecard.py"))
+    monkeypatch.setattr(scorecard, "__file__", str(tmp_path / "suitability" / "scorecard.py"))
     first = scorecard.code_version()
-    with (tmp_path / f"{name}.py").open("a") as file:
+    with (tmp_path / "suitability" / f"{name}.py").open("a") as file:
         file.write("# changed\n")
     assert scorecard.code_version() != first
