@@ -83,6 +83,12 @@ def find_spreads(compared: list[Compared], alone: dict[tuple[int, str], Spread])
     against_alone = [first.is_baseline or second.is_baseline for first, second, _ in compared]
     both = list(zip(compared, against_alone, strict=True))
     fallback, _ = pool([paired for (_, _, paired), is_alone in both if is_alone])
+    between: dict[tuple[int, str], list[Paired]] = {}
+    for (first, _, paired), is_alone in both:
+        if not is_alone:
+            between.setdefault((first.setting, first.student), []).append(paired)
+    pooled = {place: pool(found)[0] for place, found in between.items()}
+    freedom = {place: sum(len(one.seeds) - 1 for one in found) for place, found in between.items()}
     spreads = []
     for (first, _, paired), is_alone in both:
         place = first.setting, first.student
@@ -90,9 +96,8 @@ def find_spreads(compared: list[Compared], alone: dict[tuple[int, str], Spread])
         if is_alone:
             spreads.append(usual)
             continue
-        same = [c for (one, _, c), other in both if not other and (one.setting, one.student) == place]
-        own = replace(pool(same)[0], images=paired.interval.image_error)
-        few = sum(len(one.seeds) - 1 for one in same) < ENOUGH
+        own = replace(pooled[place], images=paired.interval.image_error)
+        few = freedom[place] < ENOUGH
         spreads.append(max(own, usual, key=lambda spread: _coarseness(spread, paired)) if few else own)
     return spreads
 
