@@ -83,6 +83,8 @@ IDEA = {"idea": "I1", "arm": "rsd", "against": ["kd"], "smallest_effect": 0.3}
         ("labels_test", '["0"]'),
         ("labels_test", "[-2]"),
         ("class_names", "3"),
+        ("seeds", "ten"),
+        ("seeds_first", "1.5"),
         ("smallest_effect", "much"),
         ("smallest_effect", "NaN"),
         ("falsifiers", json.dumps([{**IDEA, "against": "kd"}])),

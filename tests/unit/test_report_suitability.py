@@ -208,3 +208,11 @@ def test_a_judgement_of_another_version_is_not_told(suited):
     slides = compose_slides(find(suited / "ledger.sqlite"), "en")
     assert "slide_judged_before" in [slide.title.key for slide in slides if isinstance(slide.title, Claim)]
     assert find(suited / "ledger.sqlite").suitability.judgement is None
+
+
+def test_old_cells_without_a_task_are_of_accuracy(suited):
+    held = Ledger(suited / "ledger.sqlite")
+    for row in held.rows("done"):
+        held.record(Row(row.id, {k: v for k, v in row.content.items() if k != "task"}, "done", "", row.numbers))
+    held.close()
+    assert find(suited / "ledger.sqlite").suitability.metric == "accuracy"

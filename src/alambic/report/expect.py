@@ -127,5 +127,7 @@ META: dict[str, tuple[str, Test]] = {
     "class_names": ("a list of names", lambda value: isinstance(value, list)),
     "confirm": ("a list of contrasts, each with student, arm, teacher and against", _is_confirm),
     "smallest_effect": ("a finite number", _is_number),
+    "seeds": ("a whole number", _is_whole),
+    "seeds_first": ("a whole number", _is_whole),
     "falsifiers": ("a list of ideas, each with idea, arm, against and smallest_effect", _is_falsifiers),
 }

@@ -95,7 +95,8 @@ def read_suitability(folder: Path, rows: list[Row], facts: Facts) -> Suitability
     if judged_by is None or judged_by.version != JUDGED:
         return Suitability(load_scorecards(path), names=names, outdated=judged_by is not None)
     found = Suitability(load_scorecards(path), judged_by, names=names)
-    found.metric = next((row.content["task"]["metric"] for row in rows), found.metric)
+    metrics = (row.content.get("task", {}).get("metric") for row in rows)  # old cells have no task
+    found.metric = next((metric for metric in metrics if metric is not None), found.metric)
     found.stale = hash_gains(measured) != judged_by.gains
     for name, (taught, least) in find_taught_by(measured, judged_by.nasty, judged_by.controls).items():
         if not least:
