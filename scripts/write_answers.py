@@ -1,13 +1,12 @@
 """Writes what the committed studies found: `python scripts/write_answers.py`.
 
-Three answers, as tables in the README and as sentences in docs/answers.md. Which teacher: of studies whose teachers
-were judged (``suitability.json`` beside the exported ledger). Which method: of claims. Which new idea: the fate of each
-one, which docs/ideas.md tells too.
+Three answers, as tables and sentences in docs/answers.md; the README has a table of what ranks teachers. Which teacher:
+of studies whose teachers were judged (``suitability.json`` beside the exported ledger). Which method: of claims. Which
+new idea: the fate of each one, which docs/ideas.md tells too.
 
 Each study with purpose "claim" whose ledger is exported beside its file (``studies/**/ledger``) is told: its contrasts
-in the README's table, the words of its own report in docs/answers.md. A test writes both again and compares. A study
-that is not finished is named and nothing else is told of it: whoever looks at p values while the seeds come in finds
-what he likes.
+in a table, then the words of its own report. A test writes all again and compares. A study that is not finished is
+named and nothing else is told of it: whoever looks at p values while the seeds come in finds what he likes.
 
 ``docs/answers.svg`` shows all declared contrasts, ``docs/teachers-STUDY.svg`` a judged study's teachers. Studies that
 declared falsifiers are told in docs/ideas.md likewise: each idea's fate beside its controls.
@@ -25,7 +24,7 @@ from statistics import fmean
 
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
-from alambic.report.chapter_suitability import say_families, say_judgement
+from alambic.report.chapter_suitability import best_estimator, say_families, say_judgement, tell_title
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
 from alambic.report.contrasts import Contrast, judge
 from alambic.report.facts import Fact
@@ -50,7 +49,6 @@ TONES = ("gain", "loss", "tie", "open")  # the key below the figure
 LONGEST = 76  # letters of a name there; a longer pair of names stands on two lines
 # until then a difference between two arms beside the student alone was measured by the floor of differences to it
 CORRECTED, CORRECTED_AT = "29 November 2026", "2026-11-29 11:44:00"
-BRIEF = ("ceiling", "same_as_accuracy", "control_permuted", "control_refit")  # left to docs/answers.md
 LOOKED = "seeds added after a look"
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/answers.md"
@@ -95,19 +93,15 @@ def is_finished(folder: Path) -> bool:
     return min(count_seeds(folder), default=0) >= count_wanted(Ledger(folder, read_only=True))
 
 
-def tell_study(folder: Path, root: Path, up: str = "../") -> list[str]:
-    """One study: what was compared on what, each declared contrast, the command that computes it again.
-
-    Args:
-        up: from the page to the root.
-    """
+def tell_study(folder: Path, root: Path) -> list[str]:
+    """One study: what was compared on what, each declared contrast, the command that computes it again."""
     ledger = Ledger(folder, read_only=True)
     if not is_finished(folder):
         wanted, found = count_wanted(ledger), count_seeds(folder)
         place = folder.relative_to(root).parent
         whole = sum(count >= wanted for count in found)
         return [
-            f"**[{ledger.meta('study_name')}]({up}{place})** is not finished: {whole} of its {len(found)} declared "
+            f"**[{ledger.meta('study_name')}](../{place})** is not finished: {whole} of its {len(found)} declared "
             f"contrasts have all {wanted} seeds, and nothing is told before all have.",
             "",
         ]
@@ -188,7 +182,7 @@ def tabulate_claims(root: Path) -> list[str]:
     for folder in claim_ledgers(root):
         place = folder.relative_to(root).parent
         if not is_finished(folder):
-            below += ["", *tell_study(folder, root, "")]
+            below += ["", *tell_study(folder, root)]
             continue
         findings = find(folder)
         assert findings.declared is not None
@@ -197,7 +191,7 @@ def tabulate_claims(root: Path) -> list[str]:
         told += f"; {count_wanted(Ledger(folder, read_only=True))} seeds"
         first = findings.declared.first_seeds
         told += f", of which {first.value:.0f} were asked for first" if first is not None else ""
-        head = f"[{place.relative_to('studies')}]({place}), {_tell_data(findings).partition(', ')[2]}{told}"
+        head = f"[{place.relative_to('studies')}](../{place}), {_tell_data(findings).partition(', ')[2]}{told}"
         for contrast in findings.declared.contrasts:
             verdict = read_texts("en")[findings.declared.name_verdict(contrast)]
             former = find_former(contrast, findings)
@@ -215,12 +209,12 @@ def tabulate_ideas(root: Path) -> list[str]:
     below: list[str] = []
     for folder in idea_ledgers(root):
         if not _ideas_finished(folder):
-            below += ["", *tell_ideas(folder, root, "")]
+            below += ["", *tell_ideas(folder, root)]
             continue
         findings, place = find(folder), folder.relative_to(root).parent
         if findings.ideas_changed:
             below += ["", f"{place.relative_to('studies')}: {Claim('ideas_changed', {}).text('en')}"]
-        head = f"[{place.relative_to('studies')}]({place}), {findings.students[0].student}"
+        head = f"[{place.relative_to('studies')}](../{place}), {findings.students[0].student}"
         for idea in findings.ideas:
             hardest = idea.hardest
             assert hardest is not None  # a finished study misses no control
@@ -230,17 +224,16 @@ def tabulate_ideas(root: Path) -> list[str]:
     return [*rows, *below, ""]
 
 
-def tabulate_families(findings: Findings, main: bool = False) -> list[str]:
-    """What each family gave as measured, then its effect against the reference, a row a scope and model; ``main``: the
-    scopes' answers alone."""
+def tabulate_families(findings: Findings) -> list[str]:
+    """What each family gave as measured, then its effect against the reference, a row a scope and model."""
     assert findings.suitability is not None
     rows = ["| teachers | allowing for | against | points that a family gives more |", "|---|---|---|---|"]
     means = _mean_gains(findings)
     told = "; ".join(f"{family} {show_number(gain, 'points', 'en', noun=False)}" for family, gain in means.items())
     nothing = COVARIATES[""]["en"]
     rows.append(f"| all, means as measured | {nothing} | the student alone | {told} |")
-    shown = [family for family in findings.suitability.families if family.main or not main]
-    for (scope, _), same in itertools.groupby(shown, key=lambda one: (one.scope, one.covariates)):
+    shown = itertools.groupby(findings.suitability.families, key=lambda one: (one.scope, one.covariates))
+    for (scope, _), same in shown:
         families = list(same)
         told = "; ".join(f"{family.effect.family} {_show(family.gain)}" for family in families)
         allowed = ", ".join(COVARIATES[name]["en"] for name in families[0].covariates) or nothing
@@ -274,31 +267,55 @@ def judged_ledgers(root: Path) -> list[Path]:
     return [f for f in found if (f.parent / NAME).is_file() and load_judgement(f.parent / NAME) is not None]
 
 
-def tell_teachers(folder: Path, root: Path, brief: bool = False) -> list[str]:
-    """One study of teachers: how far before-the-fact estimates can be trusted, which families give more.
-
-    Args:
-        brief: as the README has it: without the judge's controls, families as a table of the scopes' answers.
-    """
+def tell_teachers(folder: Path, root: Path) -> list[str]:
+    """One study of teachers: how far before-the-fact estimates can be trusted, which families give more."""
     findings = find(folder)
     assert findings.suitability is not None
-    wanted, place = count_wanted(Ledger(folder, read_only=True)), folder.relative_to(root).parent
-    seeds = [len(contrast.paired.seeds) for found in findings.students for contrast in found.contrasts]
-    if findings.suitability.stale or min(seeds, default=0) < wanted:
+    if not _is_judged(findings, folder):
         return [f"**{findings.name}** is not finished, or was judged before it was.", ""]
-    least, most = min(seeds), max(seeds)
+    least, most = min(_count_compared(findings)), max(_count_compared(findings))
     told = f"{least} seeds" if least == most else f"{least} to {most} seeds"
     head = f"{_tell_setting(findings)} {told}; an exploration, whose results wait for a confirmation."
-    claims = say_judgement(findings.suitability)
-    judged = [f"- {c.text('en')}" for c in claims if not brief or c.tone == "warning" or c.key not in BRIEF]
+    judged = [f"- {claim.text('en')}" for claim in say_judgement(findings.suitability)]
     if str(findings.meta.get("started")) < CORRECTED_AT:
         judged.append(f"- Which model is a scope's answer on families was settled on {CORRECTED}, these gains known.")
-    if not brief:
-        families = [f"- {claim.text('en')}" for claim in say_families(findings.suitability)]
-        return [head, "", *judged, *families, "", *tabulate_families(findings), ""]
-    drawn = [f"![Gain by teacher]({figure_of(folder)})", ""] if _draw_teachers(findings) else []
-    more = f"The study is in [{place}]({place}); its controls and barer models in [the answers in sentences]({PAGE})."
-    return [head, "", *drawn, *judged, "", *tabulate_families(findings, main=True), "", more, ""]
+    drawn = [f"![Gain by teacher]({Path(figure_of(folder)).name})", ""] if _draw_teachers(findings) else []
+    families = [f"- {claim.text('en')}" for claim in say_families(findings.suitability)]
+    return [head, "", *drawn, *judged, *families, "", *tabulate_families(findings), "", *_trace(folder, root)]
+
+
+def tabulate_judged(root: Path) -> list[str]:
+    """A row a study of teachers: how accuracy, a pilot and the best estimator of the survey rank, what the first two lose."""
+    heads = ("study", "teachers", "accuracy", "a pilot", "best estimator", "lost by the most accurate", "by the pilot")
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for folder in judged_ledgers(root):
+        findings, place = find(folder), folder.relative_to(root).parent
+        found = findings.suitability
+        if found is None or not _is_judged(findings, folder):
+            continue
+        facts = {judged.verdict.name: judged.facts for judged in found.verdicts}
+        best = best_estimator(found)
+        named = "none" if best is None else f"{tell_title(best).by_lang['en']} {_show(best.facts['spearman'])}"
+        ranks = [_show(facts[name]["spearman"]) for name in ("accuracy", "pilot_gain")]
+        lost = [_show(facts[name]["regret"]).lstrip("+") for name in ("accuracy", "pilot_gain")]
+        teachers = f"{facts['accuracy']['teachers'].value:.0f}"
+        rows.append(
+            f"| [{place.relative_to('studies')}]({place}) | {teachers} | {ranks[0]} | {ranks[1]} | {named} | "
+            f"{' | '.join(lost)} |"
+        )
+    return [*rows, ""]
+
+
+def _count_compared(findings: Findings) -> list[int]:
+    """For each contrast the seeds on which it is compared."""
+    return [len(contrast.paired.seeds) for found in findings.students for contrast in found.contrasts]
+
+
+def _is_judged(findings: Findings, folder: Path) -> bool:
+    """Whether a study of teachers has all of its seeds and was judged since."""
+    assert findings.suitability is not None
+    least = min(_count_compared(findings), default=0)
+    return not findings.suitability.stale and least >= count_wanted(Ledger(folder, read_only=True))
 
 
 def figure_of(folder: Path) -> str:
@@ -374,12 +391,12 @@ def _ideas_finished(folder: Path) -> bool:
     return min(seeds, default=0) >= wanted and not any(idea.missing for idea in findings.ideas)
 
 
-def tell_ideas(folder: Path, root: Path, up: str = "../") -> list[str]:
-    """One study of ideas: on what, each idea's fate, where its cells stand. ``up``: from the page to the root."""
+def tell_ideas(folder: Path, root: Path) -> list[str]:
+    """One study of ideas: on what, each idea's fate, where its cells stand."""
     findings = find(folder)
     wanted = count_wanted(Ledger(folder, read_only=True))
     place = folder.relative_to(root).parent
-    where = f"[{findings.name}]({up}{place})"
+    where = f"[{findings.name}](../{place})"
     if not _ideas_finished(folder):
         return [f"**{where}** is not finished, and nothing is told before all of its seeds are there.", ""]
     students = ", ".join(dict.fromkeys(f"`{found.student}`" for found in findings.students))
@@ -401,25 +418,20 @@ def _between_marks(path: Path, told: list[str]) -> str:
 
 
 def write_answers(root: Path) -> str:
-    """The README with its answers as the committed ledgers give them."""
-    told = [
-        *("### Which teacher?", ""),
-        *[line for folder in judged_ledgers(root) for line in tell_teachers(folder, root, brief=True)],
-        *("### Which method?", "", *tabulate_claims(root)),
-        *("### Which new idea?", "", *tabulate_ideas(root)),
-    ]
-    return _between_marks(root / "README.md", told)
+    """The README with what ranks teachers as the committed ledgers give it."""
+    return _between_marks(root / "README.md", tabulate_judged(root))
 
 
 def write_details(root: Path) -> str:
-    """docs/answers.md: each study's answers in the sentences of its report, with the command that checks them."""
+    """docs/answers.md: each question's table, then each study in the sentences of its report, with its command."""
     told = [
         "<!-- made by scripts/write_answers.py from committed ledgers -->",
-        *("# The answers, study by study", "", "In the words of each study's own report.", ""),
-        *("## Which teacher?", ""),
-        *[line for f in judged_ledgers(root) for line in (*tell_teachers(f, root), *_trace(f, root))],
-        *("## Which method?", "", *[line for f in claim_ledgers(root) for line in tell_study(f, root)]),
-        *("## Which new idea?", "", *[line for f in idea_ledgers(root) for line in tell_ideas(f, root)]),
+        *("# The answers, study by study", "", "Tables first, then the words of each study's own report.", ""),
+        *("## Which teacher?", "", *[line for f in judged_ledgers(root) for line in tell_teachers(f, root)]),
+        *("## Which method?", "", *tabulate_claims(root)),
+        *[line for f in claim_ledgers(root) for line in tell_study(f, root)],
+        *("## Which new idea?", "", *tabulate_ideas(root)),
+        *[line for f in idea_ledgers(root) for line in tell_ideas(f, root)],
     ]
     return "\n".join(told)
 

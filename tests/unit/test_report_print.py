@@ -231,7 +231,7 @@ def test_what_the_design_is_too_small_to_show_is_no_reason_to_train_alone(tmp_pa
     assert made.unseen.verdict in ("tie", "open")
     said = say_decision(made, "dscnn_24x3")
     assert said.key == "take_unseen"
-    assert "ask again with more seeds" in said.text("en")
+    assert "ask again with more, fresh seeds" in said.text("en")
     (row,) = tabulate_decisions(two, "en").rows
     assert "undecided" in row[2].text
     nothing = find(make_ledger(tmp_path / "none.sqlite", seeds=2, effects={"none": 0.0, "kd": 0.0, "rsd": -0.001}))

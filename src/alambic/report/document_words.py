@@ -33,7 +33,10 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "confirmed": {"en": "confirmed", "fr": "confirmé"},
     "lead": {"en": "a lead, to confirm", "fr": "une piste, à confirmer"},
     "unproved": {"en": "not proved", "fr": "non prouvé"},
-    "more_seeds": {"en": "undecided: ask again with more seeds", "fr": "indécis : redemander avec plus de graines"},
+    "more_seeds": {
+        "en": "undecided: ask again in a new study, its seeds fresh, more of them and declared first",
+        "fr": "indécis : redemander par une nouvelle étude, aux graines neuves, plus nombreuses et déclarées d’avance",
+    },
     "alone": {"en": "train it alone", "fr": "l’entraîner seul"},
 }
 

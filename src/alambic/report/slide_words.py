@@ -22,8 +22,8 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Entraîner {student} seul : rien ne montre qu’une méthode aide",
     },
     "take_unseen": {
-        "en": "Nothing is proved for {student}: {arm} came highest, {gain}; ask again with more seeds",
-        "fr": "Rien n’est prouvé pour {student} : en tête, {arm}, {gain} ; redemander avec plus de graines",
+        "en": "Nothing is proved for {student}: {arm} came highest, {gain}; ask again with more, fresh seeds",
+        "fr": "Rien n’est prouvé pour {student} : en tête, {arm}, {gain} ; redemander avec des graines neuves, plus nombreuses",
     },
     "avoid": {
         "en": "Do not use for {student}: {listing}.",
