@@ -52,6 +52,15 @@ CORRECTED, CORRECTED_AT = "29 November 2026", "2026-11-29 11:44:00"
 LOOKED = "seeds added after a look"
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/answers.md"
+HOW_TO_READ = f"""Tables first, then the words of each study's own report. *better* was declared before the run and
+holds after Holm's correction within its study. *tie* means **not shown**: less than the smallest such difference that a
+test shows here four times in five, or than was declared to matter; it does not mean equal, read the interval (*tie, not
+zero*: it leaves out zero all the same). *undecided* is what neither says; of an idea, that its interval shows no
+advantage and does not rule one out. *alone* is the student without a teacher. The rule for comparing two arms with a
+teacher was corrected on {CORRECTED}, results known; verdicts that it changed say so. *{LOOKED.capitalize()}*: that test
+errs more often than its p tells. p is over seeds; intervals are over seeds and images, under *Which teacher?* over
+teachers. Each claim has only the controls that its rows name; what a wider student, label smoothing and teachers that
+know nothing give on CIFAR-100 is an [exploration](../studies/cross-architecture/README.md)."""
 START, END = "<!-- answers: written by scripts/write_answers.py -->\n", "<!-- end of answers -->\n"
 
 
@@ -285,7 +294,7 @@ def tell_teachers(folder: Path, root: Path) -> list[str]:
 
 
 def tabulate_judged(root: Path) -> list[str]:
-    """A row a study of teachers: how accuracy, a pilot and the best estimator of the survey rank, what the first two lose."""
+    """A row a study of teachers: how accuracy, a pilot and the best estimator rank, what the first two lose."""
     heads = ("study", "teachers", "accuracy", "a pilot", "best estimator", "lost by the most accurate", "by the pilot")
     rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for folder in judged_ledgers(root):
@@ -426,7 +435,7 @@ def write_details(root: Path) -> str:
     """docs/answers.md: each question's table, then each study in the sentences of its report, with its command."""
     told = [
         "<!-- made by scripts/write_answers.py from committed ledgers -->",
-        *("# The answers, study by study", "", "Tables first, then the words of each study's own report.", ""),
+        *("# The answers, study by study", "", HOW_TO_READ, ""),
         *("## Which teacher?", "", *[line for f in judged_ledgers(root) for line in tell_teachers(f, root)]),
         *("## Which method?", "", *tabulate_claims(root)),
         *[line for f in claim_ledgers(root) for line in tell_study(f, root)],
