@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Blank, Claim, Words
-from alambic.report.contrasts import GOAL, Contrast, Sight
+from alambic.report.contrasts import Contrast, Sight
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
@@ -41,9 +41,9 @@ def say_sight(findings: Findings) -> list[list[Claim]]:
 
 def _say_needed(sight: Sight) -> Claim:
     if sight.needed is not None:
-        return Claim("needed", {"needed": sight.needed})
-    blind = sight.from_images is not None and sight.from_images.value > GOAL
-    return Claim("needed_images" if blind else "needed_many", {})
+        return Claim("needed", {"needed": sight.needed, "goal": sight.goal})
+    blind = sight.from_images is not None and sight.from_images.value > sight.goal.value
+    return Claim("needed_images" if blind else "needed_many", {"goal": sight.goal})
 
 
 def say_answers(findings: Findings, brief: bool = False) -> list[tuple[StudentFindings, list[Claim]]]:
@@ -59,7 +59,7 @@ def _answer(found: StudentFindings, findings: Findings, longest: int) -> list[Cl
     student = name_student(found, findings)
     claims = []
     if found.baseline is not None:
-        claims.append(Claim("alone", {"student": student, "score": found.baseline.score}))
+        claims.append(_say_alone(found.baseline, student, findings))
     by = {
         verdict: sorted(
             (c for c in found.contrasts if c.verdict == verdict), key=lambda c: (-abs(c.gain.value), c.group.key)
@@ -81,6 +81,13 @@ def _answer(found: StudentFindings, findings: Findings, longest: int) -> list[Cl
         else:
             claims.append(Claim("best_apart", blanks))
     return claims + _say_int8(found, student) + _say_time(found, student)
+
+
+def _say_alone(baseline: Group, student: str, findings: Findings) -> Claim:
+    metric, blanks = findings.scored.metric, dict[str, Blank](student=student, score=baseline.score)
+    if metric == "accuracy" or metric not in METRIC_NAMES:
+        return Claim("alone", blanks)
+    return Claim("alone_metric", {**blanks, "metric": Words(METRIC_NAMES[metric])})
 
 
 def _list(contrasts: list[Contrast], longest: int) -> tuple[Blank, ...]:

@@ -50,6 +50,8 @@ def say_judgement(found: Suitability) -> list[Claim]:
     claims = [
         Claim("judged_on", {"teachers": first["teachers"], "blocks": first["blocks"], "visible": first["visible"]})
     ]
+    if found.judgement.nasty:
+        claims.append(Claim("judged_without", {"listing": tuple(sorted(found.judgement.nasty))}))
     if "ceiling" in first:
         claims.append(Claim("ceiling", {"ceiling": first["ceiling"]}))
     if found.stale:
@@ -159,10 +161,14 @@ def _say_family(family: Family) -> Claim:
     if effect.is_clear:
         key = "family_more" if effect.effect > 0 else "family_less"
     tone = {"family_more": "gain", "family_less": "loss", "family_open": "tie", "family_tie": "tie"}[key]
-    matched = "matching" if family.scope == "matched" else ""
-    allowed = tuple(Words(COVARIATES[name]) for name in family.covariates) or (Words(COVARIATES[matched]),)
+    allowed = tuple(Words(COVARIATES[name]) for name in _allowed(family))
     blanks: dict[str, Blank] = {"family": effect.family, "reference": family.reference, "gain": family.gain}
     return Claim(key, {**blanks, "scope": _scope(family.scope), "teachers": family.teachers, "allowed": allowed}, tone)
+
+
+def _allowed(family: Family) -> tuple[str, ...]:
+    """Keys of COVARIATES: what its model allows for, be it by the choice of teachers alone."""
+    return family.covariates or ("matching" if family.scope == "matched" else "",)
 
 
 def _scope(scope: str) -> Words:
@@ -232,10 +238,10 @@ def _tabulate_verdicts(found: Suitability, lang: Lang, texts: Texts) -> Table:
         met = judged.verdict.passes
         bar = Entry(texts["yes"] if met else texts["no"], class_="gain" if met else "tie")
         bar = bar if _is_contender(judged) else Entry("–")
-        row = [
-            Entry(tell_title(judged).by_lang[lang]),
-            *(fact_entry(judged.facts.get(name), lang, noun=False) for name in shown),
-        ]
+        # what is cleared of itself tells nothing
+        own = {"partial"} if judged.verdict.name in ("accuracy", "size") else set()
+        facts = [judged.facts.get(name) if name not in own else None for name in shown]
+        row = [Entry(tell_title(judged).by_lang[lang]), *(fact_entry(fact, lang, noun=False) for fact in facts)]
         table.rows.append([*row, bar])
     return table
 
@@ -244,7 +250,7 @@ def _tabulate_families(found: Suitability, lang: Lang, texts: Texts) -> Table:
     names = ("scope", "family", "against", "gain_column", "teachers_count", "allowed")
     table = Table(tuple((texts[name], "", name in ("gain_column", "teachers_count")) for name in names))
     for one in found.families:
-        allowed = ", ".join(COVARIATES[name][lang] for name in one.covariates) or COVARIATES[""][lang]
+        allowed = ", ".join(COVARIATES[name][lang] for name in _allowed(one))
         allowed += "" if one.main else f" ({texts['beside']})"
         first = [Entry(_scope(one.scope).by_lang[lang]), Entry(one.effect.family), Entry(one.reference)]
         last = [fact_entry(one.gain, lang, noun=False), fact_entry(one.teachers, lang, noun=False), Entry(allowed)]
@@ -254,8 +260,8 @@ def _tabulate_families(found: Suitability, lang: Lang, texts: Texts) -> Table:
 
 def _tabulate_promises(found: Suitability, lang: Lang, texts: Texts) -> Table:
     """One row a student and teacher, in the order of ``advise``: what was known before any distillation."""
-    names = ("student", "teacher", "family", "provenance", "accuracy", "composite", "pilot", "temperature")
-    numeric = ("accuracy", "composite", "pilot", "temperature")
+    names = ("student", "teacher", "family", "provenance", "held_accuracy", "composite", "pilot", "temperature")
+    numeric = ("held_accuracy", "composite", "pilot", "temperature")
     table = Table(tuple((texts[name], "", name in numeric) for name in (*names, "suits")))
     for student, _, pool in _promised(found):
         for advice in pool:

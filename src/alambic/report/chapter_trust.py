@@ -79,7 +79,9 @@ def _tabulate(findings: Findings, lang: Lang, texts: Texts) -> Table:
     kept = [name for name in COLUMNS if any(name in numbers for _, _, numbers in each)]
     heads = [(texts["student"], "", False), (texts["arm"], "", False)]
     table = Table((*heads, *((texts[f"trust_{name}"], "", True) for name in kept)))
-    for found, group, numbers in each if kept else []:
+    for found, group, numbers in each:
+        if not numbers:
+            continue
         row = [Entry(name_student(found, findings)), Entry(name_group(group, lang))]
         table.rows.append([*row, *(fact_entry(numbers.get(name), lang, noun=False) for name in kept)])
     return table
@@ -108,11 +110,20 @@ def describe_conditions(findings: Findings, lang: Lang) -> list[Block]:
             for sensor in sensors:
                 place = f"{split}_on_{sensor}" if sensor else split
                 given = [numbers.get(f"{place}{metric and f'_{metric}'}{suffix}") for metric, suffix in columns]
+                if any(given) and not sensor:
+                    own = [_own_score(group, metric, suffix, findings) for metric, suffix in columns]
+                    given = [fact or score for fact, score in zip(given, own, strict=True)]
                 if any(given):
                     row = [name_student(found, findings), name_group(group, lang), sensor or texts["own_sensor"]]
-                    scores = [fact_entry(fact, lang, noun=False) for fact in given]
+                    scores = [fact_entry(fact, lang, noun=False, bounds=False) for fact in given]
                     table.rows.append([*map(Entry, row), *scores])
     return [Claim("conditions", {}), table]
+
+
+def _own_score(group: Group, metric: str, suffix: str, findings: Findings) -> Fact | None:
+    """The score that ranks, which is no further number, in its own column of the row of the own sensor."""
+    own = (f"{findings.scored.split}{suffix}", "") == (findings.scored.number, metric)
+    return group.score if own else None
 
 
 def _ends(name: str, metric: str, suffix: str) -> bool:

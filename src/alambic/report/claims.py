@@ -37,30 +37,32 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Une confirmation : les contrastes ont été déclarés avant de regarder les images de test.",
     },
     "sight": {
-        "en": "For {student}, {seeds} could have shown an effect of {effect} or more (four times in five, at the 5% "
+        "en": "For {student}, {seeds} could have shown an effect of {effect} or more over the student alone (four "
+        "times in five, at the 5% "
         "level, "
         "one contrast). A smaller difference is called a tie here.",
-        "fr": "Pour {student}, {seeds} pouvaient montrer un effet d’au moins {effect} (quatre fois sur cinq, au "
+        "fr": "Pour {student}, {seeds} pouvaient montrer un effet d’au moins {effect} face à l’élève seul (quatre "
+        "fois sur cinq, au "
         "seuil de "
         "5 %, pour un contraste). Une différence plus petite est appelée ici égalité.",
     },
     "sight_parts": {
-        "en": "The spread between seeds alone limits this to {from_seeds}, the number of test images alone to "
+        "en": "The spread between seeds alone limits this to {from_seeds}, the number of images alone to "
         "{from_images}.",
-        "fr": "La dispersion entre graines à elle seule limite cela à {from_seeds}, le nombre d’images de test à lui "
+        "fr": "La dispersion entre graines à elle seule limite cela à {from_seeds}, le nombre d’images à lui "
         "seul à {from_images}.",
     },
     "needed": {
-        "en": "To see 0.3 points one would need {needed}.",
-        "fr": "Pour voir 0,3 point il faudrait {needed}.",
+        "en": "To see {goal} one would need {needed}.",
+        "fr": "Pour voir {goal} il faudrait {needed}.",
     },
     "needed_many": {
-        "en": "To see 0.3 points one would need more than 200 seeds.",
-        "fr": "Pour voir 0,3 point il faudrait plus de 200 graines.",
+        "en": "To see {goal} one would need more than 200 seeds.",
+        "fr": "Pour voir {goal} il faudrait plus de 200 graines.",
     },
     "needed_images": {
-        "en": "No number of seeds would show 0.3 points on these images: more test images are needed.",
-        "fr": "Aucun nombre de graines ne montrerait 0,3 point sur ces images : il faut plus d’images de test.",
+        "en": "No number of seeds would show {goal} on these images: more images are needed.",
+        "fr": "Aucun nombre de graines ne montrerait {goal} sur ces images : il faut plus d’images.",
     },
     "one_seed": {
         "en": "For {student} there is one seed only: no effect of any size can be told from chance.",
@@ -78,6 +80,10 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     "alone": {
         "en": "{student} alone, without a teacher, reaches {score}.",
         "fr": "{student} seul, sans enseignant, atteint {score}.",
+    },
+    "alone_metric": {
+        "en": "{student} alone, without a teacher, reaches {score} of {metric}.",
+        "fr": "{student} seul, sans enseignant, atteint {score} de {metric}.",
     },
     "none_helps": {
         "en": "No method was shown to help {student}: no arm beats the student alone beyond chance and by as much as "

@@ -19,6 +19,9 @@ HOW = (
 )
 
 
+FEWEST = 3  # seeds: with two, an interval of one class is wider than all that a gain can be
+
+
 @dataclass(frozen=True)
 class ClassGain:
     """One class: its accuracy without a teacher and what the arm adds."""
@@ -41,7 +44,7 @@ class ClassFindings:
 def measure_classes(
     ledger: Ledger, contrasts: tuple[Contrast, ...], scored: Scored, facts: Facts
 ) -> ClassFindings | None:
-    """Of the contrast with the highest gain; None without predictions, or with two classes."""
+    """Of the contrast with the highest gain; None without predictions, two classes, or under FEWEST seeds."""
     text, names = ledger.meta(f"labels_{scored.split}"), ledger.meta("class_names")
     if text is None or not contrasts:
         return None
@@ -50,7 +53,7 @@ def measure_classes(
     best = max(contrasts, key=lambda c: (c.gain.value, c.group.key))
     first, second = (_rights(ledger, group, scored, labels) for group in (best.group, best.other))
     seeds = sorted(first.keys() & second.keys())
-    if len(known) < 3 or not seeds:
+    if len(known) < 3 or len(seeds) < FEWEST:
         return None
     called = json.loads(names) if names is not None else [str(label) for label in range(int(known.max()) + 1)]
     difference = np.stack([first[seed] - second[seed] for seed in seeds])
@@ -62,7 +65,9 @@ def measure_classes(
         part = difference[:, own]
         weights = np.random.default_rng([0, int(label)]).multinomial(len(own), np.full(len(own), 1 / len(own)), DRAWS)
         seen = bootstrap_interval(part.mean(1), part @ weights.T / len(own))
-        key, bounds = f"class {label}/{scored.number}/{best.group.key}-{best.other.key}", (seen.low, seen.high)
+        key = f"class {label}/{scored.number}/{best.group.key}-{best.other.key}"
+        least, most = -float(alone[:, own].mean()), 1 - float(alone[:, own].mean())
+        bounds = (max(seen.low, least), min(seen.high, most))
         gain = facts.add(f"gain of {key}", seen.mean, "points", rows, "", how, bounds)
         score = facts.add(f"alone in {key}", float(alone[:, own].mean()), "share", best.other.ids, "", how)
         found.append(ClassGain(str(called[label]), len(own), score, gain))

@@ -13,7 +13,7 @@ from alambic.study.stats import Paired, compare, detectable_effect, pool_spread,
 
 Verdict = Literal["gain", "loss", "tie", "open"]
 ENOUGH = 10  # degrees of freedom that a pooled spread should have, to be more than a contrast's own
-GOAL = 0.003  # the effect that the project cares for: three tenths of a point
+GOAL = 0.003  # where a study declares no smallest effect that matters: three tenths of a point
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _coarseness(spread: Spread, paired: Paired) -> float:
 class Sight:
     """The smallest effect that the design could have seen for one student; None where there is one seed only.
 
-    ``needed`` counts the seeds that .3 points would take, None where MOST_SEEDS would not do.
+    ``needed`` counts the seeds that ``goal``, the effect that matters, would take, None where MOST_SEEDS would not do.
     """
 
     spread: Spread
@@ -120,6 +120,7 @@ class Sight:
     from_seeds: Fact | None
     from_images: Fact | None
     needed: Fact | None
+    goal: Fact
 
 
 def share_seeds(group: Group, baseline: Group | None, scored: Scored) -> bool:
@@ -200,16 +201,21 @@ def judge(paired: Paired, p_holm: float, floor: float) -> Verdict:
     return "gain" if seen.mean > 0 else "loss"
 
 
-def measure_sight(found: list[Paired], members: list[Group], scored: Scored, facts: Facts) -> Sight:
-    """Of one student: the paired spread typical of its contrasts, at the seeds that most of them have."""
+def measure_sight(found: list[Paired], members: list[Group], scored: Scored, facts: Facts, goal: float = GOAL) -> Sight:
+    """Of one student: the paired spread typical of its contrasts, at the seeds that most of them have.
+
+    Args:
+        goal: the effect that matters, a share.
+    """
     key = f"{scored.number}/{members[0].setting}/{members[0].student}"
     ids = [row.id for group in members for row in group.rows]
     pooled, seeds = pool(found)
     how = "median of the seeds common to both arms of a contrast, those with one seed left out"
     told = facts.add(f"seeds/{key}", seeds, "seeds", ids, "", how)
     spread, images = pooled.seeds, pooled.images
+    wanted = facts.add("effect that matters", goal, "effect", (), "", "declared in confirm.toml, else .3 points")
     if math.isnan(spread):
-        return Sight(pooled, told, None, None, None, None)
+        return Sight(pooled, told, None, None, None, None, wanted)
     how = (
         f"alambic.study.stats.detectable_effect: paired t test, {seeds} seeds, two-sided 5 %, power 80 %; spread of "
         f"a paired difference {spread:.6f} (median over {len(found)} contrasts, corrected), image error {images:.6f}"
@@ -222,8 +228,8 @@ def measure_sight(found: list[Paired], members: list[Group], scored: Scored, fac
             ("sight of images", (0.0, seeds, images), "; here without the spread over seeds"),
         )
     ]
-    needed = seeds_needed(GOAL, spread, images)
+    needed = seeds_needed(goal, spread, images)
     count = None
     if needed is not None:
-        count = facts.add(f"needed/{key}", needed, "seeds", ids, "", f"fewest seeds that see {GOAL}; {how}")
-    return Sight(pooled, told, effects[0], effects[1], effects[2] if scored.draws else None, count)
+        count = facts.add(f"needed/{key}", needed, "seeds", ids, "", f"fewest seeds that see {goal}; {how}")
+    return Sight(pooled, told, effects[0], effects[1], effects[2] if scored.draws else None, count, wanted)

@@ -19,13 +19,14 @@ from alambic.report.chapter_suitability import describe_suitability
 from alambic.report.chapter_trust import describe_alignment, describe_trust
 from alambic.report.chip import describe_chip
 from alambic.report.claims import Blank, Claim, Words
-from alambic.report.document_words import HEADINGS, SOURCES
+from alambic.report.document_words import FIDELITIES, HEADINGS, SOURCES
 from alambic.report.figures import Legend, draw_costs, draw_differences, draw_falls, draw_heat
 from alambic.report.findings import Findings, StudentFindings
+from alambic.report.gather import Group
 from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.tables import Entry, Table
 from alambic.report.texts import read_texts
-from alambic.report.wording import Lang
+from alambic.report.wording import LANGS, Lang, show_number
 
 
 def compose_document(findings: Findings, lang: Lang) -> list[Section]:
@@ -81,7 +82,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
 
 def _ask(findings: Findings) -> Claim:
     key = "asked" if measures_int8(findings) else "asked_float"
-    blanks: dict[str, Blank] = {"students": list_students(findings), "data": list_data(findings)}
+    blanks: dict[str, Blank] = {"students": list_students(findings), "data": describe_data(findings)}
     return Claim(key, {**blanks, "done": findings.counts["done"]}, "lead")
 
 
@@ -98,6 +99,26 @@ def list_students(findings: Findings) -> Words:
 def list_data(findings: Findings) -> Words:
     """The names of the data in one phrase."""
     return _join([str(group.rows[0].content["data"]["source"]) for group in findings.groups])
+
+
+def describe_data(findings: Findings) -> Words:
+    """The data in one phrase: name, the two classes where there are two, what the student sees, images and labels."""
+    each = {lang: _join([_describe_data(group, lang) for group in findings.groups]).by_lang[lang] for lang in LANGS}
+    return Words(each)
+
+
+def _describe_data(group: Group, lang: Lang) -> str:
+    content = group.rows[0].content
+    data, words = content["data"], {key: by_lang[lang] for key, by_lang in HEADINGS.items()}
+    data = content.get("shared_data", data)
+    names, shape, told = content.get("class_names", ()), content.get("input"), []
+    told += [words["or"].join(reversed(names))] if len(names) == 2 else []
+    if shape is not None:
+        told.append(f"{shape[2]} × {shape[1]} {words['grey' if shape[0] == 1 else 'colour']}")
+    told.append(show_number(data["train_images"], "images", lang))
+    unlabelled = data.get("unlabelled", 0)
+    told += [f"{show_number(data['train_images'] - unlabelled, 'number', lang)} {words['labelled']}"] * bool(unlabelled)
+    return f"{data['source']} ({', '.join(told)})"
 
 
 def _join(names: Sequence[str]) -> Words:
@@ -148,11 +169,13 @@ def used_methods(findings: Findings) -> dict[str, type[Method]]:
 
 
 def tabulate_methods(findings: Findings, lang: Lang) -> Table:
-    """One row a method: venue, fidelity, formula."""
+    """One row a method: venue, what it was checked against, formula."""
     table = Table(tuple((HEADINGS[name][lang], "", False) for name in ("method", "paper", "fidelity", "formula")))
     for name, cls in used_methods(findings).items():
         paper = f"{cls.paper.venue} {cls.paper.year}"
-        table.rows.append([Entry(name), Entry(paper), Entry(cls.fidelity), Entry(cls.formula, class_="wide")])
+        table.rows.append(
+            [Entry(name), Entry(paper), Entry(FIDELITIES[cls.fidelity][lang]), Entry(cls.formula, class_="wide")]
+        )
     return table
 
 

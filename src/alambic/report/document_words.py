@@ -13,7 +13,7 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "classes": {"en": "Class by class", "fr": "Classe par classe"},
     "trust": {"en": "Agreement and calibration", "fr": "Accord et calibration"},
     "alignment": {"en": "How alike student and teacher become", "fr": "Combien élève et enseignant se ressemblent"},
-    "chip": {"en": "On the chip", "fr": "Sur la puce"},
+    "chip": {"en": "On the chip, and what training takes", "fr": "Sur la puce, et ce que prend l’entraînement"},
     "suitability": {"en": "Which teacher suits", "fr": "Quel enseignant convient"},
     "ideas": {"en": "New ideas", "fr": "Idées nouvelles"},
     "recommendations": {"en": "What to do, and what not", "fr": "Que faire, que ne pas faire"},
@@ -21,7 +21,7 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "references": {"en": "References", "fr": "Références"},
     "method": {"en": "Method", "fr": "Méthode"},
     "paper": {"en": "Published in", "fr": "Publié dans"},
-    "fidelity": {"en": "Fidelity", "fr": "Fidélité"},
+    "fidelity": {"en": "Checked", "fr": "Vérifiée"},
     "formula": {"en": "Formula", "fr": "Formule"},
     "used_for": {"en": "For", "fr": "Pour"},
     "on_data": {"en": "On", "fr": "Sur"},
@@ -37,7 +37,18 @@ HEADINGS: dict[str, dict[Lang, str]] = {
         "en": "undecided: ask again in a new study, its seeds fresh, more of them and declared first",
         "fr": "indécis : redemander par une nouvelle étude, aux graines neuves, plus nombreuses et déclarées d’avance",
     },
+    "or": {"en": " or ", "fr": " ou "},
+    "grey": {"en": "grey", "fr": "gris"},
+    "colour": {"en": "colour", "fr": "couleur"},
+    "labelled": {"en": "with a label", "fr": "étiquetées"},
     "alone": {"en": "train it alone", "fr": "l’entraîner seul"},
+}
+
+FIDELITIES: dict[str, dict[Lang, str]] = {
+    "A": {"en": "against the authors’ code", "fr": "sur le code des auteurs"},
+    "B": {"en": "against the formula", "fr": "sur la formule"},
+    "C": {"en": "rebuilt from an abstract", "fr": "refaite d’un résumé"},
+    "O": {"en": "our own", "fr": "de notre cru"},
 }
 
 DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {

@@ -74,7 +74,7 @@ def _numbers(group: Group, cells: dict[str, dict[str, Any]], facts: Facts) -> di
         if len(values) == len(group.ids):
             seen = bootstrap_interval(np.array(values))
             how = f"{NAME}, mean of cells[].{name}; 95 % interval over seeds"
-            bounds = (seen.low, seen.high)
+            bounds = (max(seen.low, 0.0), seen.high)  # none of them can be negative
             found[name] = facts.add(f"{name}/{group.key}", seen.mean, unit, group.ids, "", how, bounds)
     return found
 
@@ -130,7 +130,7 @@ def measure_two_classes(
             for index, name in enumerate(("ece", "nll")):
                 seen = bootstrap_interval(np.array([pair[index] for pair in rated]))
                 how = f"margins of table predictions, {scored.split} {precision}, as log-odds; 95 % interval over seeds"
-                unit, bounds = NUMBERS[name], (seen.low, seen.high)
+                unit, bounds = NUMBERS[name], (max(seen.low, 0.0), seen.high)
                 key = f"{name}{suffix}"
                 fact = facts.add(f"{key} by margin/{group.key}", seen.mean, unit, group.ids, "", how, bounds)
                 found.setdefault(group.key, {})[key] = fact

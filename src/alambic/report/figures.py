@@ -139,6 +139,8 @@ def draw_heat(found: StudentFindings, findings: Findings, lang: Lang, texts: Tex
     for contrast in found.contrasts:
         by.setdefault((name_arm(contrast.group), contrast.group.teacher or texts["no_teacher"]), contrast)
     arms, teachers = sorted({arm for arm, _ in by}), sorted({teacher for _, teacher in by})
+    if min(len(arms), len(teachers)) == 1:
+        return []  # one row tells no more than the figure of gains
     flipped = len(teachers) > len(arms)
     down, across = (teachers, arms) if flipped else (arms, teachers)
     left = 16 + LETTER * min(LONG_NAME, max(len(name) for name in down))

@@ -11,6 +11,7 @@ from typing import Any
 from alambic.errors import AlambicError
 from alambic.report.classes import ClassFindings, measure_classes
 from alambic.report.contrasts import (
+    GOAL,
     Contrast,
     Sight,
     Spread,
@@ -128,7 +129,7 @@ def find(path: Path) -> Findings:
         spent = sum(row.numbers["seconds"] for row in timed)
         students = [
             replace(found, classes=measure_classes(ledger, found.contrasts, scored, facts))
-            for found in _by_student(group_rows(done, scored, facts), scored, facts)
+            for found in _by_student(group_rows(done, scored, facts), scored, facts, _read_smallest(ledger))
         ]
         groups = [group for found in students for group in found.groups]
         return Findings(
@@ -161,12 +162,17 @@ def _declared(ledger: Ledger, students: list[StudentFindings], scored: Scored, f
     if text is None:
         return None
     groups = [group for found in students for group in found.groups]
-    told = ledger.meta("smallest_effect")
-    smallest = float(told) if told is not None else None
+    smallest = _read_smallest(ledger)
     asked = int(ledger.meta("seeds_first") or 0)
     first = asked if 0 < asked < int(ledger.meta("seeds") or 0) else None
     digest = ledger.meta("confirm_hash") or ""
     return judge_declared(json.loads(text), digest, groups, _spreads(students), scored, facts, smallest, first)
+
+
+def _read_smallest(ledger: Ledger) -> float | None:
+    """Points below which the study declared that a difference would not matter; None where it did not."""
+    told = ledger.meta("smallest_effect")
+    return float(told) if told is not None else None
 
 
 def _spreads(students: list[StudentFindings]) -> dict[tuple[int, str], Spread]:
@@ -183,7 +189,7 @@ def _image_fact(facts: Facts, scored: Scored) -> Fact | None:
     return facts.add("images", scored.images, "images", (), sql)
 
 
-def _by_student(groups: list[Group], scored: Scored, facts: Facts) -> list[StudentFindings]:
+def _by_student(groups: list[Group], scored: Scored, facts: Facts, smallest: float | None) -> list[StudentFindings]:
     parts: dict[tuple[int, str], list[Group]] = {}
     for group in groups:
         parts.setdefault((group.setting, group.student), []).append(group)
@@ -202,7 +208,7 @@ def _by_student(groups: list[Group], scored: Scored, facts: Facts) -> list[Stude
     for members, baseline, found in plain:
         adjusted = holm[start : start + len(found)]
         start += len(found)
-        made.append(_student(members, baseline, found, adjusted, scored, facts))
+        made.append(_student(members, baseline, found, adjusted, scored, facts, smallest))
     return made
 
 
@@ -213,8 +219,10 @@ def _student(
     holm: list[float],
     scored: Scored,
     facts: Facts,
+    smallest: float | None,
 ) -> StudentFindings:
-    sight = measure_sight([paired for _, paired in found], members, scored, facts) if found else None
+    goal = GOAL if smallest is None else smallest / 100
+    sight = measure_sight([paired for _, paired in found], members, scored, facts, goal) if found else None
     spread = sight.spread if sight is not None else Spread(math.nan, math.nan)
     contrasts = []
     if baseline is not None:

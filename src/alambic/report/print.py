@@ -17,7 +17,7 @@ from alambic.report.print_svg import paint
 from alambic.report.stamp import write_stamp
 from alambic.report.tables import Table
 from alambic.report.texts import read_texts
-from alambic.report.wording import Lang
+from alambic.report.wording import Lang, hold
 
 FEW_COLUMNS, MANY_COLUMNS = 4, 8  # beyond many a table is set small
 LONG, MARGIN = 14, 3  # letters: what is longer takes a second line; what a column leaves free beside its text
@@ -64,10 +64,10 @@ def _block(item: Block, lang: Lang) -> dict[str, Any]:
     if isinstance(item, str):
         return {"kind": "heading", "text": _clean(item)}
     if isinstance(item, Figure):
-        return {"kind": "figure", "svg": paint(item.drawing), "caption": item.caption}
+        return {"kind": "figure", "svg": paint(item.drawing), "caption": hold(item.caption)}
     if isinstance(item, Table):
         return _table(item)
-    return {"kind": "claim", "tone": item.tone, "text": _clean(item.text(lang))}
+    return {"kind": "claim", "tone": item.tone, "text": hold(_clean(item.text(lang)))}
 
 
 def _table(table: Table) -> dict[str, Any]:

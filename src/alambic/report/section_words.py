@@ -8,10 +8,12 @@ from alambic.report.wording import Lang
 SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
     **SUITABILITY_SENTENCES,
     "conditions": {
-        "en": "The same students behind sensors that they were not trained behind, and by further metrics. Nothing "
-        "was chosen by these numbers.",
-        "fr": "Les mêmes élèves derrière des capteurs autres que celui de leur apprentissage, et selon d’autres "
-        "mesures. Rien n’a été choisi d’après ces nombres.",
+        "en": "The same students behind other sensors too, and by further metrics: means over seeds. Nothing was "
+        "chosen by "
+        "these numbers.",
+        "fr": "Les mêmes élèves derrière d’autres capteurs aussi, et selon d’autres mesures : moyennes sur les "
+        "graines. "
+        "Rien n’a été choisi d’après ces nombres.",
     },
     "classes_clear": {
         "en": "For {arm}, the arm of {student} with the highest mean, the interval of {clear} of {count} leaves out "
@@ -29,9 +31,12 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Au plus haut se trouve {best}, {most} ; au plus bas {worst}, {least}.",
     },
     "no_classes": {
-        "en": "Gains by class take stored predictions, more than two classes and an arm beside the student alone.",
-        "fr": "Les gains par classe demandent des prédictions enregistrées, plus de deux classes et un bras en plus de "
-        "l’élève seul.",
+        "en": "Gains by class are not told: that takes stored predictions, three seeds or more, more than two "
+        "classes and an "
+        "arm beside the student alone.",
+        "fr": "Les gains par classe ne sont pas donnés : il y faut des prédictions enregistrées, trois graines au "
+        "moins, "
+        "plus de deux classes et un bras en plus de l’élève seul.",
     },
     "agreement": {
         "en": "{student}: int8 and fp32 give the same class on {least} ({arm}) to {most} of the images.",

@@ -9,24 +9,21 @@ import numpy as np
 
 from alambic.report.facts import Fact, Facts, mean_query
 from alambic.report.gather import Group
-from alambic.study.stats import bootstrap_interval
 from alambic.training.task import METRICS
 
 NAMED = re.compile(rf"(tune|test)(_on_(?P<sensor>.+?))?(_(?P<metric>{'|'.join(METRICS)}))?(_int8)?")
 
 
 def measure_conditions(groups: Sequence[Group], facts: Facts) -> dict[str, dict[str, Fact]]:
-    """Group's key -> name of the number -> its mean over seeds with an interval; the ranking scores are left out."""
+    """Group's key -> name of the number -> its mean over seeds; the ranking scores are left out."""
     found: dict[str, dict[str, Fact]] = {}
     for group in groups:
         for name in sorted(set.intersection(*(set(row.numbers) for row in group.rows))):
             told = read_condition(name)
             if told is None or told == ("", ""):
                 continue
-            seen = bootstrap_interval(np.array([row.numbers[name] for row in group.rows]))
-            how, bounds = "95 % interval: alambic.study.stats.bootstrap_interval over seeds", (seen.low, seen.high)
-            sql = mean_query(name, group.ids)
-            fact = facts.add(f"condition {name}/{group.key}", seen.mean, "share", group.ids, sql, how, bounds)
+            mean, sql = float(np.mean([row.numbers[name] for row in group.rows])), mean_query(name, group.ids)
+            fact = facts.add(f"condition {name}/{group.key}", mean, "share", group.ids, sql)
             found.setdefault(group.key, {})[name] = fact
     return found
 

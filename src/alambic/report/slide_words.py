@@ -23,7 +23,8 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "take_unseen": {
         "en": "Nothing is proved for {student}: {arm} came highest, {gain}; ask again with more, fresh seeds",
-        "fr": "Rien n’est prouvé pour {student} : en tête, {arm}, {gain} ; redemander avec des graines neuves, plus nombreuses",
+        "fr": "Rien n’est prouvé pour {student} : en tête, {arm}, {gain} ; redemander avec des graines neuves, plus "
+        "nombreuses",
     },
     "avoid": {
         "en": "Do not use for {student}: {listing}.",
@@ -46,21 +47,25 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Methods beside the student alone on {data}: {count}",
         "fr": "Méthodes face à l’élève seul sur {data} : {count}",
     },
-    "slide_protocol": {
+    "slide_protocol_same": {
         "en": "Same weights, same images, paired seeds",
         "fr": "Mêmes poids, mêmes images, graines appariées",
+    },
+    "slide_protocol_tuned": {
+        "en": "Same weights, same images, paired seeds; each arm by its own recipe",
+        "fr": "Mêmes poids, mêmes images, graines appariées ; à chaque bras sa recette",
     },
     "slide_protocol_labelled": {
         "en": "Same weights, paired seeds: some arms see the labelled images alone",
         "fr": "Mêmes poids, graines appariées : certains bras ne voient que les images étiquetées",
     },
     "slide_sight": {
-        "en": "Differences below {effect} could not be seen: they are ties",
-        "fr": "Sous {effect}, une différence ne pouvait se voir : c’est une égalité",
+        "en": "Gains below {effect} were not sure to show: they are called ties",
+        "fr": "Sous {effect}, un gain pouvait rester caché : il est dit à égalité",
     },
     "slide_sights": {
-        "en": "By student, differences below {least} to {most} could not be seen: they are ties",
-        "fr": "Selon l’élève, sous {least} à {most}, une différence ne pouvait se voir : c’est une égalité",
+        "en": "By student, gains below {least} to {most} were not sure to show: they are called ties",
+        "fr": "Selon l’élève, sous {least} à {most}, un gain pouvait rester caché : il est dit à égalité",
     },
     "slide_blind": {
         "en": "This study could not have told any effect from chance",
@@ -99,6 +104,14 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "No teacher is shown to help; {teacher} comes nearest, {gain} with {arm}",
         "fr": "Rien ne montre qu’un enseignant aide ; au plus près, {teacher}, {gain} avec {arm}",
     },
+    "slide_teachers_one": {
+        "en": "The one teacher, {teacher}, gives {gain} at most, with {arm}",
+        "fr": "Le seul enseignant, {teacher}, apporte au plus {gain}, avec {arm}",
+    },
+    "slide_teachers_open_one": {
+        "en": "The one teacher, {teacher}, is not shown to help; most came with {arm}, {gain}",
+        "fr": "Rien ne montre que le seul enseignant, {teacher}, aide ; au mieux avec {arm}, {gain}",
+    },
     "slide_judged_before": {
         "en": "Teachers were judged by another version: judge again",
         "fr": "Les enseignants ont été jugés par une autre version : juger à nouveau",
@@ -112,16 +125,18 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Quel enseignant convient n’a pas été estimé d’avance",
     },
     "slide_estimator_beats": {
-        "en": "{name} foretells the best teachers, and better than accuracy: {rho}",
-        "fr": "{name} prédit les meilleurs enseignants, et mieux que l’exactitude : {rho}",
+        "en": "{name} foretells the best teachers, better than accuracy (rank correlation {rho})",
+        "fr": "{name} prédit les meilleurs enseignants, mieux que l’exactitude (corrélation de rang {rho})",
     },
     "slide_estimator_worse": {
-        "en": "No estimator ranks teachers better than accuracy; {name} comes nearest, surely worse: {rho}",
-        "fr": "Rien ne classe mieux les enseignants que l’exactitude ; au plus près, {name}, moins bien : {rho}",
+        "en": "No estimator ranks teachers better than accuracy; {name}, nearest, is surely worse (rank correlation "
+        "{rho})",
+        "fr": "Rien ne classe mieux les enseignants que l’exactitude ; au plus près, {name}, fait moins bien "
+        "(corrélation de rang {rho})",
     },
     "slide_estimator_ties": {
-        "en": "No estimator is shown to beat accuracy; {name} comes nearest: {rho}",
-        "fr": "Rien ne montre qu’un estimateur batte l’exactitude ; au plus près, {name} : {rho}",
+        "en": "No estimator is shown to beat accuracy; {name} comes nearest (rank correlation {rho})",
+        "fr": "Rien ne montre qu’un estimateur batte l’exactitude ; au plus près, {name} (corrélation de rang {rho})",
     },
     "slide_classes": {
         "en": "{arm} lifts {best} most, {most}; last comes {worst}, {least}",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import io
-import re
 import textwrap
 from typing import Any
 from xml.sax.saxutils import escape
@@ -20,13 +19,11 @@ from alambic.report.stamp import MARK, PART, write_stamp
 from alambic.report.svg import round_ticks
 from alambic.report.tables import Table
 from alambic.report.talk import Bars, Slide, compose_slides
-from alambic.report.wording import THIN, Lang
+from alambic.report.wording import Lang, hold
 
 ROWS = 8  # of a table that stay readable on a wall
 SIZES, LETTER, PADDING = (18, 16, 14, 12, 11), 0.6, 0.22  # of a table: pt; em a letter; inches beside a cell's text
 TOP, WIDE = 1.6, 11.9  # inches: where a table begins; of the text
-NO_BREAK = "\u00a0"
-BRACKETS = re.compile(r"\[[^\]]*\]")
 
 
 def render_slides(findings: Findings, lang: Lang) -> bytes:
@@ -70,10 +67,10 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
         run.text, run.font.size, run.font.bold, run.font.color.rgb = text, Pt(size), bold, colour
 
     first = number == 1
-    title = _hold(slide.title.text(lang) if isinstance(slide.title, Claim) else slide.title)
+    title = hold(slide.title.text(lang) if isinstance(slide.title, Claim) else slide.title)
     under = _draw_table(page, slide.shown, 3.4 if slide.lines else 5.2) if isinstance(slide.shown, Table) else 0.0
     # two lines of a long message are as high as one of a short one
-    large = 28 if len(title) <= 62 else 24 if len(title) <= 100 else 20
+    large = 28 if len(title) <= 56 else 24 if len(title) <= 100 else 20
     write(title, 2.4 if first else 0.4, 1.0, 44 if first else large, accent, True)
     if slide.lines:
         # the text shrinks in steps so that the longest claims still fit above the footer
@@ -87,17 +84,11 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
             paragraph = box.paragraphs[0] if index == 0 else box.add_paragraph()
             paragraph.space_after = Pt(size * 0.6)
             run = paragraph.add_run()
-            run.text, run.font.size, run.font.color.rgb = _hold(text), Pt(size), ink
+            run.text, run.font.size, run.font.color.rgb = hold(text), Pt(size), ink
     if isinstance(slide.shown, Bars):
         _draw_bars(page, slide.shown)
     write(f"alambic · {number} / {total}", 6.95, 0.4, 11, quiet)
     page.notes_slide.notes_text_frame.text = "\n".join(claim.text(lang) for claim in slide.notes)
-
-
-def _hold(text: str) -> str:
-    """Text whose intervals and units no line break parts: office programs break at narrow spaces."""
-    held = BRACKETS.sub(lambda found: found.group().replace(" ", NO_BREAK), text)
-    return held.replace(THIN, NO_BREAK)
 
 
 def _lines_used(lines: tuple[str, ...], size: int) -> float:
@@ -133,7 +124,7 @@ def _draw_bars(page: Any, bars: Bars) -> None:
     plot.data_labels.number_format, plot.data_labels.number_format_is_linked = "0.00", False
     plot.series[0].invert_if_negative = False
     # from zero, with room for the numbers: a cut axis makes small differences look large
-    least, most = 1.15 * min(0.0, *bars.values), 1.15 * max(0.0, *bars.values) or 1.0
+    least, most = 1.4 * min(0.0, *bars.values), 1.15 * max(0.0, *bars.values) or 1.0  # names stand left of the least
     ticks = round_ticks(least, most)
     step = ticks[1] - ticks[0]
     axis = chart.value_axis
@@ -154,7 +145,7 @@ def _draw_table(page: Any, table: Table, high: float) -> float:
     from pptx.util import Inches, Pt
 
     cells = [[head for head, _, _ in table.heads]]
-    cells += [[_hold(f"{c.text} {c.note}".strip()) for c in row] for row in table.rows[:ROWS]]
+    cells += [[hold(f"{c.text} {c.note}".strip()) for c in row] for row in table.rows[:ROWS]]
     if len(table.rows) > ROWS:
         cells.append([f"… +{len(table.rows) - ROWS}", *("" for _ in table.heads[1:])])
     fits = [_fit(cells, size) for size in SIZES]

@@ -11,6 +11,10 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "{teachers} ont été jugés dans {blocks} d’élève, de données et de méthode. À ce nombre, une corrélation "
         "de rang sous {visible} ne se distingue pas du hasard.",
     },
+    "judged_without": {
+        "en": "Left out of it, because they were made to teach nothing: {listing}.",
+        "fr": "Laissés de côté, car faits pour ne rien enseigner : {listing}.",
+    },
     "ceiling": {
         "en": "The noise of the gains themselves allows {ceiling} at most.",
         "fr": "Le bruit des gains eux-mêmes permet au plus {ceiling}.",
@@ -164,10 +168,11 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
         "résultat.",
     },
     "promised_composite": {
-        "en": "The mean of all estimators puts {teacher} first for {student}. It was judged by measured gains: its "
-        "rank correlation is {rho}, and taking its first teacher loses {regret}.",
-        "fr": "La moyenne des estimateurs met {teacher} en tête pour {student}. Elle a été jugée aux gains mesurés : "
-        "sa corrélation de rang est {rho}, et prendre son premier enseignant perd {regret}.",
+        "en": "The mean of all estimators puts {teacher} first for {student}. It was judged by measured gains, over "
+        "all "
+        "students: its rank correlation is {rho}, and taking its first teacher loses {regret}.",
+        "fr": "La moyenne des estimateurs met {teacher} en tête pour {student}. Elle a été jugée aux gains mesurés, "
+        "sur tous les élèves : sa corrélation de rang est {rho}, et prendre son premier enseignant perd {regret}.",
     },
     "not_judged": {
         "en": "These estimates were not judged yet: alambic teachers judge compares them with measured gains, from "

@@ -33,7 +33,7 @@ from alambic.report.texts import Texts, read_texts
 from alambic.report.wording import Lang, name_group
 
 BARS = 9  # bars of one chart that stay readable on a wall
-MOST_STUDENTS, MOST_SLIDES, FEW_ROWS = 2, 15, 4
+MOST_SLIDES, FEW_ROWS = 15, 4
 Item = TypeVar("Item")
 
 
@@ -62,13 +62,13 @@ class Slide:
 
 
 def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
-    """The slides in order: 12 to 15 for a study of one or two students."""
+    """The slides in order: 12 to 15 for a study of up to three students."""
     texts = read_texts(lang)
     chapters = {section.key: section for section in compose_document(findings, lang)}
     one = len(findings.students) == 1
     made = [*_open(findings, chapters, lang, texts), *_declared(findings, chapters)]
     answers = zip(say_answers(findings), say_answers(findings, brief=True), strict=True)
-    for (found, claims), (_, brief) in list(answers)[:MOST_STUDENTS]:
+    for (found, claims), (_, brief) in answers:
         made += _answer(found, tuple(claims), tuple(brief), findings, lang, texts, one)
     made += _falls(findings, lang, texts)
     made += _classes(findings, lang, texts) if one else []
@@ -81,22 +81,22 @@ def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
 
 
 def _open(findings: Findings, chapters: dict[str, Section], lang: Lang, texts: Texts) -> list[Slide]:
-    asked, sight = chapters["question"].claims, tuple(c for claims in say_sight(findings) for c in claims)
-    question = Claim(
-        "slide_asked" if measures_int8(findings) else "slide_asked_float", {"students": list_students(findings)}
-    )
+    asked, sights = chapters["question"].claims, say_sight(findings)
+    shown = sights[0][:4] if len(sights) == 1 else [claims[0] for claims in sights]
+    key = "slide_asked" if measures_int8(findings) else "slide_asked_float"
+    question = Claim(key, {"students": list_students(findings)})
     compared = Claim("slide_compared", {"count": len(used_methods(findings)), "data": list_data(findings)})
     protocol = chapters["protocol"].claims
     survey, methods = chapters["survey"].claims, tabulate_methods(findings, lang)
-    fair = "slide_protocol_labelled" if sees_labelled_only(findings) else "slide_protocol"
-    # formulas are for the document: nobody reads them on a wall
-    brief = Table(methods.heads[:3], [row[:3] for row in methods.rows])
+    kind = "tuned" if any(claim.key == "own_recipes" for claim in protocol) else "same"
+    fair = f"slide_protocol_{'labelled' if sees_labelled_only(findings) else kind}"
+    brief = Table(methods.heads[:3], [row[:3] for row in methods.rows])  # nobody reads formulas on a wall
     return [
         Slide(findings.name, (texts["report"], say_purpose(findings).text(lang)), notes=asked),
         Slide(question, (asked[0].text(lang),), notes=asked),
         Slide(compared, (), brief, survey),
         Slide(Claim(fair, {}), tuple(claim.text(lang) for claim in protocol), notes=protocol),
-        Slide(_title_sight(findings), tuple(claim.text(lang) for claim in sight[:4]), notes=sight),
+        Slide(_title_sight(findings), tuple(claim.text(lang) for claim in shown), notes=sum(map(tuple, sights), ())),
     ]
 
 
@@ -268,6 +268,7 @@ def _teachers(findings: Findings, lang: Lang, texts: Texts, chapters: dict[str, 
         table = tables.rank_teachers(ordered, tables.tabulate_teachers(findings, lang, texts), lang, texts)
         told = _under(table, suited[:2], lang) if findings.suitability is None else ()
         key = "slide_teachers" if best.verdict == "gain" else "slide_teachers_open"
+        key += "_one" if len({contrast.group.teacher for contrast in taught}) == 1 else ""
         made.append(Slide(Claim(key, blanks), told, table, suited))
     lines, found = tuple(claim.text(lang) for claim in suited[:4]), findings.suitability
     if found is None and made:

@@ -240,7 +240,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "beside": {"en": "for comparison", "fr": "pour comparaison"},
     "allowed": {"en": "Allowing for", "fr": "À égalité de"},
     "promises_title": {"en": "Before any distillation", "fr": "Avant toute distillation"},
-    "accuracy": {"en": "Accuracy", "fr": "Exactitude"},
+    "held_accuracy": {"en": "Accuracy, some tune images", "fr": "Exactitude, quelques images de réglage"},
     "composite": {"en": "Mean z", "fr": "z moyen"},
     "pilot": {"en": "Pilot, points", "fr": "Essai, points"},
     "temperature": {"en": "Temperature", "fr": "Température"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal
 
 from markupsafe import Markup
@@ -13,6 +14,9 @@ from alambic.report.gather import Group
 Lang = Literal["en", "fr"]
 LANGS: tuple[Lang, ...] = ("en", "fr")
 THIN = "\u202f"  # no line break between a number and its unit
+NO_BREAK = "\u00a0"
+# where a line break would part an interval, a number from what follows it, p from its value, a sign from its word
+HELD = re.compile(r"\[[^][]*\]|(?<=\d) (?=[\w%×°])|(?<=\bp) (?=[<=≥])|(?<=[<=≥«]) (?=\S)|(?<=\S) (?=[;:!?»])")
 
 NOUNS: dict[str, dict[Lang, tuple[str, str]]] = {
     "points": {"en": ("point", "points"), "fr": ("point", "points")},
@@ -113,3 +117,8 @@ def name_group(group: Group, lang: Lang) -> str:
 def plain(text: str) -> str:
     """Text of a rendered sentence without its markup, for slides, PDF and tests."""
     return Markup(text).striptags()
+
+
+def hold(text: str) -> str:
+    """Text in which no line break parts what belongs together: office programs break at narrow spaces."""
+    return HELD.sub(lambda found: found.group().replace(" ", NO_BREAK), text).replace(THIN, NO_BREAK)
