@@ -99,7 +99,7 @@ def test_of_many_classes_the_ends_are_drawn_and_all_are_tabulated(tmp_path: Path
     path, labels = tmp_path / "l.sqlite", np.arange(900) % 30
     ledger = Ledger(path)
     for arm in ("none", "kd"):
-        for seed in range(2):
+        for seed in range(3):
             rng = np.random.default_rng([seed, arm == "kd"])
             predicted = np.where(rng.random(900) < 0.6 + 0.2 * (labels == 7) * (arm == "kd"), labels, (labels + 1) % 30)
             content = make_content("dscnn_24x3", arm, "vit" if arm == "kd" else None, seed)
@@ -115,6 +115,21 @@ def test_of_many_classes_the_ends_are_drawn_and_all_are_tabulated(tmp_path: Path
     assert len(table.rows) == 30
     assert figure.drawing.count("point ") == 16
     assert "kind 7" in figure.drawing
+
+
+def test_two_seeds_tell_nothing_of_single_classes(tmp_path: Path) -> None:
+    assert "no_classes" not in keys(chapters(make_ledger(tmp_path / "three.sqlite", seeds=3))["classes"])
+    assert keys(chapters(make_ledger(tmp_path / "two.sqlite", seeds=2))["classes"]) == ["no_classes"]
+
+
+def test_no_class_can_gain_more_than_what_it_lacks(tmp_path: Path) -> None:
+    """60 images, six of a class, three seeds: the t bootstrap alone goes far beyond 100 %."""
+    (student,) = find(make_ledger(tmp_path / "l.sqlite", seeds=3, images=60)).students
+    assert student.classes is not None
+    for one in student.classes.classes:
+        assert one.gain.low is not None
+        assert one.gain.high is not None
+        assert -one.alone.value <= one.gain.low <= one.gain.value <= one.gain.high <= 1 - one.alone.value
 
 
 def test_without_predictions_there_is_no_class(ledger: Path) -> None:

@@ -281,3 +281,18 @@ def test_groups_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     assert before == after
     for first, second in itertools.pairwise(find(path).students[0].groups):
         assert (first.teacher or "") <= (second.teacher or "")
+
+
+def test_the_effect_asked_for_is_the_declared_one(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "l.sqlite")
+    told = [claim.text("en") for claim in say_sight(find(path))[0]]
+    assert any("0.30 points" in text for text in told)
+    held = Ledger(path)
+    held.set_meta("smallest_effect", "2.0")
+    held.close()
+    findings = find(path)
+    sight = findings.students[0].sight
+    assert sight is not None
+    assert sight.needed is not None
+    told = [claim.text("en") for claim in say_sight(findings)[0]]
+    assert f"To see 2.00 points one would need {sight.needed.value:.0f} seeds." in told

@@ -24,7 +24,7 @@ from alambic.report.slides import SIZES, WIDE, _fit
 from alambic.report.svg import tag
 from alambic.report.tables import Entry, Table
 from alambic.report.talk import compose_slides
-from alambic.report.wording import LANGS, Lang
+from alambic.report.wording import LANGS, Lang, hold
 from alambic.study.ledger import Ledger, Row
 from report_ledger import make_ledger
 
@@ -236,3 +236,15 @@ def test_what_the_design_is_too_small_to_show_is_no_reason_to_train_alone(tmp_pa
     assert "undecided" in row[2].text
     nothing = find(make_ledger(tmp_path / "none.sqlite", seeds=2, effects={"none": 0.0, "kd": 0.0, "rsd": -0.001}))
     assert [say_decision(one, "s").key for one in decide(nothing)] == ["take_none"]
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("p < 0.001 in [+3.42, +4.19] of 22 teachers", "p\xa0<\xa00.001\xa0in [+3.42,\xa0+4.19] of 22\xa0teachers"),
+        ("le gain : 3,80 % ; rien", "le gain\xa0: 3,80\xa0%\xa0; rien"),
+        ("2,000\u202fB and more", "2,000\xa0B and more"),
+    ],
+)
+def test_no_line_break_parts_a_number_from_its_unit(text: str, held: str) -> None:
+    assert hold(text) == held

@@ -110,20 +110,11 @@ def describe_conditions(findings: Findings, lang: Lang) -> list[Block]:
             for sensor in sensors:
                 place = f"{split}_on_{sensor}" if sensor else split
                 given = [numbers.get(f"{place}{metric and f'_{metric}'}{suffix}") for metric, suffix in columns]
-                if any(given) and not sensor:
-                    own = [_own_score(group, metric, suffix, findings) for metric, suffix in columns]
-                    given = [fact or score for fact, score in zip(given, own, strict=True)]
                 if any(given):
                     row = [name_student(found, findings), name_group(group, lang), sensor or texts["own_sensor"]]
-                    scores = [fact_entry(fact, lang, noun=False, bounds=False) for fact in given]
+                    scores = [fact_entry(fact, lang, noun=False) for fact in given]
                     table.rows.append([*map(Entry, row), *scores])
     return [Claim("conditions", {}), table]
-
-
-def _own_score(group: Group, metric: str, suffix: str, findings: Findings) -> Fact | None:
-    """The score that ranks, which is no further number, in its own column of the row of the own sensor."""
-    own = (f"{findings.scored.split}{suffix}", "") == (findings.scored.number, metric)
-    return group.score if own else None
 
 
 def _ends(name: str, metric: str, suffix: str) -> bool:

@@ -15,13 +15,12 @@ NAMED = re.compile(rf"(tune|test)(_on_(?P<sensor>.+?))?(_(?P<metric>{'|'.join(ME
 
 
 def measure_conditions(groups: Sequence[Group], facts: Facts) -> dict[str, dict[str, Fact]]:
-    """Group's key -> name of the number -> its mean over seeds; the ranking scores are left out."""
+    """Group's key -> name of the number -> its mean over seeds; none where those that rank are all."""
     found: dict[str, dict[str, Fact]] = {}
     for group in groups:
-        for name in sorted(set.intersection(*(set(row.numbers) for row in group.rows))):
-            told = read_condition(name)
-            if told is None or told == ("", ""):
-                continue
+        shared = sorted(set.intersection(*(set(row.numbers) for row in group.rows)))
+        told = {name: condition for name in shared if (condition := read_condition(name)) is not None}
+        for name in told if set(told.values()) != {("", "")} else ():
             mean, sql = float(np.mean([row.numbers[name] for row in group.rows])), mean_query(name, group.ids)
             fact = facts.add(f"condition {name}/{group.key}", mean, "share", group.ids, sql)
             found.setdefault(group.key, {})[name] = fact

@@ -51,12 +51,12 @@ class Table:
     anchors: list[str] = field(default_factory=list)
 
 
-def fact_entry(fact: Fact | None, lang: Lang, noun: bool = True, class_: str = "", bounds: bool = True) -> Entry:
-    """A fact as a table cell, with its interval where ``bounds``; a dash without one."""
+def fact_entry(fact: Fact | None, lang: Lang, noun: bool = True, class_: str = "") -> Entry:
+    """A fact as a table cell; a dash without one."""
     if fact is None:
         return Entry("–")
     text = show_number(fact.value, fact.unit, lang, noun)
-    return Entry(text, fact.value, f"#{fact.anchor}", show_bounds(fact, lang) if bounds else "", class_)
+    return Entry(text, fact.value, f"#{fact.anchor}", show_bounds(fact, lang), class_)
 
 
 def tabulate_differences(findings: Findings, lang: Lang, texts: Texts) -> Table:
