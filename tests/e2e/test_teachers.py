@@ -175,6 +175,25 @@ def test_a_file_trains_on_the_images_it_names_from_a_teacher_that_is_there(old, 
     assert (tmp_path / "old.safetensors").read_bytes() == before
 
 
+def test_a_network_s_own_code_goes_with_its_weights_into_another_folder(tmp_path):
+    generator, out, below = np.random.default_rng(0), tmp_path / "out", tmp_path / "below"
+    images = generator.integers(0, 256, (120, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", x=images, y=generator.integers(0, 2, 120))
+    (tmp_path / "nets.py").write_text(OWN)
+    below.mkdir()
+    told = f'[data]\nsource = "{tmp_path}/x.npz"\n[recipe]\nepochs = 1\n[teachers.a]\nnet = "nets.py:make"\n'
+    (tmp_path / "t.toml").write_text(told)
+    (below / "t.toml").write_text(told.replace("nets.py", "../nets.py"))
+    for _ in range(2):  # trained, then taken as it is
+        assert [t.name for t in train_teachers(tmp_path / "t.toml", out, lambda *record: None)] == ["a"]
+    assert (out / "nets.py").read_text() == OWN
+    (out / "nets.py").write_text(OWN + "# other\n")
+    with pytest.raises(AlambicError, match="got other code"):
+        train_teachers(tmp_path / "t.toml", out, lambda *record: None)
+    with pytest.raises(AlambicError, match="beside or below"):
+        train_teachers(below / "t.toml", out / "deeper", lambda *record: None)
+
+
 def test_a_file_refuses_to_teach_from_a_teacher_that_may_have_seen_test_images(old, tmp_path):
     card = json.loads((tmp_path / "old.json").read_text())
     card["spec"]["split_hash"] = "another"

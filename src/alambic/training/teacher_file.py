@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from alambic.config import Document, build, read_document, read_tables
 from alambic.data import DataSpec, Source, ViewSpec, load_source
 from alambic.errors import AlambicError, nearest
+from alambic.models.own_code import is_own_code
 from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
 from alambic.training import together
 from alambic.training.recipe import Recipe
@@ -148,6 +150,8 @@ def train_teachers(
     made: dict[str, Teacher] = {}
     given: dict[str, Teacher] = {}
     wanted = set(entries) if only is None else _ancestors(entries, only)
+    if together.place()[0] == 0:
+        _bring_code([entries[name].spec.net for name in sorted(wanted)], path.parent, out)
     for name, entry in entries.items():
         if name not in wanted:
             continue
@@ -174,6 +178,23 @@ def train_teachers(
             ids=ids,
         )
     return list(made.values())
+
+
+def _bring_code(nets: list[str], folder: Path, out: Path) -> None:
+    """Copies the users' own networks beside the cards that will name them, which look for their code there."""
+    for file in sorted({net.rsplit(":", 1)[0] for net in nets if is_own_code(net)}):
+        old, new = folder / file, out / file
+        if Path(file).is_absolute() or not old.is_file() or old.resolve() == new.resolve():
+            continue
+        if ".." in Path(file).parts:
+            raise AlambicError(
+                f"{old}: expected code beside or below the file of teachers, so that it can go with the weights into "
+                f"{out}; try --out {folder}, or move it"
+            )
+        if new.exists() and new.read_bytes() != old.read_bytes():
+            raise AlambicError(f"{new}: expected the code of {old} or nothing there, got other code; try another --out")
+        new.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(old, new)
 
 
 def _ancestors(entries: dict[str, TeacherEntry], name: str) -> set[str]:
