@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Stopped:
         print("alambic: stopped as asked; what was computed is kept, and the same command goes on", file=sys.stderr)
         return 0
+    except BrokenPipeError:  # whoever read the output has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("alambic: stopped; what was computed is kept", file=sys.stderr)
         return 130

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,8 @@ def run_study_file(options: argparse.Namespace) -> int:
     summary = run_study(study, out, execute=execute)
     print_results(summary.ledger)
     print(f"{summary.done} cells done, {summary.kept} kept, {summary.skipped} skipped, {summary.failed} failed")
+    for why, count in summary.no_int8.items():
+        print(f"{count} of them without int8: {why}")
     print(f"report: {write_report_of(summary.ledger).resolve()}")
     return 1 if summary.failed else 0
 
@@ -241,6 +244,8 @@ def show_status(options: argparse.Namespace) -> int:
         if row.reason:
             content = row.content
             print(f"{row.state}: {content['arm']['name']} from {content['teacher'] or '-'}: {row.reason}")
+    for why, count in Counter(row.numbers["int8_error"] for row in rows if "int8_error" in row.numbers).items():
+        print(f"without int8: {count} cells: {why}")
     return 0
 
 

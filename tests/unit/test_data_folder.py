@@ -211,3 +211,14 @@ def test_unknown_source_names_the_nearest() -> None:
         load_source(DataSpec("fashon-mnist"))
     with pytest.raises(AlambicError, match="expected a path, got none"):
         load_source(DataSpec("folder"))
+
+
+def test_copies_that_programs_hide_are_no_pictures(tmp_path: Path) -> None:
+    """Else a picture of the training stands among those of the test."""
+    fill(tmp_path)
+    for hidden in ("cat/.thumbs", "cat/more/.ipynb_checkpoints", "dog/__MACOSX"):
+        (tmp_path / hidden).mkdir(parents=True)
+        picture(1).save(tmp_path / hidden / "copy.png")
+    picture(2).save(tmp_path / "dog" / "._000.png")
+    picture(3).save(tmp_path / "dog" / "__000.png")  # a name of its own
+    assert len(load_source(DataSpec(str(tmp_path))).images) == 41

@@ -161,3 +161,67 @@ def test_a_teacher_of_half_precision_gives_regions_too():
         head=Head(torch.rand(CLASSES, 8).half(), torch.zeros(CLASSES).half()),
     )
     assert region_logits(outputs, (1, 2)).dtype == torch.float32
+
+
+def make_pair(method="kd", **given):
+    torch.manual_seed(0)
+    student, teacher = create_student("dscnn_8x2", 1, 16, CLASSES), create_student("resnet8_w8", 1, 16, CLASSES)
+    return alambic.Distiller(student, teacher, method, example_input=torch.rand(COUNT, 1, 16, 16), **given)
+
+
+@pytest.mark.parametrize("name", ["seedkd", "crd", "asd", "coarse_to_fine"])
+def test_a_call_without_gradients_leaves_no_trace_in_memory(name):
+    """A validation loss between two steps: the bank must hold the training batches, all of them and nothing else."""
+    generator, states = torch.Generator().manual_seed(1), []
+    batches = [(torch.rand(COUNT, 1, 16, 16, generator=generator), torch.arange(COUNT) % CLASSES) for _ in range(4)]
+    for watched in (False, True):
+        distiller = make_pair(name, train_size=COUNT, steps=3)
+        distiller.student.eval()  # batch statistics of the other call would differ
+        for step, (images, labels) in enumerate(batches[:3]):
+            torch.manual_seed(step)
+            distiller(images, labels, torch.arange(COUNT))
+            if watched:
+                with torch.no_grad():
+                    distiller(*batches[3], torch.arange(COUNT))
+                distiller.after_step()  # a second one for the same call does nothing
+        distiller.after_step()
+        states.append(distiller.objective.state_dict())
+    assert states[0].keys() == states[1].keys()
+    for key, value in states[0].items():
+        assert torch.equal(torch.as_tensor(value), torch.as_tensor(states[1][key])), key
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (torch.arange(COUNT)[:, None] % CLASSES, "labels of shape"),
+        (torch.eye(COUNT)[:, :CLASSES], "one-hot"),
+        ((torch.arange(COUNT) % CLASSES).int(), "int64"),
+        (torch.arange(COUNT), f"labels from 0 to {CLASSES - 1}"),
+        (torch.full((COUNT,), -2), "got -2"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels, said):
+    with pytest.raises(AlambicError, match=said):
+        make_pair()(torch.rand(COUNT, 1, 16, 16), labels)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"method": []}, "empty list"),
+        ({"student_norm": ((0.5, 0.5), (0.2, 0.2)), "example_input": torch.rand(2, 3, 16, 16)}, "norm for 3 channels"),
+        ({"student_norm": (0.5, 0.2)}, "mean per channel"),
+        ({"example_input": torch.rand(0, 1, 16, 16)}, "of one image"),
+        ({"student": torch.compile(create_student("dscnn_8x2", 1, 16, CLASSES))}, "compile it after"),
+    ],
+)
+def test_arguments_that_cannot_be(given, said):
+    student, teacher = create_student("dscnn_8x2", 1, 16, CLASSES), create_student("resnet8_w8", 1, 16, CLASSES)
+    given = {"student": student, "teacher": teacher, "example_input": torch.rand(2, 1, 16, 16)} | given
+    with pytest.raises(AlambicError, match=said):
+        alambic.Distiller(**given)
+
+
+def test_one_number_is_the_teacher_s_height_and_width():
+    assert make_pair(teacher_size=24).teacher_size == (24, 24)

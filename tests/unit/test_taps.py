@@ -114,3 +114,93 @@ def test_a_network_without_maps_still_has_an_embedding():
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 3))
     spec = probe(net, torch.randn(2, 1, 8, 8), "teacher 'mlp'")
     assert (spec.classes, spec.embedding, spec.stages) == (3, 12, ())
+
+
+def plain_net(inplace=True):
+    """A stack of bare layers, as in examples/own_loop.py."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(inplace)]
+    layers += [nn.Conv2d(16, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU(inplace)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)).eval()
+
+
+def test_as_many_channels_as_rows_are_no_channels_last_map():
+    """16 channels of 16 x 24, named by a bare ReLU: nothing in that module tells which axis is which."""
+    images = torch.rand(2, 3, 32, 48)
+    stages = Tapped(plain_net(), images, ALL)(images).stages
+    assert [tuple(stage.as_map().shape[1:]) for stage in stages] == [(16, 16, 24), (32, 8, 12)]
+
+
+class PreActivation(nn.Module):
+    """Its ReLU comes first and, in place, overwrites what the block before gave."""
+
+    def __init__(self, inplace):
+        super().__init__()
+        self.act, self.conv, self.norm = nn.ReLU(inplace), nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8)
+
+    def forward(self, x):
+        return self.norm(self.conv(self.act(x)))
+
+
+def test_what_a_later_layer_overwrites_is_copied():
+    images, seen = torch.rand(2, 3, 16, 16), []
+    for inplace in (False, True):
+        torch.manual_seed(0)
+        blocks = nn.Sequential(*(PreActivation(inplace) for _ in range(3)))
+        end = (nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+        net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), blocks, *end).train()
+        tapped = Tapped(net, images, ALL)
+        outputs = tapped(images)
+        outputs.stages[0].tensor.square().mean().backward()
+        seen.append([stage.tensor.detach() for stage in outputs.stages])
+        assert bool(tapped._overwritten) == inplace, "copied only where it must be"
+    assert min(float(stage.min()) for stage in seen[0][:-1]) < 0
+    for one, other in zip(*seen, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("order", ["conv, pool", "pool, conv", "conv, relu, pool"])
+def test_of_a_convolution_that_classifies_the_embedding_is_what_goes_in(order):
+    torch.manual_seed(0)
+    trunk = (nn.Conv2d(3, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 24, 3, 2, 1), nn.ReLU())
+    parts = {"conv": nn.Conv2d(24, 10, 1), "pool": nn.AdaptiveAvgPool2d(1), "relu": nn.ReLU()}
+    net = nn.Sequential(*trunk, *(parts[name] for name in order.split(", ")), nn.Flatten()).eval()
+    images = torch.rand(3, 3, 32, 32)
+    outputs = Tapped(net, images, ALL)(images)
+    with torch.no_grad():
+        deep = nn.Sequential(*trunk)(images)
+    torch.testing.assert_close(outputs.embedding, deep.mean((2, 3)))
+    assert [stage.channels for stage in outputs.stages] == [16, 24], "the classifier is no stage"
+    with pytest.raises(AlambicError, match="with head"):
+        Tapped(net, images, {"head"})
+
+
+@pytest.mark.parametrize("make", [lambda: timm.create_model("dla34", num_classes=7), torchvision.models.squeezenet1_1])
+def test_published_networks_that_classify_by_convolution(make):
+    net, images = make().eval(), torch.rand(2, 3, 64, 64)
+    outputs = Tapped(net, images, ALL)(images)
+    assert outputs.embedding.shape[1] > 64
+    assert outputs.embedding.shape != outputs.logits.shape
+
+
+def test_scores_alone_of_networks_that_timm_s_functions_do_not_read():
+    """One raises IndexError in them, the other has branches of several widths, whose mean is no embedding."""
+    for name in ("sequencer2d_s", "crossvit_tiny_240"):
+        net = timm.create_model(name, num_classes=7).eval()
+        images = torch.rand(2, 3, *net.default_cfg["input_size"][1:])
+        with torch.no_grad():
+            torch.testing.assert_close(Tapped(net, images, {"logits"})(images).logits, net(images))
+            assert probe(net, images, "teacher").classes == 7
+
+
+def test_outputs_that_only_training_gives_are_refused_with_words():
+    net = torchvision.models.googlenet(aux_logits=True, num_classes=11, init_weights=False)
+    tapped = Tapped(net, torch.rand(2, 3, 96, 96), {"logits"})
+    net.train()
+    with pytest.raises(AlambicError, match="got GoogLeNetOutputs in training mode"):
+        tapped(torch.rand(2, 3, 96, 96))
+
+
+def test_one_name_is_no_list_of_names():
+    with pytest.raises(AlambicError, match="list of module names"):
+        Tapped(plain_net(), torch.rand(2, 3, 32, 32), ALL, "2")

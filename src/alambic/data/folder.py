@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", 
 
 def accepts(path: Path) -> bool:
     """A folder that holds a picture anywhere."""
-    return path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.rglob("*"))
+    return path.is_dir() and any(True for _ in _pictures(path))
 
 
 def read(spec: DataSpec, download: bool) -> RawImages:
@@ -32,7 +32,7 @@ def read(spec: DataSpec, download: bool) -> RawImages:
     files, labels, splits = [], [], []
     for part, split in parts.items():
         for folder in _folders(part):
-            found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            found = sorted(_pictures(folder))
             if not found:
                 raise AlambicError(f"{folder}: expected pictures of class {folder.name!r}, got none; try to remove it")
             files += found
@@ -57,6 +57,15 @@ def read(spec: DataSpec, download: bool) -> RawImages:
         split=None if None in parts.values() else torch.tensor(splits)[decoded.kept],
         unreadable=decoded.unreadable,
     )
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    """Files below a folder that are named as pictures; hidden ones and caches are copies that programs left there."""
+    for file in folder.rglob("*"):
+        *folders, name = file.relative_to(folder).parts
+        hidden = name.startswith(".") or any(part.startswith((".", "__")) for part in folders)
+        if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
+            yield file
 
 
 def _folders(root: Path) -> list[Path]:

@@ -60,6 +60,12 @@ def export_onnx(net: nn.Module, input_shape: tuple[int, int, int], path: Path | 
     """
     path = Path(path)
     # on the CPU and channels first: a channels-last network records other operators for the same arithmetic
+    broken = [name for name, tensor in net.state_dict().items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise AlambicError(
+            f"{type(net).__name__}: expected finite weights, got NaN or infinity in {', '.join(broken[:3])}; try "
+            "weights of an earlier epoch, a lower learning rate, or clip = 1.0 in [recipe]"
+        )
     net = copy.deepcopy(net).to("cpu").to(memory_format=torch.contiguous_format)
     image = torch.randn(1, *input_shape, generator=torch.Generator().manual_seed(0))
     exporter: Literal["alambic", "torch"] = "alambic"

@@ -45,7 +45,7 @@ class Compiled(Tapped):
             torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = MANY
             torch._inductor.config.compile_threads = 1  # the cores belong to the other cells
             torch._inductor.config.cpp.threads = torch.get_num_threads()  # code is cached by it, and computes by it
-            self._reader = torch.compile(_Reader(self.net, taps), fullgraph=True, dynamic=False)
+            self._reader = torch.compile(_Reader(self.net, taps, self._overwritten), fullgraph=True, dynamic=False)
         logits, caught = self._reader(images)
         return logits, dict(caught)
 
@@ -59,12 +59,12 @@ class Compiled(Tapped):
 class _Reader(nn.Module):
     """The twin: images -> logits, and (tap, tensor) pairs in the order of the pass."""
 
-    def __init__(self, net: nn.Module, taps: tuple[Tap, ...]) -> None:
+    def __init__(self, net: nn.Module, taps: tuple[Tap, ...], copied: frozenset[Tap]) -> None:
         super().__init__()
         self.net = copy.deepcopy(net, {id(t): t for t in (*net.parameters(), *net.buffers())})
         self.caught: list[tuple[Tap, Any]] = []
         for tap in sorted(taps, key=lambda tap: -tap[0].count(".")):  # inner modules first: names stay valid
-            self.net.set_submodule(tap[0], _Kept(self.net.get_submodule(tap[0]), tap, self.caught))
+            self.net.set_submodule(tap[0], _Kept(self.net.get_submodule(tap[0]), tap, self.caught, tap in copied))
 
     def forward(self, images: Tensor) -> tuple[Tensor, tuple[tuple[Tap, Any], ...]]:
         logits = self.net(images)
@@ -74,13 +74,14 @@ class _Reader(nn.Module):
 
 
 class _Kept(nn.Module):
-    def __init__(self, inner: nn.Module, tap: Tap, caught: list[tuple[Tap, Any]]) -> None:
+    def __init__(self, inner: nn.Module, tap: Tap, caught: list[tuple[Tap, Any]], copied: bool) -> None:
         super().__init__()
-        self.inner, self.tap, self.caught = inner, tap, caught
+        self.inner, self.tap, self.caught, self.copied = inner, tap, caught, copied
 
     def forward(self, given: Any) -> Any:
         output = self.inner(given)
-        self.caught.append((self.tap, given if self.tap[1] == "input" else output))
+        seen = given if self.tap[1] == "input" else output
+        self.caught.append((self.tap, seen.clone() if self.copied else seen))
         return output
 
 

@@ -27,13 +27,20 @@ class Anatomy:
     Attributes:
         stages: shallow to deep.
         heads: linear layers that end the network; one is its classifier, several (a distilled DeiT) are averaged
-            by the network, none means that the embedding is the pooled last stage.
+            by the network. conv_head: the convolution that classifies where no linear layer does, "" where none does;
+            without either the embedding is the pooled last stage.
         layouts: of each stage.
     """
 
     stages: tuple[str, ...]
     heads: tuple[str, ...]
     layouts: dict[str, Layout]
+    conv_head: str = ""
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """Modules whose input is the embedding."""
+        return (*self.heads, self.conv_head) if self.conv_head else self.heads
 
 
 def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, label: str) -> Anatomy:
@@ -68,8 +75,12 @@ def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, lab
     if not isinstance(logits, Tensor):
         raise AlambicError(f"{label}: expected one tensor of class scores, got {type(logits).__name__}")
     modules = dict(net.named_modules())
+    heads = _find_heads(modules, outputs, order, logits)
+    conv_head = "" if heads else _find_conv_head(modules, outputs, order, logits)
     if stages is None:
         found = find_blocks(net, outputs, order, len(example))
+        if conv_head:  # the classifier and what follows it, or holds it, is no block
+            found = [name for name in found if order.index(name) < order.index(conv_head)]
         stages = tuple(found[i] for i in stage_indices(len(found))) if found else ()
     else:
         for name in stages:
@@ -77,8 +88,16 @@ def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, lab
                 got = tuple(outputs[name].shape) if name in outputs else "no single tensor"
                 raise AlambicError(f"{label}: expected a map or tokens at tap {name!r}, got {got}; try another module")
     grid = _first_grid(outputs, order)
-    layouts = {name: find_layout(modules[name], outputs[name], grid) for name in stages}
-    return Anatomy(stages, _find_heads(modules, outputs, order, logits), layouts)
+    shaped = {name: modules[_shaped_by(name, modules, outputs, order)] for name in stages}
+    layouts = {name: find_layout(shaped[name], outputs[name], grid) for name in stages}
+    return Anatomy(stages, heads, layouts, conv_head)
+
+
+def _shaped_by(name: str, modules: dict[str, nn.Module], outputs: dict[str, Tensor], order: list[str]) -> str:
+    """The module whose widths tell the layout of a stage: of an activation the last layer before it with any."""
+    before = order[: order.index(name) + 1]
+    same = (other for other in reversed(before) if outputs[other].shape == outputs[name].shape)
+    return next((other for other in same if any(True for _ in modules[other].parameters())), name)
 
 
 def find_blocks(net: nn.Module, outputs: dict[str, Tensor], order: list[str], batch: int) -> list[str]:
@@ -181,6 +200,20 @@ def feature_of(tensor: Tensor, name: str, layout: Layout) -> Feature:
     if kind == "tokens":
         return Feature(tensor, "tokens", prefix, grid, name)
     return Feature(tensor.permute(0, 3, 1, 2) if kind == "nhwc" else tensor, "map", name=name)
+
+
+def _find_conv_head(modules: dict[str, nn.Module], outputs: dict[str, Tensor], order: list[str], logits: Tensor) -> str:
+    """The last convolution of a network whose scores are a pooled map of its width, through an activation or not."""
+    for place, name in reversed(list(enumerate(order))):
+        seen = outputs[name]
+        if seen.ndim != 4 or seen.shape[:2] != logits.shape:
+            continue
+        if not torch.allclose(seen.mean((2, 3)), logits.detach(), atol=1e-5, rtol=1e-4):
+            continue
+        before = (other for other in reversed(order[: place + 1]) if isinstance(modules[other], nn.Conv2d))
+        conv = next(before, "")
+        return conv if conv and outputs[conv].shape[:2] == logits.shape else ""
+    return ""
 
 
 def _find_heads(

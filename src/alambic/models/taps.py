@@ -49,9 +49,12 @@ class Tapped:
         if isinstance(net, GroupedClasses):
             net = net.net  # embedding and stages are the network's own, its scores alone are merged
         self.net, self.label, self.want = net, label, frozenset(want)
+        if isinstance(stages, str):
+            raise AlambicError(f"{label}: expected a list of module names, got {stages!r}; try [{stages!r}]")
         self._names = tuple(stages) if stages else None
         self._timm = stages is None and hasattr(net, "forward_intermediates") and hasattr(net, "forward_head")
         self._anatomy: Anatomy | None = None
+        self._overwritten: frozenset[Tap] = frozenset()
         if stages:
             known = {name for name, _ in net.named_modules() if name}  # the network itself has no name
             for name in stages:
@@ -62,6 +65,8 @@ class Tapped:
                 self._timm = self._probe_timm(example)
             if not self._timm:
                 self._anatomy = dissect(net, example, self._names, label)
+                if self.want > {"logits"}:
+                    self._overwritten = self._find_overwritten(example)
             self.spec = OutputSpec.of(self._probe(example))
 
     def _probe(self, example: Tensor) -> Outputs:
@@ -88,13 +93,7 @@ class Tapped:
             embedding = net.forward_head(features, pre_logits=True)
             read_intermediates(net, example)
             return bool(torch.allclose(net.get_classifier()(embedding), net(example), atol=1e-4, rtol=1e-4))
-        except (
-            TypeError,
-            AttributeError,
-            RuntimeError,
-            ValueError,
-            AssertionError,
-        ):  # hooks will tell why, if they must
+        except Exception:  # any network's own code; hooks will tell why, if they must
             return False
 
     def __call__(self, images: Tensor) -> Outputs:
@@ -125,16 +124,19 @@ class Tapped:
         assert anatomy is not None
         names = anatomy.stages if self.want & {"stages", "energy"} or not anatomy.heads else ()
         taps: list[Tap] = [(name, "output") for name in names]
-        logits, caught = self._catch(images, (*taps, *((name, "input") for name in anatomy.heads)))
+        logits, caught = self._catch(images, (*taps, *((name, "input") for name in anatomy.ends)))
         stages = tuple(
             feature_of(caught[name, "output"], name, anatomy.layouts[name])
             for name in names
             if (name, "output") in caught
         )
         vectors = [caught[name, "input"] for name in anatomy.heads]
-        if not vectors and stages:
+        if anatomy.conv_head:
+            vectors = [caught[anatomy.conv_head, "input"].mean((2, 3))]
+        elif not vectors and stages:
             vectors = [stages[-1].as_vector()]
-        embedding = sum(vectors[1:], vectors[0]) / len(vectors) if vectors else None
+        alike = len({vector.shape for vector in vectors}) == 1  # branches of several widths have no mean
+        embedding = sum(vectors[1:], vectors[0]) / len(vectors) if alike else None
         head = self.net.get_submodule(anatomy.heads[0]) if len(anatomy.heads) == 1 else None
         return self._select(logits, embedding, stages, head)
 
@@ -144,11 +146,41 @@ class Tapped:
         handles = []
         try:
             for tap in taps:
-                handles.append(self.net.get_submodule(tap[0]).register_forward_hook(_keep(caught, tap)))
-            return self.net(images), caught
+                copied = tap in self._overwritten
+                handles.append(self.net.get_submodule(tap[0]).register_forward_hook(_keep(caught, tap, copied)))
+            logits = self.net(images)
         finally:
             for handle in handles:
                 handle.remove()
+        if not isinstance(logits, Tensor):
+            mode = "training" if self.net.training else "evaluation"
+            raise AlambicError(
+                f"{self.label}: expected one tensor of class scores, got {type(logits).__name__} in {mode} mode; try "
+                "to turn auxiliary outputs off, or a module that returns the scores alone"
+            )
+        return logits, caught
+
+    def _find_overwritten(self, example: Tensor) -> frozenset[Tap]:
+        """Taps whose tensor a later layer changes in place, as an activation of the next block may: they are copied."""
+        assert self._anatomy is not None
+        taps: list[Tap] = [(name, "output") for name in self._anatomy.stages]
+        taps += [(name, "input") for name in self._anatomy.ends]
+        seen: dict[Tap, tuple[Tensor, int]] = {}
+
+        def watch(tap: Tap) -> Any:
+            def hook(module: nn.Module, args: Any, output: Any) -> None:
+                tensor = args[0] if tap[1] == "input" else output
+                seen[tap] = tensor, tensor._version
+
+            return hook
+
+        handles = [self.net.get_submodule(tap[0]).register_forward_hook(watch(tap)) for tap in taps]
+        try:
+            self.net(example)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return frozenset(tap for tap, (tensor, version) in seen.items() if tensor._version != version)
 
     def _select(self, logits: Tensor, embedding: Tensor | None, stages: tuple[Feature, ...], head: Any) -> Outputs:
         want = self.want
@@ -183,9 +215,10 @@ def read_intermediates(net: Any, images: Tensor) -> tuple[Tensor, tuple[Feature,
     return final, tuple(Feature(maps[i], "map", name=f"stage {i}") for i in chosen)
 
 
-def _keep(caught: dict[Tap, Any], tap: Tap) -> Any:
+def _keep(caught: dict[Tap, Any], tap: Tap, copied: bool) -> Any:
     def hook(module: nn.Module, args: Any, output: Any) -> None:
-        caught[tap] = args[0] if tap[1] == "input" else output
+        seen = args[0] if tap[1] == "input" else output
+        caught[tap] = seen.clone() if copied else seen
 
     return hook
 

@@ -157,13 +157,26 @@ def say_caveats(findings: Findings) -> list[Claim]:
             "the metric of the stored predictions on the stored labels against the stored score",
         )
         claims.append(Claim("contradicted", {"count": fact, "rows": ", ".join(scored.contradicted[:6])}, "warning"))
-    claims += _say_few_seeds(findings)
+    claims += _say_no_int8(findings) + _say_few_seeds(findings)
     if findings.counts["failed"].value or findings.counts["skipped"].value:
         claims.append(Claim("not_all", {**findings.counts}, "warning" if findings.counts["failed"].value else "plain"))
     if findings.settings > 1:
         claims.append(Claim("settings", {"count": findings.settings}, "warning"))
     if any(group.starred for group in findings.groups):
         claims.append(Claim("starred", {}))
+    return claims
+
+
+def _say_no_int8(findings: Findings) -> list[Claim]:
+    """Why students that are trained could not be scored in int8, each reason once."""
+    failed: dict[str, list[str]] = {}
+    for row in findings.rows:
+        if row.state == "done" and "int8_error" in row.numbers:
+            failed.setdefault(str(row.numbers["int8_error"]), []).append(row.id)
+    claims = []
+    for place, (reason, ids) in enumerate(failed.items(), start=1):
+        fact = findings.facts.add(f"cells/no int8/{place}", len(ids), "cells", ids, "", "cells with int8_error")
+        claims.append(Claim("no_int8", {"count": fact, "reason": reason}, "warning"))
     return claims
 
 

@@ -176,6 +176,10 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "sur le "
         "test t et l’intervalle.",
     },
+    "no_int8": {
+        "en": "Without a score in int8: {count}, because: {reason}",
+        "fr": "Sans score en int8 : {count}, car : {reason}",
+    },
     "not_all": {
         "en": "{done} finished; skipped because they cannot work: {skipped}; failed: {failed}.",
         "fr": "Menées à terme : {done} ; sautées car impossibles : {skipped} ; échouées : {failed}.",

@@ -38,6 +38,7 @@ class Summary:
     failed: int = 0
     ledger: Path = field(default_factory=Path)
     last: str | None = None  # id of a cell that is done
+    no_int8: dict[str, int] = field(default_factory=dict)  # why finished cells have none -> how many
     cells: tuple[Cell, ...] = ()
 
 
@@ -200,6 +201,9 @@ def _write(ledger: Ledger, event: Event, summary: Summary) -> None:
         ledger.record(row, result.curve, result.predictions)
         summary.done += 1
         summary.last = cell.id
+        if "int8_error" in result.numbers:
+            why = result.numbers["int8_error"]
+            summary.no_int8[why] = summary.no_int8.get(why, 0) + 1
     elif event.kind == "failed":
         ledger.record(Row(cell.id, cell.full_content, "failed", str(event.detail), {}))
         summary.failed += 1

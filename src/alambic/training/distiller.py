@@ -32,7 +32,8 @@ class Distiller:
         method: a name, a ``Method``, or a list of them.
         example_input: one or more images as the loop will give them, B x C x H x W in [0, 1].
         student_norm, teacher_norm: ((mean per channel), (std per channel)) applied to each side; None applies none.
-        teacher_size: (height, width) to which the teacher's images are resized; None keeps them.
+        teacher_size: (height, width), or one number for both, to which the teacher's images are resized; None keeps
+            them.
         settings: of the method, when it is given by name. ce_weight: of cross-entropy, None for the authors' own.
         student_stages, teacher_stages: names of modules to tap instead of the found ones.
         train_size: number of training images, for methods with a memory bank (``ids`` are then below it).
@@ -57,7 +58,7 @@ class Distiller:
         example_input: Tensor,
         student_norm: Norm | None = None,
         teacher_norm: Norm | None = None,
-        teacher_size: tuple[int, int] | None = None,
+        teacher_size: tuple[int, int] | int | None = None,
         settings: dict[str, Any] | None = None,
         ce_weight: float | None = None,
         student_stages: Sequence[str] | None = None,
@@ -69,18 +70,22 @@ class Distiller:
     ) -> None:
         if steps is not None and steps < 1:
             raise AlambicError(f"expected steps of at least 1, got {steps}; try len(loader) * epochs")
-        if example_input.ndim != 4:
+        if example_input.ndim != 4 or len(example_input) == 0:
             raise AlambicError(
-                f"expected example_input of shape B x C x H x W, got {tuple(example_input.shape)}; try images[None]"
+                f"expected example_input of shape B x C x H x W, got {tuple(example_input.shape)}; try images[None] of "
+                "one image"
             )
         _check_given(student, teacher, example_input, student_norm or teacher_norm)
         device = example_input.device
         self.student, self.teacher = student, teacher.eval().requires_grad_(False)
-        self.teacher_size, self.steps = teacher_size, steps
+        self.teacher_size = (teacher_size, teacher_size) if isinstance(teacher_size, int) else teacher_size
+        self.steps = steps
         self._calls, self._step_is_due = 0, False
-        self._student_norm = Normalise(*student_norm).to(device) if student_norm else None
-        self._teacher_norm = Normalise(*teacher_norm).to(device) if teacher_norm else None
+        self._student_norm = _make_norm(student_norm, example_input)
+        self._teacher_norm = _make_norm(teacher_norm, example_input)
         given = [method] if isinstance(method, (str, Method)) else list(method)
+        if not given:
+            raise AlambicError('expected a method or several, got an empty list; try method="kd"')
         methods = [create_method(m, **(settings or {})) if isinstance(m, str) else m for m in given]
         pair = example_input.expand(max(2, len(example_input)), -1, -1, -1)
         seen, taught = self._see(pair), self._show(pair)
@@ -123,13 +128,11 @@ class Distiller:
 
         Raises AlambicError where a method needs ids, progress or a second view and gets none.
         """
-        if labels.shape[:1] != images.shape[:1]:
-            raise AlambicError(f"expected one label per image ({len(images)}), got labels of {tuple(labels.shape)}")
+        self._check_batch(images, labels)
         self.teacher.eval()
         done = self._find_progress(progress)
+        self.after_step()
         if torch.is_grad_enabled():
-            if self._step_is_due:
-                self.after_step()
             self._calls, self._step_is_due = self._calls + 1, True
         batch = Batch(labels, ids, second=None if second is None else self._ask(second))
         return self.objective(*self._ask(images), batch, done)
@@ -141,10 +144,32 @@ class Distiller:
         return self._student(self._see(images)), taught
 
     def after_step(self) -> None:
-        """Lets memory banks and moving averages follow a step. Each call does it for the one before; only a loop that
-        makes several calls a step, or saves them after its last one, calls it itself."""
-        self._step_is_due = False
-        self.objective.after_step()
+        """Lets memory banks and moving averages follow the last call with gradients, once.
+
+        Each call does it for the one before, be there several a step or one; a loop that saves them does it itself
+        after its last call.
+        """
+        if self._step_is_due:
+            self._step_is_due = False
+            self.objective.after_step()
+
+    def _check_batch(self, images: Tensor, labels: Tensor) -> None:
+        if len(images) == 0 or labels.shape != images.shape[:1]:
+            raise AlambicError(
+                f"expected one label per image and at least one of them, got {len(images)} images and labels of shape "
+                f"{tuple(labels.shape)}; try labels.squeeze(1), or argmax(1) of one-hot labels"
+            )
+        if labels.dtype != torch.int64:
+            raise AlambicError(f"expected labels of int64, got {labels.dtype}; try labels.long()")
+        if labels.device.type != "cpu" and self._calls:
+            return  # reading them would stop the accelerator each step: there the first call is checked
+        most = max(2, self.objective.task.classes) - 1
+        low, high = int(labels.min()), int(labels.max())
+        if low < -1 or high > most:
+            raise AlambicError(
+                f"expected labels from 0 to {most}, or -1 where there is none, got {low} to {high}; does the student "
+                "have a score for each class?"
+            )
 
     def _find_progress(self, given: float | None) -> float:
         if given is None and self.steps is not None:
@@ -168,11 +193,31 @@ class Distiller:
         return images if self._teacher_norm is None else self._teacher_norm(images)
 
 
+def _make_norm(norm: Norm | None, images: Tensor) -> Normalise | None:
+    """On the images' device. Raises AlambicError for statistics of neither one channel nor theirs."""
+    if norm is None:
+        return None
+    if len(norm) != 2 or not all(isinstance(side, Sequence) for side in norm):
+        raise AlambicError(
+            f"expected a norm as ((mean per channel), (std per channel)), got {norm}; try ((0.5,), (0.25,))"
+        )
+    channels = images.shape[1]
+    if len(norm[0]) not in (1, channels) and channels != 1:
+        raise AlambicError(f"expected a norm for {channels} channels, got {norm}; try one mean and one std a channel")
+    return Normalise(*norm).to(images.device)
+
+
 def _check_given(student: nn.Module, teacher: nn.Module, images: Tensor, norm: Norm | None) -> None:
     if student is teacher:
         raise AlambicError(
             "expected two networks, got one as student and teacher: its weights would be frozen; try copy.deepcopy"
         )
+    for side, net in (("student", student), ("teacher", teacher)):
+        if isinstance(net, torch._dynamo.OptimizedModule) or net._compiled_call_impl is not None:
+            raise AlambicError(
+                f"expected a plain {side}, got a compiled one, which gives nothing to read; try to compile it after "
+                "the Distiller is made"
+            )
     if not images.is_floating_point():
         raise AlambicError(f"expected images of floats in [0, 1], got {images.dtype}; try images.float() / 255")
     low, high = float(images.min()), float(images.max())
