@@ -210,6 +210,8 @@ def test_labels_that_are_none_are_refused(labels, said):
     ("given", "said"),
     [
         ({"method": []}, "empty list"),
+        ({"method": "kdpp"}, r"class_means=means"),
+        ({"method": "kdpp", "class_means": torch.rand(CLASSES, 3)}, "classes x embedding"),
         ({"student_norm": ((0.5, 0.5), (0.2, 0.2)), "example_input": torch.rand(2, 3, 16, 16)}, "norm for 3 channels"),
         ({"student_norm": (0.5, 0.2)}, "mean per channel"),
         ({"example_input": torch.rand(0, 1, 16, 16)}, "of one image"),
@@ -225,3 +227,17 @@ def test_arguments_that_cannot_be(given, said):
 
 def test_one_number_is_the_teacher_s_height_and_width():
     assert make_pair(teacher_size=24).teacher_size == (24, 24)
+
+
+@pytest.mark.parametrize("value", [0.0, -4.0, float("nan")])
+def test_a_temperature_that_cannot_be_is_refused(value):
+    with pytest.raises(AlambicError, match=r"'kd': expected .*temperature"):
+        create_method("kd", temperature=value)
+    with pytest.raises(AlambicError, match=r"'dist': expected .*temperature"):
+        create_method("dist", temperature=value)
+
+
+def test_ids_beyond_the_training_images_are_refused():
+    distiller = make_pair("crd", train_size=COUNT)
+    with pytest.raises(AlambicError, match=f"ids from 0 to {COUNT - 1}, got 1 to {COUNT}"):
+        distiller(torch.rand(COUNT, 1, 16, 16), torch.arange(COUNT) % CLASSES, torch.arange(COUNT) + 1)

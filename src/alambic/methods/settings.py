@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,4 +47,9 @@ def _coerce(owner: str, name: str, value: Any, default: Any) -> Any:
         raise AlambicError(
             f"{owner}: expected {name} of type {type(default).__name__}, got {value!r}; the default is {default!r}"
         )
+    numbers = [item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, int | float)]
+    if not all(map(math.isfinite, numbers)):
+        raise AlambicError(f"{owner}: expected finite {name}, got {value!r}; the default is {default!r}")
+    if "temperature" in name and not all(number > 0 for number in numbers):
+        raise AlambicError(f"{owner}: expected {name} above 0, got {value!r}; the default is {default!r}")
     return value

@@ -102,6 +102,8 @@ class Distiller:
             train_size,
             class_means,
         )
+        _check_means(methods, specs)
+        self._train_size = train_size
         self.objective.build(specs, stream(seed, "method"))
         self.objective.to(device)
 
@@ -128,7 +130,7 @@ class Distiller:
 
         Raises AlambicError where a method needs ids, progress or a second view and gets none.
         """
-        self._check_batch(images, labels)
+        self._check_batch(images, labels, ids)
         self.teacher.eval()
         done = self._find_progress(progress)
         self.after_step()
@@ -153,7 +155,7 @@ class Distiller:
             self._step_is_due = False
             self.objective.after_step()
 
-    def _check_batch(self, images: Tensor, labels: Tensor) -> None:
+    def _check_batch(self, images: Tensor, labels: Tensor, ids: Tensor | None) -> None:
         if len(images) == 0 or labels.shape != images.shape[:1]:
             raise AlambicError(
                 f"expected one label per image and at least one of them, got {len(images)} images and labels of shape "
@@ -169,6 +171,11 @@ class Distiller:
             raise AlambicError(
                 f"expected labels from 0 to {most}, or -1 where there is none, got {low} to {high}; does the student "
                 "have a score for each class?"
+            )
+        if ids is not None and self._train_size and not 0 <= int(ids.min()) <= int(ids.max()) < self._train_size:
+            raise AlambicError(
+                f"expected ids from 0 to {self._train_size - 1}, got {int(ids.min())} to {int(ids.max())}; try "
+                "train_size=len(dataset)"
             )
 
     def _find_progress(self, given: float | None) -> float:
@@ -191,6 +198,19 @@ class Distiller:
         if self.teacher_size is not None and tuple(images.shape[-2:]) != tuple(self.teacher_size):
             images = F.interpolate(images, self.teacher_size, mode="bilinear", antialias=True, align_corners=False)
         return images if self._teacher_norm is None else self._teacher_norm(images)
+
+
+def _check_means(methods: Sequence[Method], specs: Specs) -> None:
+    """Refuses means of other classes or width than the pair's, and a method that reads them where there are none."""
+    means, wanted = specs.class_means, (specs.classes, specs.teacher.embedding)
+    reading = [method.name for method in methods if "class_means" in type(method).__annotations__]
+    if means is None and reading:
+        raise AlambicError(
+            f"method {reading[0]!r} expected the teacher's mean embedding of each class; try Distiller(..., "
+            "class_means=means) with a tensor of classes x embedding"
+        )
+    if means is not None and tuple(means.shape) != wanted:
+        raise AlambicError(f"expected class_means of shape {wanted}, got {tuple(means.shape)}: classes x embedding")
 
 
 def _make_norm(norm: Norm | None, images: Tensor) -> Normalise | None:
