@@ -302,7 +302,10 @@ def test_why_a_student_has_no_int8_is_told_once_a_reason(tmp_path: Path) -> None
     path, why = make_ledger(tmp_path / "l.sqlite"), "student_int8.onnx: expected another operator than Gelu"
     assert "no_int8" not in {claim.key for claim in say_caveats(find(path))}
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE cells SET numbers = json_set(numbers, '$.int8_error', ?) WHERE id LIKE '%0'", (why,))
-        (count,) = db.execute("SELECT count(*) FROM cells WHERE id LIKE '%0'").fetchone()
+        db.execute(
+            "UPDATE cells SET numbers = json_set(numbers, '$.int8_error', ?) WHERE id LIKE '%0' AND state = 'done'",
+            (why,),
+        )
+        (count,) = db.execute("SELECT count(*) FROM cells WHERE id LIKE '%0' AND state = 'done'").fetchone()
     (told,) = [claim.text("en") for claim in say_caveats(find(path)) if claim.key == "no_int8"]
     assert told == f"Without a score in int8: {count} cells, because: {why}"
