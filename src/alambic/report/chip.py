@@ -54,6 +54,10 @@ WORDS: dict[str, dict[Lang, str]] = {
         "en": "Points lost beyond what the student alone loses, paired by seed",
         "fr": "Points perdus de plus que l’élève seul, appariés par graine",
     },
+    "table": {
+        "en": "On {images} images of the split, where no column says otherwise: scores, bytes, and whether it fits",
+        "fr": "Sur {images} images du lot, sauf colonne contraire : scores, octets, et si cela tient",
+    },
     "axis": {"en": "points lost", "fr": "points perdus"},
     "student": {"en": "Student", "fr": "Élève"},
     "arm": {"en": "Arm", "fr": "Bras"},
@@ -123,7 +127,7 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | N
     images = max(row.numbers.get("kernel_images", 0) for group in groups for row in group.rows)
     blocks: list[Block] = [Figure(figure, words["caption"].format(images=images)), words["falls"], lost]
     blocks += [words["excess"], beyond, *said] if beyond.rows else []
-    blocks += [*_draw_ram(findings, lang, legend, words), table]
+    blocks += [*_draw_ram(findings, lang, legend, words), words["table"].format(images=images), table]
     control = describe_widening(findings, lang, legend)
     if control is not None:
         drawn, told = control
