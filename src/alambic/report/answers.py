@@ -10,7 +10,7 @@ from alambic.report.gather import Group
 from alambic.report.wording import LANGS
 
 OF = {"en": "on", "fr": "sur"}
-LONGEST = 12  # named one by one in a sentence; the table holds them all
+LONGEST = 6  # named one by one in a sentence; the table holds them all
 LONGEST_BRIEF = 3  # on a slide, whose notes hold the long sentence
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from alambic.errors import AlambicError
 from alambic.report.blocks import Block, Figure
+from alambic.report.claims import Claim
 from alambic.report.document import compose_document
 from alambic.report.findings import Findings
 from alambic.report.print_svg import paint
@@ -21,6 +22,7 @@ from alambic.report.wording import Lang, hold
 
 FEW_COLUMNS, MANY_COLUMNS = 4, 8  # beyond many a table is set small
 LONG, MARGIN = 14, 3  # letters: what is longer takes a second line; what a column leaves free beside its text
+ABSENT = {"no_scorecards", "not_aligned", "not_examined", "no_classes", "no_ideas"}  # what a page alone need tell
 CONTROL, BREAKS = re.compile(r"[\x00-\x1f]"), re.compile(r"[ -]")  # a no-break space is none
 
 
@@ -42,7 +44,7 @@ def render_pdf(findings: Findings, lang: Lang) -> bytes:
         "sections": [
             {"title": section.title, "blocks": [_block(item, lang) for item in section.blocks]}
             for section in sections
-            if section.blocks
+            if not all(isinstance(block, Claim) and block.key in ABSENT for block in section.blocks)
         ],
         "stamp": write_stamp(findings.facts.all, lang),
     }
