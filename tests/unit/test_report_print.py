@@ -20,10 +20,10 @@ from alambic.report.document_words import HEADINGS
 from alambic.report.findings import find
 from alambic.report.print import _table
 from alambic.report.print_svg import paint
-from alambic.report.slides import SIZES, WIDE, _fit
+from alambic.report.slides import SIZES, WIDE, _draw, _fit, _lines_used
 from alambic.report.svg import tag
 from alambic.report.tables import Entry, Table
-from alambic.report.talk import compose_slides
+from alambic.report.talk import Slide, compose_slides
 from alambic.report.wording import LANGS, Lang, hold
 from alambic.study.ledger import Ledger, Row
 from report_ledger import make_ledger
@@ -248,3 +248,19 @@ def test_what_the_design_is_too_small_to_show_is_no_reason_to_train_alone(tmp_pa
 )
 def test_no_line_break_parts_a_number_from_its_unit(text: str, held: str) -> None:
     assert hold(text) == held
+
+
+def test_sentences_under_a_table_end_above_the_footer() -> None:
+    from pptx import Presentation
+
+    deck = Presentation()
+    table = Table((("a", "", False), ("b", "", False)), [[Entry("word " * 60), Entry("word " * 60)]] * 2)
+    _draw(deck, Slide("title", ("a long sentence under it, " * 9,) * 3, table), 2, 3, "en")
+    (box,) = [
+        shape for shape in deck.slides[0].shapes if "long sentence" in ((shape.has_text_frame and shape.text) or "")
+    ]
+    paragraphs = box.text_frame.paragraphs
+    (size,) = {run.font.size.pt for paragraph in paragraphs for run in paragraph.runs}
+    tall = _lines_used(tuple(paragraph.text for paragraph in paragraphs), int(size)) * size * 1.25 / 72
+    assert size >= 12
+    assert box.top / 914400 + tall <= 6.95

@@ -74,10 +74,9 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
     write(title, 2.4 if first else 0.4, 1.0, 44 if first else large, accent, True)
     if slide.lines:
         # the text shrinks in steps so that the longest claims still fit above the footer
-        size = next((s for s in (22, 20, 18, 16, 14) if _lines_used(slide.lines, s) * s * 1.25 <= 5.2 * 72), 12)
-        top = 3.6 if first else 1.65
-        if under:
-            size, top = min(size, 18), under + 0.3
+        top = 3.6 if first else under + 0.3 if under else 1.65
+        room, sizes = (6.85 - top) * 72, (18, 16, 14) if under else (22, 20, 18, 16, 14)
+        size = next((s for s in sizes if _lines_used(slide.lines, s) * s * 1.25 <= room), 12)
         box = page.shapes.add_textbox(Inches(0.7), Inches(top), Inches(11.9), Inches(6.85 - top)).text_frame
         box.word_wrap = True
         for index, text in enumerate(slide.lines):
