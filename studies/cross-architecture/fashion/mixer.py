@@ -1,4 +1,4 @@
-"""A small MLP-Mixer (Tolstikhin et al., arXiv 2105.01601) for 28 x 28 grey images: timm's names fix its patches at 16."""
+"""A small MLP-Mixer (Tolstikhin et al., arXiv 2105.01601) for 28 x 28 grey images: timm fixes its patches at 16."""
 
 from __future__ import annotations
 
