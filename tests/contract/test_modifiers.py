@@ -296,6 +296,5 @@ def test_fit_temperature_finds_the_overconfidence(criterion: str) -> None:
 
 
 def test_calibrated_temperature_refuses_nonsense() -> None:
-    modifier: Any = create_modifier("calibrated_temperature", temperature=0.0)
     with pytest.raises(AlambicError, match="above 0"):
-        modifier.check(make_pair().specs)
+        create_modifier("calibrated_temperature", temperature=0.0)

@@ -204,6 +204,8 @@ def test_a_call_without_gradients_leaves_no_trace_in_memory(name):
 def test_labels_that_are_none_are_refused(labels, said):
     with pytest.raises(AlambicError, match=said):
         make_pair()(torch.rand(COUNT, 1, 16, 16), labels)
+    with pytest.raises(AlambicError, match="empty batch"):
+        make_pair()(torch.rand(0, 1, 16, 16), labels[:0])
 
 
 @pytest.mark.parametrize(

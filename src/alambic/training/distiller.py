@@ -156,10 +156,12 @@ class Distiller:
             self.objective.after_step()
 
     def _check_batch(self, images: Tensor, labels: Tensor, ids: Tensor | None) -> None:
-        if len(images) == 0 or labels.shape != images.shape[:1]:
+        if len(images) == 0:
+            raise AlambicError("expected at least one image, got an empty batch; try drop_last=True in the loader")
+        if labels.shape != images.shape[:1]:
             raise AlambicError(
-                f"expected one label per image and at least one of them, got {len(images)} images and labels of shape "
-                f"{tuple(labels.shape)}; try labels.squeeze(1), or argmax(1) of one-hot labels"
+                f"expected one label per image ({len(images)}), got labels of shape {tuple(labels.shape)}; try "
+                "labels.squeeze(1), or argmax(1) of one-hot labels"
             )
         if labels.dtype != torch.int64:
             raise AlambicError(f"expected labels of int64, got {labels.dtype}; try labels.long()")
