@@ -24,7 +24,7 @@ from statistics import fmean
 
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
-from alambic.report.chapter_suitability import best_estimator, say_families, say_judgement, tell_title
+from alambic.report.chapter_suitability import best_estimator, name_allowed, say_families, say_judgement, tell_title
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
 from alambic.report.contrasts import Contrast, judge
 from alambic.report.facts import Fact
@@ -245,7 +245,7 @@ def tabulate_families(findings: Findings) -> list[str]:
     for (scope, _), same in shown:
         families = list(same)
         told = "; ".join(f"{family.effect.family} {_show(family.gain)}" for family in families)
-        allowed = ", ".join(COVARIATES[name]["en"] for name in families[0].covariates) or nothing
+        allowed = ", ".join(COVARIATES[name]["en"] for name in name_allowed(families[0]))
         count = int(families[0].teachers.value)
         scope += "" if families[0].main else ", for comparison"
         rows.append(f"| {scope} ({count}) | {allowed} | {families[0].reference} | {told} |")

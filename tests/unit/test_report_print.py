@@ -264,3 +264,12 @@ def test_sentences_under_a_table_end_above_the_footer() -> None:
     tall = _lines_used(tuple(paragraph.text for paragraph in paragraphs), int(size)) * size * 1.25 / 72
     assert size >= 12
     assert box.top / 914400 + tall <= 6.95
+
+
+def test_a_talk_on_many_students_stays_a_talk(tmp_path: Path) -> None:
+    students, effects = ("dscnn_8x2", "dscnn_16x2", "dscnn_24x3", "resnet8_w8"), {"none": 0.0, "kd": 0.01}
+    findings = find(make_ledger(tmp_path / "l.sqlite", students=students, images=400, effects=effects))
+    slides = compose_slides(findings, "en")
+    assert len(slides) <= 15
+    told = "\n".join(slide.title.text("en") if isinstance(slide.title, Claim) else slide.title for slide in slides)
+    assert all(student in told for student in students[:3])

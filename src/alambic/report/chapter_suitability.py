@@ -161,13 +161,13 @@ def _say_family(family: Family) -> Claim:
     if effect.is_clear:
         key = "family_more" if effect.effect > 0 else "family_less"
     tone = {"family_more": "gain", "family_less": "loss", "family_open": "tie", "family_tie": "tie"}[key]
-    allowed = tuple(Words(COVARIATES[name]) for name in _allowed(family))
+    allowed = tuple(Words(COVARIATES[name]) for name in name_allowed(family))
     blanks: dict[str, Blank] = {"family": effect.family, "reference": family.reference, "gain": family.gain}
     return Claim(key, {**blanks, "scope": _scope(family.scope), "teachers": family.teachers, "allowed": allowed}, tone)
 
 
-def _allowed(family: Family) -> tuple[str, ...]:
-    """Keys of COVARIATES: what its model allows for, be it by the choice of teachers alone."""
+def name_allowed(family: Family) -> tuple[str, ...]:
+    """Keys of COVARIATES: what a family's model allows for, be it by the choice of teachers alone."""
     return family.covariates or ("matching" if family.scope == "matched" else "",)
 
 
@@ -250,7 +250,7 @@ def _tabulate_families(found: Suitability, lang: Lang, texts: Texts) -> Table:
     names = ("scope", "family", "against", "gain_column", "teachers_count", "allowed")
     table = Table(tuple((texts[name], "", name in ("gain_column", "teachers_count")) for name in names))
     for one in found.families:
-        allowed = ", ".join(COVARIATES[name][lang] for name in _allowed(one))
+        allowed = ", ".join(COVARIATES[name][lang] for name in name_allowed(one))
         allowed += "" if one.main else f" ({texts['beside']})"
         first = [Entry(_scope(one.scope).by_lang[lang]), Entry(one.effect.family), Entry(one.reference)]
         last = [fact_entry(one.gain, lang, noun=False), fact_entry(one.teachers, lang, noun=False), Entry(allowed)]

@@ -27,6 +27,7 @@ from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.tables import Entry, Table
 from alambic.report.texts import read_texts
 from alambic.report.wording import LANGS, Lang, show_number
+from alambic.suitability.gains import describe_setting
 
 
 def compose_document(findings: Findings, lang: Lang) -> list[Section]:
@@ -109,8 +110,7 @@ def describe_data(findings: Findings) -> Words:
 
 def _describe_data(group: Group, lang: Lang) -> str:
     content = group.rows[0].content
-    data, words = content["data"], {key: by_lang[lang] for key, by_lang in HEADINGS.items()}
-    data = content.get("shared_data", data)
+    data, words = describe_setting(content)["data"], {key: by_lang[lang] for key, by_lang in HEADINGS.items()}
     names, shape, told = content.get("class_names", ()), content.get("input"), []
     told += [words["or"].join(reversed(names))] if len(names) == 2 else []
     if shape is not None:

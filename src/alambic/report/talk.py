@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from alambic.report import tables
@@ -33,7 +33,7 @@ from alambic.report.texts import Texts, read_texts
 from alambic.report.wording import Lang, name_group
 
 BARS = 9  # bars of one chart that stay readable on a wall
-MOST_SLIDES, FEW_ROWS = 15, 4
+MOST_STUDENTS, MOST_SLIDES, FEW_ROWS = 2, 15, 4  # of the next student the chart gives way, then all
 Item = TypeVar("Item")
 
 
@@ -65,11 +65,12 @@ def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
     """The slides in order: 12 to 15 for a study of up to three students."""
     texts = read_texts(lang)
     chapters = {section.key: section for section in compose_document(findings, lang)}
-    one = len(findings.students) == 1
-    made = [*_open(findings, chapters, lang, texts), *_declared(findings, chapters)]
+    one, made = len(findings.students) == 1, [*_open(findings, chapters, lang, texts), *_declared(findings, chapters)]
     answers = zip(say_answers(findings), say_answers(findings, brief=True), strict=True)
-    for (found, claims), (_, brief) in answers:
-        made += _answer(found, tuple(claims), tuple(brief), findings, lang, texts, one)
+    for place, ((found, claims), (_, brief)) in enumerate(answers):
+        told = _answer(found, tuple(claims), tuple(brief), findings, lang, texts, one)
+        spare = [place > MOST_STUDENTS or (place == MOST_STUDENTS and slide.shown is not None) for slide in told]
+        made += [replace(slide, spare=place + 1) if may else slide for slide, may in zip(told, spare, strict=True)]
     made += _falls(findings, lang, texts)
     made += _classes(findings, lang, texts) if one else []
     made += [*_trust(findings, lang, texts, chapters), *_sizes(findings, lang, texts, chapters)]
@@ -83,18 +84,17 @@ def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
 def _open(findings: Findings, chapters: dict[str, Section], lang: Lang, texts: Texts) -> list[Slide]:
     asked, sights = chapters["question"].claims, say_sight(findings)
     shown = sights[0][:4] if len(sights) == 1 else [claims[0] for claims in sights]
-    key = "slide_asked" if measures_int8(findings) else "slide_asked_float"
-    question = Claim(key, {"students": list_students(findings)})
+    asking = "slide_asked" if measures_int8(findings) else "slide_asked_float"
+    question = Claim(asking, {"students": list_students(findings)})
     compared = Claim("slide_compared", {"count": len(used_methods(findings)), "data": list_data(findings)})
-    protocol = chapters["protocol"].claims
-    survey, methods = chapters["survey"].claims, tabulate_methods(findings, lang)
+    protocol, methods = chapters["protocol"].claims, tabulate_methods(findings, lang)
     kind = "tuned" if any(claim.key == "own_recipes" for claim in protocol) else "same"
     fair = f"slide_protocol_{'labelled' if sees_labelled_only(findings) else kind}"
     brief = Table(methods.heads[:3], [row[:3] for row in methods.rows])  # nobody reads formulas on a wall
     return [
         Slide(findings.name, (texts["report"], say_purpose(findings).text(lang)), notes=asked),
         Slide(question, (asked[0].text(lang),), notes=asked),
-        Slide(compared, (), brief, survey),
+        Slide(compared, (), brief, chapters["survey"].claims),
         Slide(Claim(fair, {}), tuple(claim.text(lang) for claim in protocol), notes=protocol),
         Slide(_title_sight(findings), tuple(claim.text(lang) for claim in shown), notes=sum(map(tuple, sights), ())),
     ]
