@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from alambic.suitability.collect import (
     collect_student,
     collect_teacher,
     guess_student_family,
+    tell_provenance,
 )
 from alambic.suitability.inputs import (
     LSB,
@@ -362,3 +364,17 @@ def test_pilot_starts_at_the_untrained_student_and_comes_nearer(source):
     assert pilot.progress == (0.0, 1 / 3, 2 / 3, 1.0)
     again = run_trial(fresh(), teacher, found.logits, source, VIEWS, recipe, Task(2), train_ids, ids)
     assert again == taught
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "labels"),
+        ({"teacher_data": "superset"}, "labels"),
+        ({"teacher_data": "external"}, "pretrained"),
+        ({"pretrained": True}, "pretrained"),
+        ({"teacher_data": "external", "provenance": "distilled from resnet"}, "distilled from resnet"),
+    ],
+)
+def test_a_teacher_from_elsewhere_is_not_pooled_with_those_trained_here(given: dict[str, Any], told: str) -> None:
+    assert tell_provenance(TeacherSpec("zoo:resnet8_w8", **given)) == told

@@ -197,6 +197,7 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
 SCOPES: dict[str, dict[Lang, str]] = {
     "all": {"en": "All teachers", "fr": "Tous les enseignants"},
     "labels": {"en": "Teachers trained on labels", "fr": "Enseignants entraînés sur étiquettes"},
+    "pretrained": {"en": "Teachers pretrained elsewhere", "fr": "Enseignants préentraînés ailleurs"},
     "distilled": {"en": "Distilled teachers only", "fr": "Enseignants distillés seulement"},
     "matched": {"en": "Equally accurate teachers", "fr": "Enseignants également exacts"},
 }

@@ -22,8 +22,9 @@ class FamilyCase:
     """The model on some of the teachers.
 
     Attributes:
-        scope: ``all``, ``matched`` (equally accurate ones), ``labels``, ``distilled``: provenances are never pooled
-            without a term of their own. covariates: what the model allows for, beside provenance and block.
+        scope: ``all``, ``matched`` (equally accurate ones), ``labels``, ``pretrained``, ``distilled``:
+            provenances are never pooled without a term of their own.
+        covariates: what the model allows for, beside provenance and block.
         answer: None where the teachers cannot tell families apart; then ``reason`` says why.
         main: whether it is the scope's answer; the others, with other covariates, show what hangs on that choice.
     """

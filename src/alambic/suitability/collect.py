@@ -19,7 +19,7 @@ from alambic.methods.base import create_method
 from alambic.models.feature import Feature, Outputs
 from alambic.models.onnx_net import OnnxNet
 from alambic.models.taps import Tapped
-from alambic.models.teachers import Teacher, guess_family
+from alambic.models.teachers import Teacher, TeacherSpec, guess_family
 from alambic.suitability.evidence import StudentEvidence, TeacherEvidence, widen
 from alambic.suitability.inputs import (
     CUTOFFS,
@@ -167,7 +167,7 @@ def collect_teacher(
     return TeacherEvidence(
         teacher.name,
         teacher.family,
-        teacher.spec.provenance,
+        tell_provenance(teacher.spec),
         teacher.hash,
         teacher.parameters,
         plain.logits,
@@ -178,6 +178,12 @@ def collect_teacher(
         altered,
         absent,
     )
+
+
+def tell_provenance(spec: TeacherSpec) -> str:
+    """``labels``, ``distilled from X``, or ``pretrained`` where labels of images from elsewhere taught it."""
+    elsewhere = spec.pretrained or spec.teacher_data == "external"
+    return "pretrained" if elsewhere and spec.provenance == "labels" else spec.provenance
 
 
 def guess_student_family(name: str) -> str:

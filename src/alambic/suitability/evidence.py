@@ -35,7 +35,8 @@ class TeacherEvidence:
     """Of one frozen teacher.
 
     Attributes:
-        hash: of its weights. parameters: 0 where its file does not tell. provenance: labels, or distilled from another.
+        hash: of its weights. parameters: 0 where its file does not tell. provenance: labels, pretrained, or
+            distilled from another.
         logits: N x C on clean images. labelled: whether its columns are the task's classes.
         embedding: N x D, None without one.
         stages: per stage M x k, maps and token grids averaged down to at most 4 x 4 positions.
