@@ -27,6 +27,7 @@ from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.chapter_suitability import best_estimator, name_allowed, say_families, say_judgement, tell_title
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
 from alambic.report.contrasts import Contrast, judge
+from alambic.report.document import detail_data
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings
 from alambic.report.findings import find as read_findings
@@ -40,7 +41,6 @@ from alambic.report.texts import read_texts
 from alambic.report.wording import name_group, show_number
 from alambic.study.ledger import Ledger
 from alambic.study.study_file import _Head
-from alambic.suitability.gains import describe_setting
 from alambic.suitability.judgement import load_judgement
 
 FIGURE = "docs/answers.svg"
@@ -166,15 +166,10 @@ def _tell_setting(findings: Findings) -> str:
 
 
 def _tell_data(findings: Findings) -> str:
-    """Data set, training images and, where it is not accuracy, the metric."""
-    content = findings.groups[0].rows[0].content
-    data, metric = describe_setting(content)["data"], findings.scored.metric
-    images, unlabelled = data["train_images"], data.get("unlabelled", 0)
-    told = [data["source"], f"{images:,} training images"]
-    told += [" or ".join(reversed(content["class_names"]))] if len(content["class_names"]) == 2 else []
-    told += [f"{images - unlabelled:,} of them with a label"] if unlabelled else []
-    told += [METRIC_NAMES[metric]["en"]] if metric in METRIC_NAMES and metric != "accuracy" else []
-    return ", ".join(told)
+    """What the student sees, training images and, where it is not accuracy, the metric."""
+    metric = findings.scored.metric
+    told = [METRIC_NAMES[metric]["en"]] if metric in METRIC_NAMES and metric != "accuracy" else []
+    return ", ".join([*detail_data(findings.groups[0], "en"), *told])
 
 
 def _trace(folder: Path, root: Path) -> list[str]:
@@ -200,7 +195,7 @@ def tabulate_claims(root: Path) -> list[str]:
         told += f"; {count_wanted(Ledger(folder, read_only=True))} seeds"
         first = findings.declared.first_seeds
         told += f", of which {first.value:.0f} were asked for first" if first is not None else ""
-        head = f"[{place.relative_to('studies')}](../{place}), {_tell_data(findings).partition(', ')[2]}{told}"
+        head = f"[{place.relative_to('studies')}](../{place}), {_tell_data(findings)}{told}"
         for contrast in findings.declared.contrasts:
             verdict = read_texts("en")[findings.declared.name_verdict(contrast)]
             former = find_former(contrast, findings)

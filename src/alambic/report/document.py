@@ -104,11 +104,15 @@ def list_data(findings: Findings) -> Words:
 
 def describe_data(findings: Findings) -> Words:
     """The data in one phrase: name, the two classes where there are two, what the student sees, images and labels."""
-    each = {lang: _join([_describe_data(group, lang) for group in findings.groups]).by_lang[lang] for lang in LANGS}
+    each: dict[Lang, str] = {}
+    for lang in LANGS:
+        told = [(group.rows[0].content["data"]["source"], detail_data(group, lang)) for group in findings.groups]
+        each[lang] = _join([f"{source} ({', '.join(details)})" for source, details in told]).by_lang[lang]
     return Words(each)
 
 
-def _describe_data(group: Group, lang: Lang) -> str:
+def detail_data(group: Group, lang: Lang) -> list[str]:
+    """The two classes where there are two, what the student sees, training images, those with a label if not all."""
     content = group.rows[0].content
     data, words = describe_setting(content)["data"], {key: by_lang[lang] for key, by_lang in HEADINGS.items()}
     names, shape, told = content.get("class_names", ()), content.get("input"), []
@@ -118,7 +122,7 @@ def _describe_data(group: Group, lang: Lang) -> str:
     told.append(show_number(data["train_images"], "images", lang))
     unlabelled = data.get("unlabelled", 0)
     told += [f"{show_number(data['train_images'] - unlabelled, 'number', lang)} {words['labelled']}"] * bool(unlabelled)
-    return f"{data['source']} ({', '.join(told)})"
+    return told
 
 
 def _join(names: Sequence[str]) -> Words:
