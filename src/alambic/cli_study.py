@@ -68,9 +68,19 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_request(parser: Any, many: bool) -> None:
+    add_networks(parser, many)
     count = "+" if many else 1
-    parser.add_argument("--student", nargs=count, required=True, help="zoo name or file.py:function")
-    parser.add_argument("--data", required=True, help="fashion-mnist, torchvision:CIFAR10, a folder, a parquet or npz")
+    default = ["none", "kd", "rsd", "ofa"] if many else ["kd"]
+    parser.add_argument("--methods" if many else "--method", dest="methods", nargs=count, default=default)
+
+
+def add_networks(parser: Any, many: bool, required: bool = True) -> None:
+    """Students, data, teachers and how long to train: what ``make_request`` reads, but for the methods."""
+    count = "+" if many else 1
+    parser.add_argument("--student", nargs=count, required=required, default=[], help="zoo name or file.py:function")
+    parser.add_argument(
+        "--data", required=required, help="fashion-mnist, torchvision:CIFAR10, a folder, a parquet or npz"
+    )
     parser.add_argument(
         "--teachers" if many else "--teacher",
         dest="teachers",
@@ -78,8 +88,6 @@ def _add_request(parser: Any, many: bool) -> None:
         default=[],
         help="timm:NAME, torchvision:NAME, zoo:NAME, weights with a card, file.onnx, file.py:function",
     )
-    default = ["none", "kd", "rsd", "ofa"] if many else ["kd"]
-    parser.add_argument("--methods" if many else "--method", dest="methods", nargs=count, default=default)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--views", type=int, help="augmented versions of each image; 0 = fresh ones (docs/views.md)")
     parser.add_argument("--train", type=int, help="number of training images; all by default")

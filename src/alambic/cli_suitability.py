@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from alambic.cli_study import add_networks
 from alambic.errors import AlambicError
 
 # the parser is built at each start, so heavy imports stay inside the functions
@@ -16,14 +17,16 @@ from alambic.errors import AlambicError
 def add_commands(actions: Any) -> None:
     """Adds ``rank`` and ``judge`` to the actions of ``alambic teachers``."""
     rank = actions.add_parser("rank", help="before any distillation: which teacher suits each student, and why")
-    rank.add_argument("file", type=Path, help="a study file: its students, data and teachers are taken")
-    rank.add_argument("--student", nargs="+", default=[], help="only these students of the file")
+    rank.add_argument(
+        "file", type=Path, nargs="?", help="a study file: its data, teachers and students (or those of --student)"
+    )
+    add_networks(rank, many=True, required=False)
     rank.add_argument("--ledger", type=Path, action="append", default=[], help="measured gains to learn from")
     rank.add_argument("--budget", type=float, metavar="MINUTES", help="leave out the dearest evidence beyond this")
     rank.add_argument("--images", type=int, default=2000, help="held-out images, of the tune split")
     rank.add_argument("--warm-up", type=int, default=5, metavar="EPOCHS", help="of the student before it is read")
     rank.add_argument("--out", type=Path, help="folder for suitability.json; runs/NAME by default")
-    rank.set_defaults(run=rank_teachers)
+    rank.set_defaults(run=rank_teachers, methods=["none", "kd"])
     judge = actions.add_parser(
         "judge", help="how well each estimator ranked teachers whose gains a ledger holds, and which families give more"
     )
@@ -48,6 +51,9 @@ def rank_teachers(options: argparse.Namespace) -> int:
     from alambic.suitability.ranking import Ranking, list_prices
     from alambic.suitability.wording import describe, head_ranking
 
+    if options.file and (options.data or options.teachers):
+        raise AlambicError(f"expected a study file or --data and --teachers, got both; put them into {options.file}")
+    options.file = options.file or _write_study(options)
     study = read_study(options.file)
     students = options.student or list(study.students)
     unknown = [name for name in students if name not in study.students]
@@ -86,6 +92,22 @@ def rank_teachers(options: argparse.Namespace) -> int:
     print(f"\nscorecards: {path}")
     print("estimates, not results: `alambic teachers judge` says which of them ranked teachers as their gains did")
     return 0
+
+
+def _write_study(options: argparse.Namespace) -> Path:
+    """A study file of the students, data and teachers that the command line names."""
+    from alambic.cli_study import make_request
+    from alambic.files import make_folder, write_atomic
+    from alambic.study.compose import compose_study
+
+    if not (options.student and options.data and options.teachers):
+        raise AlambicError("expected a study file, or --student, --data and --teachers, got neither; name them all")
+    options.out = options.out or Path("runs") / "rank"
+    make_folder(options.out)
+    text = compose_study(make_request(options, "rank"), options.out)
+    write_atomic(options.out / "study.toml", lambda part: part.write_text(text))
+    options.student = []
+    return Path(options.out) / "study.toml"
 
 
 def _prepare(study: Any, students: Sequence[str], out: Path, options: argparse.Namespace) -> tuple[Any, list[Any]]:

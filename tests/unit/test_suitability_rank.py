@@ -488,3 +488,16 @@ def test_a_changed_formula_makes_another_key(monkeypatch):
     assert first == make_key(teacher="a") != make_key(teacher="b")
     monkeypatch.setattr("alambic.suitability.scorecard.code_version", lambda: "other")
     assert make_key(teacher="a") != first
+
+
+def test_students_data_and_teachers_can_be_named_without_a_study_file(folder, tmp_path, capsys):
+    named = ("--student", "dscnn_8x2", "--data", folder / "images.npz", "--teachers", "zoo:resnet8_w4")
+    out = ("--out", tmp_path, "--epochs", 1, "--images", 60, "--warm-up", 1)
+    assert command("rank", *named, *out, "--budget", 1) == 0
+    assert "  resnet8_w4 (resnet, labels)" in capsys.readouterr().out
+    (card,) = load_scorecards(tmp_path / "suitability.json")
+    assert (card.teacher, card.student) == ("resnet8_w4", "dscnn_8x2")
+    with pytest.raises(AlambicError, match="--student, --data and --teachers"):
+        command("rank", *named[:4], *out)
+    with pytest.raises(AlambicError, match="got both"):
+        command("rank", folder / "study.toml", *named, *out)
