@@ -532,6 +532,11 @@ def test_a_teacher_with_other_classes(name):
             create_estimator(name).measure(wide)
     else:
         assert math.isfinite(create_estimator(name).measure(wide))
+    of_labels = {"calibration", "soft_labels", "locality"}  # their variants, too, read the task's own classes
+    few = with_teacher(evidence, logits=evidence.teacher.logits[:, :2], altered={}, labelled=False)
+    for other in (wide, few):
+        found = create_estimator(name).measure_variants(other)
+        assert not (found and name in of_labels)
 
 
 def test_a_number_that_is_not_finite_is_a_refusal():

@@ -82,3 +82,11 @@ def test_a_seed_without_its_int8_network_takes_its_arm_out() -> None:
     (late,) = (cell for cell in CELLS if (cell.arm.name, cell.seed) == ("kd", 1))
     del rows[late.id].numbers["weight_bytes"]
     assert {(cell.arm.name, cell.seed) for cell in choose_finalists(CELLS, rows, 1)} == BEST
+
+
+def test_a_control_is_no_finalist() -> None:
+    noise = Arm("noise", ("kd",), treatments=("shuffled_teacher",))
+    controls = [Cell("s", "t", noise, seed, {"tested": True}) for seed in (0, 1)]
+    rows = {cell.id: Row(cell.id, {}, "done", "", numbers(cell)) for cell in CELLS}
+    rows |= {cell.id: Row(cell.id, {}, "done", "", {"tune": 0.99, "weight_bytes": 1}) for cell in controls}
+    assert {(cell.arm.name, cell.seed) for cell in choose_finalists([*CELLS, *controls], rows, 1)} == BEST

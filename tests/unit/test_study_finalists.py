@@ -10,12 +10,13 @@ import pytest
 from deploy_nets import make_stripes
 
 from alambic.errors import AlambicError
+from alambic.study import finalists
 from alambic.study.cell import Arm, Cell
-from alambic.study.finalists import choose_finalists, finish_finalists
+from alambic.study.finalists import choose_finalists, finish_finalists, tune_on_int8
 from alambic.study.ledger import Ledger, Row
 from alambic.study.prepare import Prepared, prepare
 from alambic.study.refit import refit_rows
-from alambic.study.specs import Finalists
+from alambic.study.specs import Finalists, Int8Spec
 from alambic.study.study_file import read_study
 
 pytest.importorskip("onnxruntime")
@@ -170,6 +171,26 @@ def test_finalists_get_the_whole_split_and_qat(folder: Path) -> None:
     other = prepare_with(folder, finalists=Finalists(count=1, whole_test=False, qat_epochs=0))
     assert finish_finalists(other, ledger, folder, quiet) == 2  # another wish is another measurement
     ledger.close()
+
+
+def test_qat_learns_the_grid_that_the_study_quantises_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alambic.study.content import make_student
+    from alambic.study.work import Workshop
+
+    grids = []
+
+    def insert(net: object, images: object, per_channel: bool = True) -> None:
+        grids.append(per_channel)
+        raise AlambicError("enough seen")
+
+    monkeypatch.setattr(finalists, "insert_qat", insert)
+    for per_channel in (True, False):
+        prepared = prepare_with(folder, int8=Int8Spec(calibration_images=64, per_channel=per_channel))
+        workshop, cell = Workshop(prepared, folder), prepared.cells[0]
+        net, row = make_student(prepared.study, cell.student, workshop.source, 0), Row(cell.id, {}, "done", "", {})
+        with pytest.raises(AlambicError, match="enough seen"):
+            tune_on_int8(workshop, cell, row, net, Finalists(count=1))
+    assert grids == [True, False]
 
 
 def make_cell(arm: str, seed: int, tested: bool = True, teacher: str | None = "t") -> Cell:

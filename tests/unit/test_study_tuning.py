@@ -13,7 +13,7 @@ from alambic.study.ledger import Ledger
 from alambic.study.prepare import prepare
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study
-from alambic.study.tuning import draw_trials, score_arms, to_toml, tune_study
+from alambic.study.tuning import draw_trials, score_trials, to_toml, tune_study
 
 HEAD = """
 name = "tuned"
@@ -72,9 +72,12 @@ def folder(tmp_path_factory):
 
 def score_last(study, out):
     """Of each trial of the last rung that was trained."""
-    arms = tuple(trial.arm for arm in study.arms for trial in draw_trials(arm, study))
-    explored = dataclasses.replace(study, arms=arms, seeds=1)
-    return score_arms(out / "ledger.sqlite", prepare(explored, out, lambda _: None).cells)
+    found = {}
+    for arm in study.arms:
+        trials = tuple(trial.arm for trial in draw_trials(arm, study))
+        explored = dataclasses.replace(study, arms=trials, seeds=1)
+        found |= score_trials(out / "ledger.sqlite", prepare(explored, out, lambda _: None).cells)
+    return found
 
 
 def write(folder, text, name="study.toml", purpose="explore", seeds=2, more=""):

@@ -119,3 +119,42 @@ def test_settings_of_a_method_that_no_arm_has_are_refused(write: Callable[[str],
     study = write('[tuning.settings.nonee]\ntemperature = [1.0, 8.0]\n[[arms]]\nmethod = "none"\n')
     with pytest.raises(AlambicError, match=r"\[tuning.settings\].*got 'nonee'.*did you mean 'none'\?"):
         tune_study(study, tmp_path, quiet, scores(lambda cell: 0.5))
+
+
+TWO = """
+[teachers.a]
+net = "zoo:dscnn_8x2"
+[teachers.a.recipe]
+epochs = 1
+[teachers.b]
+net = "zoo:dscnn_16x2"
+[teachers.b.recipe]
+epochs = 1
+"""
+FEWER = '[tuning]\ntrials = 3\nkeep = 1\nrungs = [1.0]\n[[arms]]\nmethod = "kd"\n'
+FEWER += '[[arms]]\nname = "by a"\nmethod = "kd"\nteachers = ["a"]\n' + TWO
+
+
+def test_an_arm_of_fewer_teachers_is_tuned_beside_the_others(write: Callable[[str], Study], tmp_path: Path) -> None:
+    found = tune_study(write(FEWER), tmp_path, quiet, scores(lambda cell: 0.5 if "trial" in cell.arm.name else 0.4))
+    assert {name: best.trial.number for name, best in found.items()} == {"kd": 1, "by a": 1}
+
+
+def test_a_trial_that_failed_with_one_teacher_is_left_out(write: Callable[[str], Study], tmp_path: Path) -> None:
+    def score(cell: Cell) -> float | None:
+        good = cell.arm.name == "kd, trial 1"
+        return None if good and cell.teacher == "b" else 0.9 if good else 0.4
+
+    found = tune_study(write(FEWER), tmp_path, quiet, scores(score))
+    assert (found["kd"].trial.number, found["kd"].score) == (0, 0.4)
+
+
+def test_trials_are_no_finalists(write: Callable[[str], Study], tmp_path: Path) -> None:
+    counts = []
+
+    def execute(prepared: Any, cells: list[Cell], out: Path, jobs: int) -> Iterator[Event]:
+        counts.append(prepared.study.finalists.count)
+        return scores(lambda cell: 0.5)(prepared, cells, out, jobs)
+
+    tune_study(write(plain(0.3, 3.0) + "[finalists]\ncount = 1\n"), tmp_path, quiet, execute)
+    assert counts == [0]

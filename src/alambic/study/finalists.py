@@ -40,6 +40,7 @@ from alambic.suitability.gains import is_alone
 from alambic.training.lockstep import train_group
 from alambic.training.setup import set_up
 from alambic.training.task import evaluate_metric, predict
+from alambic.treatments.registry import all_treatments
 
 Found = tuple[dict[str, Any], dict[tuple[str, str], Predictions]]
 
@@ -84,8 +85,8 @@ def finish_finalists(prepared: Prepared, ledger: Ledger, out: Path, say: Say) ->
 def choose_finalists(cells: Sequence[Cell], rows: dict[str, Row], count: int) -> list[Cell]:
     """All seeds of the ``count`` best arms of each student by mean tune score, and of the student alone beside them.
 
-    An arm counts only with all its seeds trained and quantised, since means over fewer say something else. Where a
-    study computes the test split for some cells only, these are the candidates.
+    An arm counts only with all its seeds trained and quantised, since means over fewer say something else; a control
+    is none of them. Where a study computes the test split for some cells only, these are the candidates.
     """
     tested = [cell for cell in cells if cell.content["tested"]]
     groups: dict[tuple[str, ...], list[Cell]] = {}
@@ -98,7 +99,7 @@ def choose_finalists(cells: Sequence[Cell], rows: dict[str, Row], count: int) ->
     for student in dict.fromkeys(group[0].student for group in whole):
         mine = [group for group in whole if group[0].student == student]
         plain = [group for group in mine if _is_plain(group[0])]
-        taught = [group for group in mine if not _is_plain(group[0])]
+        taught = [group for group in mine if not _is_plain(group[0]) and not _is_control(group[0])]
         taught.sort(key=lambda group: -float(np.mean([rows[cell.id].numbers["tune"] for cell in group])))
         found += [cell for group in plain + taught[:count] for cell in group]
     return found
@@ -106,6 +107,10 @@ def choose_finalists(cells: Sequence[Cell], rows: dict[str, Row], count: int) ->
 
 def _is_plain(cell: Cell) -> bool:
     return is_alone({"arm": dataclasses.asdict(cell.arm)})
+
+
+def _is_control(cell: Cell) -> bool:
+    return any(all_treatments()[name].kind == "control" for name in cell.arm.treatments)
 
 
 def measure_finalist(workshop: Workshop, cell: Cell, row: Row, asked: Finalists) -> Found:
@@ -158,7 +163,8 @@ def tune_on_int8(workshop: Workshop, cell: Cell, row: Row, net: nn.Module, asked
         warmup=0.0,
         eval_every=asked.qat_epochs,
     )
-    insert_qat(net, see_clean(study, source, cell, choose_calibration(study, source)))
+    images = see_clean(study, source, cell, choose_calibration(study, source))
+    insert_qat(net, images, per_channel=study.int8.per_channel)
     key = taught_by(cell)
     run = set_up(
         net,

@@ -26,6 +26,7 @@ from alambic.study.follow import Say
 from alambic.study.ledger import Ledger
 from alambic.study.local import Executor, run_cells
 from alambic.study.run import run_study
+from alambic.study.specs import Finalists
 from alambic.study.study_file import Study
 from alambic.training.recipe import stream_seed
 
@@ -121,7 +122,7 @@ def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = ru
     """
     tuning = study.tuning
     _check_settings(study)
-    explore = dataclasses.replace(study, purpose="explore", confirmation=None, seeds=1)
+    explore = dataclasses.replace(study, purpose="explore", confirmation=None, seeds=1, finalists=Finalists())
     left = {arm.name: draw_trials(arm, study) for arm in study.arms}
     scores: dict[str, float] = {}
     for index, share in enumerate(tuning.rungs):
@@ -130,7 +131,10 @@ def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = ru
         say(f"rung {index + 1} of {len(tuning.rungs)}: {len(arms)} trials, {recipe.epochs} epochs each")
         rung = dataclasses.replace(explore, recipe=recipe, arms=arms)
         summary = run_study(rung, out, say=say, execute=execute)
-        scores = score_arms(summary.ledger, summary.cells)
+        scores = {}
+        for trials in left.values():
+            mine = {trial.arm.name for trial in trials}
+            scores |= score_trials(summary.ledger, [cell for cell in summary.cells if cell.arm.name in mine])
         missing = [name for name, trials in left.items() if not any(trial.arm.name in scores for trial in trials)]
         if missing:
             raise AlambicError(
@@ -154,25 +158,19 @@ def _check_settings(study: Study) -> None:
             )
 
 
-def score_arms(path: Path, cells: Sequence[Cell]) -> dict[str, float]:
-    """Arm -> mean tune score over students, teachers and seeds, of those of the cells that are finished.
+def score_trials(path: Path, cells: Sequence[Cell]) -> dict[str, float]:
+    """Trial of one arm -> mean tune score over students and teachers, of those of its cells that are finished.
 
     The ledger may hold more: earlier rungs, and what the file asked for before it was edited. A training that lacks
-    its score (a failed or a skipped one) takes its arm out where another arm has that pair.
+    its score (a failed or a skipped one) takes its trial out where another trial has more.
     """
     tune = {row.id: row.numbers["tune"] for row in Ledger(path, read_only=True).rows("done")}
-    found: dict[str, dict[tuple[str, str | None], float]] = defaultdict(dict)
+    found: dict[str, list[float]] = defaultdict(list)
     for cell in cells:
         if cell.id in tune:
-            found[cell.arm.name][cell.student, cell.teacher] = tune[cell.id]
-    most = max((len(pairs) for pairs in found.values()), default=0)
-    students = {student for pairs in found.values() for student, _ in pairs}
-    whole = {
-        name: pairs
-        for name, pairs in found.items()
-        if len(pairs) == (len(students) if all(teacher is None for _, teacher in pairs) else most)
-    }
-    return {name: float(np.mean(list(pairs.values()))) for name, pairs in whole.items()}
+            found[cell.arm.name].append(tune[cell.id])
+    most = max((len(scores) for scores in found.values()), default=0)
+    return {name: float(np.mean(scores)) for name, scores in found.items() if len(scores) == most}
 
 
 def _best(trials: Sequence[Trial], scores: dict[str, float], keep: int) -> list[Trial]:

@@ -46,6 +46,8 @@ class Calibration(Estimator):
         return adaptive_calibration_error(evidence.teacher.logits[known], evidence.labels[known])
 
     def measure_variants(self, evidence: Evidence) -> dict[str, float]:
+        if evidence.lacks("scores"):
+            return {}
         known = evidence.known
         logits, labels = evidence.teacher.logits[known], evidence.labels[known]
         return {

@@ -61,6 +61,8 @@ class SoftLabels(Estimator):
         return normalised_cmi(evidence.teacher.logits[known], evidence.labels[known])
 
     def measure_variants(self, evidence: Evidence) -> dict[str, float]:
+        if evidence.lacks("scores"):
+            return {}
         known = evidence.known
         logits, labels = evidence.teacher.logits[known], evidence.labels[known]
         return {"perplexity": perplexity(logits, fit_temperature(logits, labels, "nll"))}
