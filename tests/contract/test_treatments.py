@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from treatment_tools import VIEWS, VIEWS_FOR, make_scene, run_through, set_up_ru
 from alambic.errors import AlambicError
 from alambic.models.students import create_student
 from alambic.training.loop import train
-from alambic.treatments import all_treatments, create_treatment
-from alambic.treatments.base import Treatment
+from alambic.training.task import Task
+from alambic.treatments import all_treatments, base, create_treatment
+from alambic.treatments.base import Treatment, new_teacher_path
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "assistant": {"nets": ("zoo:resnet8_w8",)},
@@ -128,3 +130,33 @@ def test_a_finished_teacher_is_not_trained_again(name: str, source, teacher, tmp
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")} == files
     assert second.spec.split_hash == source.split_hash
     assert second.card["weights_hash"] == second.hash
+
+
+TRAINED = ("adapted_teacher", "assistant", "early_stop", "generic_teacher", "mcmi", "self_distillation", "sftn")
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_new_teacher_is_trained_on_the_students_images(name: str, source, teacher, tmp_path: Path) -> None:
+    scene = make_scene(source, tmp_path, VIEWS_FOR.get(name, VIEWS))
+    for ids in (scene.ids, scene.ids[:64]):
+        made = create(name).prepare_teacher(teacher, replace(scene, ids=ids))
+        assert made.card["train_images"] == len(ids)
+
+
+def test_a_new_teacher_belongs_to_its_task_and_to_the_code_that_made_it(
+    source, teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, treatment = make_scene(source, tmp_path), create("mcmi")
+    first = new_teacher_path(treatment, teacher, scene)
+    weighted = replace(scene, task=Task(3, (1.0, 1.0, 2.0)))
+    assert new_teacher_path(treatment, teacher, scene) == first != new_teacher_path(treatment, teacher, weighted)
+    monkeypatch.setattr(base, "file_version", lambda kind: "another")
+    assert new_teacher_path(treatment, teacher, scene) != first
+
+
+def test_self_distillation_takes_the_students_recipe(source, teacher, tmp_path: Path) -> None:
+    scene = make_scene(source, tmp_path)
+    scene = replace(scene, recipe=replace(scene.recipe, epochs=3, lr=0.02))
+    for given, epochs in ({}, 3), ({"epochs_of_teacher": 1}, 1):
+        recipe = create_treatment("self_distillation", **given).prepare_teacher(teacher, scene).card["recipe"]
+        assert (recipe["epochs"], recipe["lr"]) == (epochs, 0.02)

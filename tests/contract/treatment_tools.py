@@ -61,7 +61,7 @@ def make_student(seed: int) -> nn.Module:
 def make_scene(source: Source, folder: Path, views: ViewSpec = VIEWS) -> Scene:
     training = TeacherTraining(RECIPE, views)
     image = (source.channels, *source.size)
-    return Scene(source, Task(3), source.splits["train"], training, make_student, STUDENT, image, folder)
+    return Scene(source, Task(3), source.splits["train"], training, RECIPE, make_student, STUDENT, image, folder)
 
 
 def set_up_run(

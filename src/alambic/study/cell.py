@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from alambic.methods.base import all_methods
 from alambic.suitability.gains import LABELS
 from alambic.training.lockstep import SHARED_RECIPE
+from alambic.treatments.base import file_version
 
 
 @dataclass(frozen=True)
@@ -127,5 +127,4 @@ LATER = (
 
 def method_version(name: str) -> str:
     """Hash of a method's file: a changed formula gives new cells."""
-    source = inspect.getsource(inspect.getmodule(all_methods()[name]))  # type: ignore[arg-type]
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
+    return file_version(all_methods()[name])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ from alambic.training.recipe import stream_seed
 from alambic.training.setup import input_shape, probe
 from alambic.training.task import Task, evaluate_metric, labels_of
 from alambic.training.teacher_file import TeacherEntry
+from alambic.treatments.base import file_version
 from alambic.treatments.registry import all_modifiers, all_treatments, create_modifier
 
 
@@ -117,7 +117,7 @@ def make_objective(arm: Arm, task: Task) -> Objective:
     return Objective(methods, task, modifiers, list(arm.weights) or None, schedules, arm.ce_weight)
 
 
-def resolve_sources(study: Study, arm: Arm, task: Task, teacher: PreparedTeacher) -> dict[str, str]:
+def resolve_sources(study: Study, arm: Arm, task: Task) -> dict[str, str]:
     """Where each teacher quantity of a cell comes from, with the reason; never depends on other cells."""
     found = {}
     for quantity in sorted(make_objective(arm, task).needs.teacher):
@@ -184,14 +184,14 @@ def describe(
     if study.test_sensors:
         content["test_sensors"] = {name: dataclasses.asdict(sensor) for name, sensor in study.test_sensors.items()}
     if arm.treatments:
-        content["treatments"] = {name: _file_version(all_treatments()[name]) for name in arm.treatments}
+        content["treatments"] = {name: file_version(all_treatments()[name]) for name in arm.treatments}
     if arm.modifiers:
-        content["modifiers"] = {name: _file_version(all_modifiers()[name]) for name in arm.modifiers}
+        content["modifiers"] = {name: file_version(all_modifiers()[name]) for name in arm.modifiers}
     if teacher is not None:
         entry = study.teachers[teacher.name]
         content |= {
             "teacher_hash": teacher.hash,
-            "sources": resolve_sources(study, arm, task, teacher),
+            "sources": resolve_sources(study, arm, task),
             "teacher_family": teacher.family,
             "teacher_score": teacher.score,
             "teacher_provenance": _provenance(entry.spec, teacher),
@@ -215,12 +215,6 @@ def _own_input(spec: TeacherSpec) -> dict[str, Any]:
 def code_version(net: str, folder: Path) -> str:
     """Hash of the user's file behind ``file.py:function``: a changed network is another one. Imports do not count."""
     return hash_file(folder / net.rsplit(":", 1)[0])[:12]
-
-
-def _file_version(kind: type) -> str:
-    """Hash of the file of a treatment or modifier: a changed one gives new cells."""
-    source = inspect.getsource(inspect.getmodule(kind))  # type: ignore[arg-type]
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def _provenance(spec: TeacherSpec, teacher: PreparedTeacher) -> str:

@@ -63,6 +63,7 @@ def make_scene(
         make_task(study, source),
         train_ids(study, source),
         entry.training if entry is not None else TeacherTraining(study.recipe, study.views),
+        study.recipe,
         lambda peer: make_student(study, student, source, peer),
         student,
         input_shape(source, study.views),

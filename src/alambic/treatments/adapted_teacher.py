@@ -46,7 +46,7 @@ class AdaptedTeacher(Treatment):
                 "whose classes a class map merges, because all that it knows should be copied; try `alambic teachers "
                 "train` on all classes, with distil_from and start_from"
             )
-        path = new_teacher_path(self, teacher, scene, repr(scene.ids.tolist()))
+        path = new_teacher_path(self, teacher, scene)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             recipe = replace(scene.training.recipe, epochs=self.epochs_of_copy or scene.training.recipe.epochs)

@@ -50,6 +50,6 @@ class Assistant(Treatment):
                 name = f"{teacher.name}-assistant{i + 1}"
                 at = (scene.source, scene.task, path, scene.base)
                 with scene.watch(name, training.recipe.epochs) as on_epoch:
-                    train_teacher(name, spec, training, *at, teacher, on_epoch=on_epoch)
+                    train_teacher(name, spec, training, *at, teacher, on_epoch=on_epoch, ids=scene.ids)
             teacher = load_made(teacher, scene, path)
         return teacher

@@ -7,9 +7,10 @@ the ``Hooks`` of the student's training, so that a step of its own needs no othe
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -44,7 +45,7 @@ class Scene:
 
     Attributes:
         source, task: images and what is learnt. ids: int64, the training images.
-        training: recipe and views by which teachers are trained.
+        training: recipe and views by which teachers are trained. recipe: of the students.
         make_student: seed -> a student of the pair with fresh weights.
         student: its name. image: C, H, W of its input.
         folder: where new teachers are written. base: where relative paths of teachers start.
@@ -56,6 +57,7 @@ class Scene:
     task: Task
     ids: Tensor
     training: TeacherTraining
+    recipe: Recipe
     make_student: Callable[[int], nn.Module]
     student: str
     image: tuple[int, int, int]
@@ -201,11 +203,18 @@ def restore_student(student: nn.Module, treatments: Sequence[Treatment]) -> nn.M
 
 def new_teacher_path(treatment: Treatment, teacher: Teacher, scene: Scene, extra: str = "") -> Path:
     """Where a treated teacher lies: its name holds everything that it depends on."""
-    text = repr((treatment.name, treatment.hyper(), teacher.hash, scene.training, scene.source.split_hash, extra))
+    made_by = (treatment.name, file_version(type(treatment)), treatment.hyper())
+    text = repr((made_by, teacher.hash, scene.training, scene.task, scene.source.split_hash, scene.ids.tolist(), extra))
     if scene.image != (scene.source.channels, *scene.source.size):
         text += repr(scene.image)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return scene.folder / f"{teacher.name}-{treatment.name}-{digest}.safetensors"
+
+
+def file_version(kind: type) -> str:
+    """Hash of the file of a class, such as a treatment: a changed one gives new cells."""
+    source = inspect.getsource(inspect.getmodule(kind))  # type: ignore[arg-type]
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def refuse_black_box(treatment: Treatment, teacher: Teacher) -> None:
@@ -215,8 +224,3 @@ def refuse_black_box(treatment: Treatment, teacher: Teacher) -> None:
             f"treatment {treatment.name!r} expected a teacher that can be trained, got {teacher.name!r} "
             f"({teacher.spec.net}), because it is a black box; try a treatment of the student or the step"
         )
-
-
-def renamed(teacher: Teacher, suffix: str) -> Teacher:
-    """A teacher under a new name, so that tables tell the two apart."""
-    return replace(teacher, name=f"{teacher.name}+{suffix}")

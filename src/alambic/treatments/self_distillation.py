@@ -9,7 +9,6 @@ import torch
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
 from alambic.models.teachers import Teacher, TeacherSpec
-from alambic.training.recipe import Recipe
 from alambic.training.teach import train_teacher
 from alambic.treatments.base import Scene, Treatment, new_teacher_path
 from alambic.treatments.teaching import load_made
@@ -28,7 +27,7 @@ class SelfDistillation(Treatment):
     kind = "control"
     needs_teacher = True
 
-    epochs_of_teacher: int = 0  # 0 takes those of the teachers' recipe
+    epochs_of_teacher: int = 0  # 0 takes those of the student's recipe
 
     def prepare_teacher(self, teacher: Teacher, scene: Scene) -> Teacher:
         if ".py:" in scene.student:
@@ -38,13 +37,12 @@ class SelfDistillation(Treatment):
             )
         channels, height, width = scene.image
         spec = TeacherSpec(f"zoo:{scene.student}", channels=channels, size=(height, width))
-        recipe: Recipe = scene.training.recipe
-        if self.epochs_of_teacher:
-            recipe = replace(recipe, epochs=self.epochs_of_teacher)
-        path = new_teacher_path(self, teacher, scene, scene.student)
+        recipe = replace(scene.recipe, epochs=self.epochs_of_teacher or scene.recipe.epochs)
+        path = new_teacher_path(self, teacher, scene, f"{scene.student} {recipe}")
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             training = replace(scene.training, recipe=recipe, method="none", settings=(), seed=scene.training.seed + 1)
+            name, at = f"{scene.student}-teacher", (scene.source, scene.task, path, scene.base)
             with torch.random.fork_rng(devices=[]):
-                train_teacher(f"{scene.student}-teacher", spec, training, scene.source, scene.task, path, scene.base)
+                train_teacher(name, spec, training, *at, ids=scene.ids)
         return load_made(teacher, scene, path)
