@@ -158,12 +158,39 @@ def test_an_estimator_surely_worse_than_accuracy_is_told_so(suited, bounds, key)
     path = suited / "suitability.json"
     told = json.loads(path.read_text())
     for one in told["judgement"]["verdicts"]:
-        one["above_accuracy"] = bounds
+        one["above_accuracy"], one["surely_above"] = bounds, bounds[0]
     path.write_text(json.dumps(told))
     findings = find(suited / "ledger.sqlite")
     assert key in keys(chapters(suited / "ledger.sqlite")["suitability"])
     titles = [slide.title.key for slide in compose_slides(findings, "en") if isinstance(slide.title, Claim)]
     assert f"slide_{key}" in titles
+
+
+def test_estimators_that_rank_the_wrong_way_round_are_named(suited):
+    path = suited / "suitability.json"
+    told = json.loads(path.read_text())
+    for one in told["judgement"]["verdicts"]:
+        low, high, p = {"locality": (-0.9, -0.5, 0.01), "margin": (-0.8, -0.1, 0.3)}.get(one["name"], (-0.2, 0.3, 1.0))
+        one |= {"low": low, "high": high, "p_holm": p}
+    path.write_text(json.dumps(told))
+    claims = chapters(suited / "ledger.sqlite")["suitability"].claims
+    (wrong,) = [claim for claim in claims if claim.key == "estimators_reversed"]
+    assert [words.by_lang["en"] for words, _ in wrong.blanks["listing"]] == [ESTIMATORS["locality"]["en"]]
+
+
+def test_what_was_judged_is_read_where_most_was(suited):
+    """An estimator that few teachers have may lead; its own few teachers and blocks are not the study's."""
+    path = suited / "suitability.json"
+    told = json.loads(path.read_text())
+    for one in told["judgement"]["verdicts"]:
+        one["regret_accuracy"] = 0.5
+        if one["name"] == "locality":
+            one |= {"spearman": 1.0, "teachers": 4, "blocks": 1, "visible": 1.0, "regret_accuracy": 0.0}
+    path.write_text(json.dumps(told))
+    chapter = chapters(suited / "ledger.sqlite")["suitability"]
+    (judged,) = [claim for claim in chapter.claims if claim.key == "judged_on"]
+    assert judged.blanks["teachers"].value == 10
+    assert "bar_empty" not in keys(chapter)
 
 
 def test_every_estimator_is_drawn(suited):

@@ -282,6 +282,7 @@ def test_beats_accuracy_only_beyond_doubt():
         block.scores["same"] = junk
     good, same = judge(blocks, ["e", "same"], draws=400)
     assert good.beats_accuracy
+    assert good.surely_above < good.above_accuracy[0]  # whoever names the best has picked it among all
     assert not same.beats_accuracy
     assert same.above_accuracy == (0, 0)
 

@@ -45,8 +45,7 @@ def say_judgement(found: Suitability) -> list[Claim]:
     """What could be seen, the best estimator, its regret, the bar, the controls; without a judgement, that it lacks."""
     if found.judgement is None:
         return [Claim("judged_before" if found.outdated else "not_judged", {}, "warning")]
-    best = best_estimator(found)
-    first = next(j.facts for j in found.verdicts if j.verdict.name not in FITTED)  # those have a chance of their own
+    best, first = best_estimator(found), _widest(found).facts
     claims = [
         Claim("judged_on", {"teachers": first["teachers"], "blocks": first["blocks"], "visible": first["visible"]})
     ]
@@ -66,10 +65,17 @@ def say_judgement(found: Suitability) -> list[Claim]:
         claims.append(Claim("regret", {**regret, **more}))
     elif "regret_accuracy" in best.facts:
         claims.append(Claim("regret_alone", {**regret, "accuracy": best.facts["regret_accuracy"]}))
+    claims += _say_reversed(found)
     rivals = {judged.verdict.name: judged for judged in found.verdicts if judged.verdict.name in OTHERS}
     if rivals:
         claims.append(Claim("regret_others", {"regret": rivals[next(iter(OTHERS))].facts["regret"]}))
     return [*claims, _say_bar(found), *_say_controls(found)]
+
+
+def _widest(found: Suitability) -> Judged:
+    """What was judged on the most: others lack teachers or blocks, and fitted scores have a chance of their own."""
+    given = [judged for judged in found.verdicts if judged.verdict.name not in FITTED]
+    return max(given, key=lambda j: (j.verdict.blocks, j.verdict.teachers))
 
 
 def best_estimator(found: Suitability) -> Judged | None:
@@ -85,6 +91,15 @@ def say_best(best: Judged) -> Claim:
     key = "beats" if verdict.beats_accuracy else "worse" if verdict.trails_accuracy else "ties"
     tone = {"beats": "gain", "worse": "loss", "ties": "tie"}[key]
     return Claim(f"estimator_{key}", {"name": tell_title(best), "rho": best.facts["spearman"]}, tone)
+
+
+def _say_reversed(found: Suitability) -> list[Claim]:
+    """The estimators that put good teachers last: who follows them loses most."""
+    known = all_estimators()
+    survey = [j for j in found.verdicts if j.verdict.name in known and known[j.verdict.name].kind == "estimator"]
+    wrong = [j for j in survey if j.verdict.high < 0 and (j.verdict.p_holm or 0.0) <= 0.05]
+    listing = tuple((tell_title(judged), judged.facts["spearman"]) for judged in reversed(wrong))
+    return [Claim("estimators_reversed", {"listing": listing}, "loss")] if wrong else []
 
 
 def _say_baselines(found: Suitability) -> list[Claim]:
@@ -111,7 +126,7 @@ def tell_title(judged: Judged) -> Words:
 def _say_bar(found: Suitability) -> Claim:
     fair = [j for j in found.verdicts if _is_contender(j) and j.verdict.passes and "regret_accuracy" in j.facts]
     met = tuple((tell_title(judged), judged.facts["regret"]) for judged in fair)
-    if found.verdicts[0].verdict.regret_accuracy == 0:
+    if _widest(found).verdict.regret_accuracy == 0:
         return Claim("bar_empty", {}, "tie")
     return Claim("bar_met", {"listing": met}, "gain") if met else Claim("bar_missed", {}, "tie")
 

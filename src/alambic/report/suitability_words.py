@@ -58,6 +58,10 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Des autres estimateurs, celui qui classe le mieux les enseignants est {name}, avec une corrélation de "
         "rang de {rho} : moins bien que l’exactitude, sans doute possible.",
     },
+    "estimators_reversed": {
+        "en": "Beyond doubt the wrong way round, the worst teachers first: {listing}.",
+        "fr": "À l’envers, sans doute possible, les pires enseignants en tête : {listing}.",
+    },
     "regret": {
         "en": "Taking the first teacher by {name} loses {regret} against the best one; taking the most accurate loses "
         "{accuracy}, taking the winner of a short pilot {pilot}.",

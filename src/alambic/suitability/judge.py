@@ -30,7 +30,7 @@ from alambic.suitability.ranks import (
 from alambic.suitability.verdict import Verdict
 
 Array = np.ndarray[Any, Any]
-FEWEST, DRAWS = 4, 2000
+FEWEST, DRAWS, LEVEL = 4, 2000, 0.05
 ACCURACY, SIZE, PILOT = "accuracy", "size", "pilot_gain"
 RIVALS = (ACCURACY, PILOT)  # what an estimator's regret is compared with
 
@@ -91,13 +91,13 @@ def judge(
             f"expected a student, data and method with at least {FEWEST} teachers that have gains and scores, got "
             f"{most}, because fewer cannot be ranked; try a study with more teachers"
         )
-    found = []
+    found, known = [], all_estimators()
+    count = sum(cls.kind == "estimator" for cls in known.values())
     for name in names:
         own = [kept for block in inside if (kept := _scored(block, name)) is not None]
         if own:
-            verdict = _judge_one(own, name, draws, seed, others)
+            verdict = _judge_one(own, name, draws, seed, others, count)
             found.append(replace(verdict, nasty_last=_share_last(blocks, name, nasty, outside)))
-    known = all_estimators()
     survey = [v for v in found if v.name in known and known[v.name].kind == "estimator"]
     adjusted = dict(zip([v.name for v in survey], adjust_holm([v.p for v in survey]), strict=True))
     return [replace(verdict, p_holm=adjusted.get(verdict.name)) for verdict in found]
@@ -112,7 +112,7 @@ def _scored(block: Block, name: str) -> Block | None:
     return kept if len(kept.teachers) >= FEWEST else None
 
 
-def _judge_one(blocks: list[Block], name: str, draws: int, seed: int, others: Sequence[str]) -> Verdict:
+def _judge_one(blocks: list[Block], name: str, draws: int, seed: int, others: Sequence[str], count: int) -> Verdict:
     teachers = sorted({teacher for block in blocks for teacher in block.teachers})
     rho = float(np.mean([spearman(block.scores[name], block.gain) for block in blocks]))
     null = permute(blocks, name, teachers, draws, seed)
@@ -121,9 +121,10 @@ def _judge_one(blocks: list[Block], name: str, draws: int, seed: int, others: Se
     low, high = bounds(resampled)
     rival = [block for block in blocks if not np.isnan(block.scores.get(ACCURACY, np.array([np.nan]))).any()]
     fair = _with_rivals(blocks, (*RIVALS, *others))
-    above = (math.nan, math.nan)
+    above, surely = (math.nan, math.nan), math.nan
     if len(rival) == len(blocks):
-        above = bounds(resampled - resample(blocks, ACCURACY, teachers, weights))
+        ahead = resampled - resample(blocks, ACCURACY, teachers, weights)
+        above, surely = bounds(ahead), bounds(ahead, LEVEL / count)[0]
     return Verdict(
         name,
         len(blocks),
@@ -145,6 +146,7 @@ def _judge_one(blocks: list[Block], name: str, draws: int, seed: int, others: Se
         above,
         _extremes(_without_teacher(blocks, name, teacher) for teacher in teachers),
         _extremes(_without_student(blocks, name, student) for student in {block.student for block in blocks}),
+        surely,
     )
 
 
@@ -176,9 +178,9 @@ def permute(blocks: Sequence[Block], name: str, teachers: Sequence[str], draws: 
     return total / len(blocks)
 
 
-def bounds(values: Array) -> tuple[float, float]:
-    """95 % percentile bounds of bootstrap values, NaN left out."""
-    low, high = np.nanquantile(values, [0.025, 0.975])
+def bounds(values: Array, level: float = LEVEL) -> tuple[float, float]:
+    """Percentile bounds of bootstrap values, at 95 % by default, NaN left out."""
+    low, high = np.nanquantile(values, [level / 2, 1 - level / 2])
     return float(low), float(high)
 
 

@@ -19,7 +19,7 @@ from alambic.suitability.gains import Gains, compare_rankings, find_taught_by, m
 from alambic.suitability.scorecard import VERSION, Scorecard
 from alambic.suitability.verdict import Verdict
 
-JUDGED = 4  # raise it when a change of this room changes verdicts: what was judged before is then said to be old
+JUDGED = 5  # raise it when a change of this room changes verdicts: what was judged before is then said to be old
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def load_judgement(path: Path) -> Judgement | None:
 
 def _read(told: dict[str, Any]) -> Judgement:
     pairs = ("above_accuracy", "without_teacher", "without_student")
-    old = {"regret_others": math.nan}  # what a judgement of an older version lacks; so below
+    old = {"regret_others": math.nan, "surely_above": math.nan}  # what a judgement of an older version lacks; so below
     verdicts = [Verdict(**{**old, **one, **{name: tuple(one[name]) for name in pairs}}) for one in told["verdicts"]]
     families = []
     for case in told["families"]:

@@ -27,7 +27,8 @@ class Verdict:
             ``alambic.suitability.others`` loses there: what the same teachers gave other students; NaN for the rest,
             which saw no gains.
         top3: share of blocks whose best teacher is among its first three.
-        above_accuracy: bounds of its Spearman minus accuracy's.
+        above_accuracy: bounds of its Spearman minus accuracy's, at 95 %. surely_above: the lower one at 95 % over all
+            estimators of the survey together (Bonferroni), since whoever names the best has picked it among them.
         without_teacher, without_student: lowest and highest Spearman when one is left out.
         nasty_last: share of blocks in which it puts the nasty teacher last; NaN without one.
     """
@@ -52,6 +53,7 @@ class Verdict:
     above_accuracy: tuple[float, float]
     without_teacher: tuple[float, float]
     without_student: tuple[float, float]
+    surely_above: float = math.nan
     nasty_last: float = math.nan
     p_holm: float | None = None
 
@@ -72,8 +74,8 @@ class Verdict:
 
     @property
     def beats_accuracy(self) -> bool:
-        """Whether it correlates more than accuracy, beyond doubt (the interval of the difference is above 0)."""
-        return self.above_accuracy[0] > 0
+        """Whether it correlates more than accuracy, beyond doubt, all estimators counted."""
+        return self.surely_above > 0
 
     @property
     def restates_accuracy(self) -> bool:

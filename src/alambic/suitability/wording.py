@@ -88,7 +88,7 @@ def tell_gains(advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | 
 
 def list_verdicts(verdicts: Sequence[Verdict], nasty: Sequence[str]) -> list[str]:
     """A table; what could be seen at all stands first."""
-    known, first = all_estimators(), verdicts[0]
+    known, first = all_estimators(), max(verdicts, key=lambda v: (v.name not in FITTED, v.blocks, v.teachers))
     told = bool(nasty) and not all(math.isnan(v.nasty_last) for v in verdicts)  # those that taught are no control
     ceiling = "unknown, one seed" if math.isnan(first.ceiling) else f"{first.ceiling:.2f}"
     lines = [
