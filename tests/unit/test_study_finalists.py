@@ -137,6 +137,23 @@ def test_lost_weights_are_a_reason(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_fresh_student_of_the_same_sizes_stands_for_lost_weights(folder: Path, tmp_path: Path) -> None:
+    prepared = prepare_with(folder)
+    kept = Ledger(folder / "ledger.sqlite")
+    trained = next(row for row in kept.rows() if row.id == prepared.cells[0].id)
+    kept.close()
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    sizes = ("weight_bytes", "arena_bytes", "peak_layer", "tflite_bytes")
+    ledger.record(dataclasses.replace(trained, numbers={name: trained.numbers[name] for name in sizes}))
+    assert refit_rows(prepared.study, prepared.cells, ledger, tmp_path, quiet) == 1
+    (row,) = ledger.rows()
+    assert row.numbers["chip"] == "acc-32"
+    assert row.numbers["fits"]
+    assert row.numbers["ram_bytes"] >= row.numbers["arena_bytes"]
+    ledger.close()
+
+
+@pytest.mark.slow
 def test_finalists_get_the_whole_split_and_qat(folder: Path) -> None:
     from alambic.deploy.measure import predict_onnx
     from alambic.study.artefact import see_clean
