@@ -11,6 +11,8 @@ from alambic.cli import main
 from alambic.data import load_source
 from alambic.errors import AlambicError
 from alambic.models.teachers import TeacherSpec, load_teacher, save_teacher
+from alambic.report.facts import Facts
+from alambic.report.gather import Scored, group_rows
 from alambic.study import plan as plan_module
 from alambic.study import prepare as prepare_module
 from alambic.study.cell import Arm
@@ -187,6 +189,23 @@ def test_the_printed_table_pools_no_cells_that_differ_by_more_than_the_seed(tmp_
     assert len(lines) == 4
     told = [(line.split()[4], line.partition("1.0  ")[2]) for line in lines[1:]]
     assert told == [("40.00", "of tune"), ("55.00", "of test"), ("75.00", "version 2 in this ledger, of test")]
+
+
+def test_seeds_of_an_older_ledger_are_the_same_arms(tmp_path, capsys):
+    """Cells from before an arm had balance, schedules or a recipe of its own lack these fields; their ids are equal."""
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    for seed in range(5):
+        found = row(f"a{seed}", "none", seed, {"test": 0.5})
+        whole = dataclasses.asdict(Arm("none", ("none",)))
+        for name in ("balance", "schedules", "recipe") if seed < 3 else ():
+            del whole[name]
+        ledger.record(dataclasses.replace(found, content={**found.content, "arm": whole}))
+    print_results(tmp_path / "ledger.sqlite")
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert line.split()[3:5] == ["5", "50.00"]
+    (group,) = group_rows(ledger.rows("done"), Scored("test", (), "accuracy", 0, {}, ()), Facts())
+    assert len(group.rows) == 5
+    ledger.close()
 
 
 @pytest.mark.parametrize(

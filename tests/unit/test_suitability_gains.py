@@ -168,3 +168,11 @@ def test_a_nasty_teacher_that_teaches_is_no_control():
     assert find_taught_by([first], ["n", "not measured"]) == {"n": (1.0, True)}
     assert find_taught_by([first, second], ["n"]) == {"n": (2.0, False)}
     assert find_taught_by([first], []) == {}
+
+
+def test_a_block_has_the_seeds_that_most_of_its_teachers_have():
+    seeds = {"a": 10, "b": 10, "c": 5, "d": 5}
+    gains = {f"hash of {t}": dict.fromkeys(range(count), 1.0) for t, count in seeds.items()}
+    given = dataclasses.replace(GIVEN, gains=gains, names={f"hash of {t}": t for t in seeds})
+    (block,) = make_blocks([card(t) for t in seeds], [given])
+    assert (block.teachers, block.gains.shape) == (("a", "b", "c", "d"), (4, 5))

@@ -13,7 +13,7 @@ from alambic.errors import AlambicError
 from alambic.report.facts import Fact, Facts, fall_query, mean_query
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import bootstrap_interval, resample_scores, weigh_scores
-from alambic.suitability.gains import LABELS, SCORES, describe_setting, is_alone
+from alambic.suitability.gains import SCORES, describe_kind, describe_setting, is_alone
 from alambic.suitability.gains import SETTING as SHARED
 
 Array = np.ndarray[Any, Any]
@@ -137,7 +137,7 @@ def group_rows(done: list[Row], scored: Scored, facts: Facts) -> list[Group]:
     found: dict[str, list[Row]] = {}
     for row in done:
         if scored.number in row.numbers:
-            found.setdefault(_kind(row), []).append(row)
+            found.setdefault(_hash(describe_kind(row.content)), []).append(row)
     for rows in found.values():
         rows.sort(key=lambda row: row.content["seed"])
     settings = sorted({_setting(rows[0]) for rows in found.values()})
@@ -213,15 +213,6 @@ def is_reconstructed(methods: list[str]) -> bool:
 
     known = all_methods()
     return any(name in known and known[name].fidelity == "C" for name in methods)
-
-
-def without(content: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key not in keys}
-
-
-def _kind(row: Row) -> str:
-    arm = without(row.content["arm"], "name", "teachers")
-    return _hash({**without(row.content, "seed", *LABELS), "arm": arm})
 
 
 def _hash(value: Any) -> str:

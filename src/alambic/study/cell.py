@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from alambic.methods.base import all_methods
-from alambic.suitability.gains import LABELS
+from alambic.suitability.gains import LABELS, LATER
 from alambic.training.lockstep import SHARED_RECIPE
 from alambic.treatments.base import file_version
 
@@ -79,7 +79,7 @@ class Cell:
             key: value
             for key, value in hashed["arm"].items()
             if key not in ("name", "teachers") and (value or key not in LATER)
-        }
+        }  # what is later is left out where empty, so that older cells keep their ids
         text = json.dumps({**hashed, "arm": arm}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -114,15 +114,6 @@ def group_cells(cells: list[Cell], most: int) -> list[tuple[Cell, ...]]:
 def taught_by(cell: Cell) -> str | None:
     """The prepared teacher of a cell: the named one, or what the arm's treatments made of it."""
     return cell.content.get("taught_by", cell.teacher)
-
-
-LATER = (
-    "treatments",
-    "treatment_settings",
-    "balance",
-    "schedules",
-    "recipe",
-)  # left out where empty, so that older cells keep their ids
 
 
 def method_version(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from alambic.study.ledger import Ledger
-from alambic.suitability.gains import LABELS
+from alambic.suitability.gains import describe_kind
 
 
 def print_results(path: Path) -> None:
@@ -23,8 +23,7 @@ def print_results(path: Path) -> None:
     groups: dict[tuple[str, str, str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in ledger.rows("done"):
         content = row.content
-        same = {key: value for key, value in content.items() if key not in ("seed", *LABELS)}
-        kind = json.dumps({**same, "arm": {**content["arm"], "teachers": []}}, sort_keys=True)
+        kind = json.dumps(describe_kind(content), sort_keys=True)
         groups[content["student"], content["arm"]["name"], content["teacher"] or "-", kind].append(row.numbers)
     if ledger.meta("purpose") == "demo":
         print("\nResults, not a ranking:")

@@ -30,6 +30,8 @@ LABELS = (
     "shared_recipe",  # the study's, where the arm has its own: what the arm may be compared under
     "shared_data",
 )
+# fields of an arm that older cells lack, as they are where they change nothing
+LATER: dict[str, Any] = {"treatments": [], "treatment_settings": {}, "balance": None, "schedules": [], "recipe": {}}
 BY_TEACHER = ("teacher_hash", "teacher_input", "tested", "trains_on")  # may differ between teachers of one arm
 # what is deployed comes first; a split before a precision, because tune scores were there to choose by
 SCORES = ("test_int8", "test", "tune_int8", "tune")
@@ -94,6 +96,17 @@ def describe_setting(content: Mapping[str, Any]) -> dict[str, Any]:
     return shared | {name: content.get(f"shared_{name}", content.get(name)) for name in ("recipe", "data")}
 
 
+def describe_kind(content: Mapping[str, Any], *leave: str) -> dict[str, Any]:
+    """A cell's content without its seed and names, older cells' arms made whole: equal for cells that seeds tell apart.
+
+    Args:
+        leave: further keys to leave out.
+    """
+    arm = {**LATER, **{key: value for key, value in content["arm"].items() if key not in ("name", "teachers")}}
+    left = {key: value for key, value in content.items() if key not in ("seed", *LABELS, *leave)}
+    return {**left, "arm": arm}
+
+
 def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
     """Gains of every arm with teachers over the student alone, in points, paired by seed; in whatever order rows come.
 
@@ -105,7 +118,7 @@ def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
     alike: dict[str, list[RowLike]] = {}
     for row in rows:
         if number in row.numbers:
-            alike.setdefault(_tell(row.content, ("seed", *LABELS)), []).append(row)
+            alike.setdefault(json.dumps(describe_kind(row.content), sort_keys=True), []).append(row)
     alone: dict[_Place, list[dict[int, float]]] = {}
     taught: dict[tuple[_Place, str], dict[str, dict[str, list[_Taught]]]] = {}
     for _, same in sorted(alike.items()):
@@ -144,19 +157,12 @@ def _place(content: dict[str, Any]) -> _Place:
     return content["student"], setting, content.get("student_code", "")
 
 
-def _tell(content: Mapping[str, Any], leave: Collection[str]) -> str:
-    """A cell's content as text; names, and fields of an arm that are empty (older cells lack them), left out."""
-    empty: tuple[Any, ...] = (None, (), [], {})
-    arm = {k: v for k, v in content["arm"].items() if k not in ("name", "teachers") and v not in empty}
-    return json.dumps({**{k: v for k, v in content.items() if k not in leave}, "arm": arm}, sort_keys=True)
-
-
 def _arm_kind(content: dict[str, Any]) -> str:
     """What an arm is for every teacher: without what is fitted to each."""
     fitted = {name for name, modifier in all_modifiers().items() if modifier.fit is not Modifier.fit}
     settings = content["arm"].get("modifier_settings") or {}
     arm = {**content["arm"], "modifier_settings": {k: v for k, v in settings.items() if k not in fitted}}
-    return _tell({**content, "arm": arm}, ("seed", *LABELS, *BY_TEACHER))
+    return json.dumps(describe_kind({**content, "arm": arm}, *BY_TEACHER), sort_keys=True)
 
 
 def _split_versions(kinds: Mapping[str, Mapping[str, list[_Taught]]]) -> Iterator[dict[str, _Taught]]:
@@ -235,12 +241,12 @@ def find_taught_by(
 
 
 def _common_seeds(gains: Sequence[dict[int, float]]) -> list[int]:
-    """Seeds that at least half of the teachers have."""
+    """Seeds that more than half of the teachers have."""
     counts: dict[int, int] = {}
     for own in gains:
         for seed in own:
             counts[seed] = counts.get(seed, 0) + 1
-    return sorted(seed for seed, count in counts.items() if 2 * count >= len(gains))
+    return sorted(seed for seed, count in counts.items() if 2 * count > len(gains))
 
 
 def compare_rankings(blocks: Sequence[Block]) -> dict[tuple[str, str], float]:
