@@ -14,41 +14,46 @@ declared falsifiers are told in docs/ideas.md likewise: each idea's fate beside 
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import itertools
-import json
-import re
 from pathlib import Path
-from statistics import fmean
 
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.chapter_suitability import best_estimator, name_allowed, say_families, say_judgement, tell_title
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
-from alambic.report.contrasts import Contrast, judge
+from alambic.report.contrasts import Contrast
 from alambic.report.document import detail_data
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings
-from alambic.report.findings import find as read_findings
+from alambic.report.kept import (
+    CORRECTED,
+    CORRECTED_AT,
+    claim_ledgers,
+    count_compared,
+    count_seeds,
+    count_wanted,
+    find,
+    find_former,
+    idea_ledgers,
+    ideas_finished,
+    is_finished,
+    is_judged,
+    judged_ledgers,
+    mean_gains,
+)
 from alambic.report.print_svg import paint
 from alambic.report.suitability_words import COVARIATES
-from alambic.report.suited import NAME
 from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
 from alambic.report.tables import fact_entry
 from alambic.report.teachers import draw_teachers
 from alambic.report.texts import read_texts
 from alambic.report.wording import name_group, show_number
 from alambic.study.ledger import Ledger
-from alambic.study.study_file import _Head
-from alambic.suitability.judgement import load_judgement
 
 FIGURE = "docs/answers.svg"
 WIDTH, NAMES = 940.0, 500.0  # of the figure; its left part that holds the contrasts' names
 TONES = ("gain", "loss", "tie", "open")  # the key below the figure
 LONGEST = 76  # letters of a name there; a longer pair of names stands on two lines
-# until then a difference between two arms beside the student alone was measured by the floor of differences to it
-CORRECTED, CORRECTED_AT = "29 November 2026", "2026-11-29 11:44:00"
 LOOKED = "seeds added after a look"
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/answers.md"
@@ -62,44 +67,6 @@ errs more often than its p tells. p is over seeds; intervals are over seeds and 
 teachers. Each claim has only the controls that its rows name; what a wider student, label smoothing and teachers that
 know nothing give on CIFAR-100 is an [exploration](../studies/cross-architecture/README.md)."""
 START, END = "<!-- answers: written by scripts/write_answers.py -->\n", "<!-- end of answers -->\n"
-
-
-def find(folder: Path) -> Findings:
-    """What a ledger's report tells; one that did not change, nor what lies beside it, is read once."""
-    read = [path for path in (*folder.parent.iterdir(), *folder.glob("*.parquet")) if path.is_file()]
-    return _find(folder, max(path.stat().st_mtime_ns for path in read))
-
-
-@functools.lru_cache(maxsize=32)
-def _find(folder: Path, _changed: int) -> Findings:
-    return read_findings(folder)
-
-
-def claim_ledgers(root: Path) -> list[Path]:
-    """Exported ledgers of studies that declared what they tested, in order of their paths."""
-    found = sorted(path.parent for path in (root / "studies").rglob("ledger/cells.parquet"))
-    return [folder for folder in found if Ledger(folder, read_only=True).meta("confirm") is not None]
-
-
-def count_seeds(folder: Path) -> list[int]:
-    """For each declared contrast the seeds on which the report compares it; 0 where it is missing."""
-    declared = find(folder).declared
-    assert declared is not None
-    return [len(one.paired.seeds) for one in declared.contrasts] + [0] * len(declared.missing)
-
-
-def count_wanted(ledger: Ledger) -> int:
-    """Seeds that the study asks for; of older ledgers its file's first word on it (an extended file comes after)."""
-    told = ledger.meta("seeds")
-    if told is None:
-        found = re.search(r"^seeds = (\d+)", ledger.meta("study_text") or "", re.MULTILINE)
-        told = found[1] if found else str(_Head.seeds)
-    return int(told)
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether every declared contrast has all of its seeds."""
-    return min(count_seeds(folder), default=0) >= count_wanted(Ledger(folder, read_only=True))
 
 
 def tell_study(folder: Path, root: Path) -> list[str]:
@@ -123,21 +90,6 @@ def tell_study(folder: Path, root: Path) -> list[str]:
     ]
     told = [*[f"- {sentence}" for sentence in said], *_tell_former(findings)]
     return [_tell_setting(findings), "", *told, "", *_trace(folder, root)]
-
-
-def find_former(contrast: Contrast, findings: Findings) -> str:
-    """The word for a declared contrast until CORRECTED, where it was another one: then what the design could see of a
-    difference between two other arms was taken from differences to the student alone."""
-    if str(findings.meta.get("started")) > CORRECTED_AT:
-        return ""
-    declared, place = findings.declared, (contrast.group.setting, contrast.group.student)
-    sights = [found.sight for found in findings.students if (found.setting, found.student) == place]
-    if declared is None or contrast.other.is_baseline or contrast.p_holm is None or not sights or sights[0] is None:
-        return ""
-    floor = sights[0].spread.floor(contrast.paired)
-    former = dataclasses.replace(contrast, verdict=judge(contrast.paired, contrast.p_holm.value, floor))
-    was, now = (read_texts("en")[declared.name_verdict(one)] for one in (former, contrast))
-    return was if was != now else ""
 
 
 def _tell_former(findings: Findings) -> list[str]:
@@ -212,7 +164,7 @@ def tabulate_ideas(root: Path) -> list[str]:
     rows = ["| study | idea | fate | against its hardest control | points gained |", "|---|---|---|---|---|"]
     below: list[str] = []
     for folder in idea_ledgers(root):
-        if not _ideas_finished(folder):
+        if not ideas_finished(folder):
             below += ["", *tell_ideas(folder, root)]
             continue
         findings, place = find(folder), folder.relative_to(root).parent
@@ -232,7 +184,7 @@ def tabulate_families(findings: Findings) -> list[str]:
     """What each family gave as measured, then its effect against the reference, a row a scope and model."""
     assert findings.suitability is not None
     rows = ["| teachers | allowing for | against | points that a family gives more |", "|---|---|---|---|"]
-    means = _mean_gains(findings)
+    means = mean_gains(findings)
     told = "; ".join(f"{family} {show_number(gain, 'points', 'en', noun=False)}" for family, gain in means.items())
     nothing = COVARIATES[""]["en"]
     rows.append(f"| all, means as measured | {nothing} | the student alone | {told} |")
@@ -247,37 +199,19 @@ def tabulate_families(findings: Findings) -> list[str]:
     return rows
 
 
-def _mean_gains(findings: Findings) -> dict[str, float]:
-    """Family -> mean gain over the student alone, of its teachers, each of them over its students and arms."""
-    assert findings.suitability is not None
-    assert findings.suitability.judgement is not None
-    gains: dict[str, dict[str, list[float]]] = {}
-    for contrast in (c for found in findings.students for c in found.contrasts):
-        teacher, content = contrast.group.teacher, contrast.group.rows[0].content
-        if teacher is not None and teacher not in findings.suitability.judgement.nasty:
-            gains.setdefault(content["teacher_family"], {}).setdefault(teacher, []).append(contrast.gain.value)
-    return {family: fmean(map(fmean, teachers.values())) for family, teachers in sorted(gains.items())}
-
-
 def _show(fact: Fact) -> str:
     """A number of points with its interval, without its noun."""
     entry = fact_entry(fact, "en", noun=False)
     return f"{entry.text} {entry.note}".strip()
 
 
-def judged_ledgers(root: Path) -> list[Path]:
-    """Exported ledgers beside which a judgement on estimators and families lies, in order of their paths."""
-    found = sorted(path.parent for path in (root / "studies").rglob("ledger/cells.parquet"))
-    return [f for f in found if (f.parent / NAME).is_file() and load_judgement(f.parent / NAME) is not None]
-
-
 def tell_teachers(folder: Path, root: Path) -> list[str]:
     """One study of teachers: how far before-the-fact estimates can be trusted, which families give more."""
     findings = find(folder)
     assert findings.suitability is not None
-    if not _is_judged(findings, folder):
+    if not is_judged(findings, folder):
         return [f"**{findings.name}** is not finished, or was judged before it was.", ""]
-    least, most = min(_count_compared(findings)), max(_count_compared(findings))
+    least, most = min(count_compared(findings)), max(count_compared(findings))
     told = f"{least} seeds" if least == most else f"{least} to {most} seeds"
     head = f"{_tell_setting(findings)} {told}; an exploration, whose results wait for a confirmation."
     judged = [f"- {claim.text('en')}" for claim in say_judgement(findings.suitability)]
@@ -295,7 +229,7 @@ def tabulate_judged(root: Path) -> list[str]:
     for folder in judged_ledgers(root):
         findings, place = find(folder), folder.relative_to(root).parent
         found = findings.suitability
-        if found is None or not _is_judged(findings, folder):
+        if found is None or not is_judged(findings, folder):
             continue
         facts = {judged.verdict.name: judged.facts for judged in found.verdicts}
         best = best_estimator(found)
@@ -308,18 +242,6 @@ def tabulate_judged(root: Path) -> list[str]:
             f"{' | '.join(lost)} |"
         )
     return [*rows, ""]
-
-
-def _count_compared(findings: Findings) -> list[int]:
-    """For each contrast the seeds on which it is compared."""
-    return [len(contrast.paired.seeds) for found in findings.students for contrast in found.contrasts]
-
-
-def _is_judged(findings: Findings, folder: Path) -> bool:
-    """Whether a study of teachers has all of its seeds and was judged since."""
-    assert findings.suitability is not None
-    least = min(_count_compared(findings), default=0)
-    return not findings.suitability.stale and least >= count_wanted(Ledger(folder, read_only=True))
 
 
 def figure_of(folder: Path) -> str:
@@ -381,27 +303,13 @@ def draw_answers(root: Path) -> str:
     return paint(drawing(WIDTH, bottom + 44, "Every declared contrast of the finished studies", *drawn)) + "\n"
 
 
-def idea_ledgers(root: Path) -> list[Path]:
-    """Exported ledgers of studies that declared falsifiers, in order of their paths."""
-    found = sorted(path.parent for path in (root / "studies").rglob("ledger/cells.parquet"))
-    return [folder for folder in found if json.loads(Ledger(folder, read_only=True).meta("falsifiers") or "[]")]
-
-
-def _ideas_finished(folder: Path) -> bool:
-    """Whether each idea and each of its controls have all of their seeds."""
-    findings = find(folder)
-    seeds = [len(contrast.paired.seeds) for idea in findings.ideas for contrast in idea.contrasts]
-    wanted = count_wanted(Ledger(folder, read_only=True))
-    return min(seeds, default=0) >= wanted and not any(idea.missing for idea in findings.ideas)
-
-
 def tell_ideas(folder: Path, root: Path) -> list[str]:
     """One study of ideas: on what, each idea's fate, where its cells stand."""
     findings = find(folder)
     wanted = count_wanted(Ledger(folder, read_only=True))
     place = folder.relative_to(root).parent
     where = f"[{findings.name}](../{place})"
-    if not _ideas_finished(folder):
+    if not ideas_finished(folder):
         return [f"**{where}** is not finished, and nothing is told before all of its seeds are there.", ""]
     students = ", ".join(dict.fromkeys(f"`{found.student}`" for found in findings.students))
     head = (

@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from alambic.report import kept
 from alambic.study.archive import write_archive
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger
@@ -91,10 +92,10 @@ def test_a_verdict_that_the_correction_changed_is_told_where_it_was_told_before(
     told = {"arm": "rsd", "student": "dscnn_24x3", "teacher": "vit"}
     held.set_meta("confirm", json.dumps([{**told, "against": "none"}, {**told, "against": "kd"}]))
     held.set_meta("confirm_hash", "c0ffee")
-    monkeypatch.setattr(script, "judge", lambda paired, p, floor: "tie")
+    monkeypatch.setattr(kept, "judge", lambda paired, p, floor: "tie")
     for started, former in (("2026-11-28 10:00:00", "tie, not zero"), ("2026-12-01 10:00:00", "")):
         held.set_meta("started", started)
-        findings = script.read_findings(path)
+        findings = kept.read_findings(path)
         alone, taught = findings.declared.contrasts
         assert alone.verdict == taught.verdict == "gain"
         assert script.find_former(alone, findings) == ""  # measured as before
