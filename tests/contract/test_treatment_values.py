@@ -14,7 +14,7 @@ from treatment_tools import make_scene, set_up_run, softmax
 
 from alambic.errors import AlambicError
 from alambic.models.students import create_student
-from alambic.training.hooks import Inputs
+from alambic.training.hooks import Inputs, judge
 from alambic.training.loop import gather, train
 from alambic.training.recipe import Recipe
 from alambic.treatments import create_treatment
@@ -64,10 +64,27 @@ def test_two_momenta_against_numpy() -> None:
 
 
 def test_dot_gives_the_distillation_more_momentum(source, teacher, tmp_path: Path) -> None:
-    run = set_up_run(create_treatment("dot"), source, teacher, tmp_path)
-    train(run)
+    """Two steps by hand: the first fills the buffers, the second weighs them."""
+    treatment = create_treatment("dot")
+    run = set_up_run(treatment, source, teacher, tmp_path)
+    run.student.train()
     optimizer = run.hooks.make_optimizer(run)
     assert isinstance(optimizer, TwoMomenta)
+    decays = [group["weight_decay"] for group in optimizer.param_groups for _ in group["params"]]
+    momenta = {"ce": run.recipe.momentum - treatment.delta, "kd": run.recipe.momentum + treatment.delta}
+    buffers: dict[tuple[str, int], Tensor] = {}
+    for step in range(2):
+        given = gather(run, run.ids[32 * step : 32 * step + 32], 0)
+        parts, expected = judge(run, given, 0.0).parts, [p.detach().clone() for p in optimizer.parameters]
+        for name, momentum in momenta.items():
+            found = torch.autograd.grad(parts[name], optimizer.parameters, retain_graph=True)
+            for i, (gradient, p, decay) in enumerate(zip(found, optimizer.parameters, decays, strict=True)):
+                own = gradient + decay * p.detach() if name == "ce" else gradient
+                buffers[name, i] = momentum * buffers[name, i] + own if step else own
+                expected[i] -= run.recipe.lr * buffers[name, i]
+        treatment.step(run, given, 0.0, optimizer)
+        for p, value in zip(optimizer.parameters, expected, strict=True):
+            torch.testing.assert_close(p.detach(), value)
     with pytest.raises(TypeError, match="apply"):
         optimizer.step()
 
@@ -107,6 +124,14 @@ def test_mutual_peer_differs_learns_and_never_pulls_through_its_partner(source, 
     own, other = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
     mutual_losses([own, other])[0].backward()
     assert other.grad is None or not other.grad.any()
+
+
+def test_mutual_peers_weigh_their_methods_as_the_student_does(source, teacher, tmp_path: Path) -> None:
+    treatment = create_treatment("mutual")
+    run = set_up_run(treatment, source, teacher, tmp_path)
+    run.objective.weights = (7.5,)  # by a balance, after the treatment was attached
+    train(run)
+    assert [objective.weights for objective in treatment.objectives] == [(7.5,)]
 
 
 def test_conditional_mutual_information_against_numpy() -> None:

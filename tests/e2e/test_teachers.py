@@ -9,6 +9,7 @@ import torch
 from alambic.data import DataSpec, ViewSpec, from_arrays, load_source
 from alambic.errors import AlambicError
 from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.suitability.collect import tell_provenance
 from alambic.training.recipe import Recipe
 from alambic.training.setup import live_feed
 from alambic.training.task import Task
@@ -61,6 +62,16 @@ def test_own_code_trained_saved_and_loaded_back(source, tmp_path):
     assert again.mean == (0.5,)
     assert again.spec.split_hash == source.split_hash
     assert 0 <= made.card["test"] <= 1
+
+
+@pytest.mark.parametrize(("seen", "told"), [("same", "external"), ("superset", "superset")])
+def test_a_card_tells_that_the_hubs_weights_know_other_images(source, tmp_path, seen, told):
+    spec = TeacherSpec("zoo:resnet8_w4", pretrained=True, teacher_data=seen)  # in place of a hub's
+    training = TeacherTraining(Recipe(epochs=1, batch=32), ViewSpec())
+    train_teacher("hub", spec, training, source, Task(2), tmp_path / "hub.safetensors")
+    again = load(TeacherSpec("card", weights="hub.safetensors"), source, tmp_path)
+    assert again.spec.teacher_data == told
+    assert tell_provenance(again.spec) == ("pretrained" if told == "external" else "labels")
 
 
 def test_card_score_is_what_the_loaded_network_scores(source, tmp_path):

@@ -86,7 +86,7 @@ def test_the_head_alone_changes(tmp_path: Path) -> None:
     pixels, labels = arrays()
     source = from_arrays(pixels, labels, spec=DataSpec("arrays", labelled=200))
     net = f"{tmp_path / 'net.py'}:make"
-    spec = TeacherSpec(net, teacher_data="external")
+    spec = TeacherSpec(net, pretrained=True)
     made = fit_head("outside", spec, source, source.splits["train"], Task(3), tmp_path / "out" / "h.safetensors")
     before = load_teacher("outside", spec, 3, 1, (16, 16), source.mean, source.std)
     assert made.classes == 3

@@ -9,7 +9,9 @@ import torch
 
 from alambic.data import DataSpec, ViewSpec, load_source
 from alambic.models.own_code import create_own
+from alambic.models.teachers import TeacherSpec
 from alambic.suitability import scorecard
+from alambic.suitability.pilot import choose_images
 from alambic.suitability.ranking import Ranking, Setting
 from alambic.training.recipe import Recipe
 from alambic.training.task import Task
@@ -70,7 +72,7 @@ def source(tmp_path_factory):
     return load_source(DataSpec(str(path), tune=40))
 
 
-def key_of(source, folder, student="net.py:make", **changed):
+def key_of(source, folder, student="net.py:make", teacher_data="same", **changed):
     """As a new session finds it: the key of one student with one teacher."""
 
     def make(name):
@@ -81,7 +83,8 @@ def key_of(source, folder, student="net.py:make", **changed):
     setting = Setting(
         source, ViewSpec(), Recipe(), Task(2), source.splits["train"], make, {student: 1.0}, images=40, **changed
     )
-    teacher = types.SimpleNamespace(name="t", hash="h", family="vit", size=None, mean=(0.0,), std=(1.0,))
+    spec = TeacherSpec("zoo:resnet8_w8", teacher_data=teacher_data)
+    teacher = types.SimpleNamespace(name="t", hash="h", family="vit", size=None, mean=(0.0,), std=(1.0,), spec=spec)
     ranking = Ranking(setting, [teacher], folder / "suitability.json", print)
     return ranking._key(student, teacher, {})
 
@@ -115,13 +118,30 @@ def test_which_images_a_pilot_takes_is_part_of_the_key(source, tmp_path):
     assert key_of(source, tmp_path, "zoo") != key_of(source, tmp_path, "zoo", split_seed=1)
 
 
-@pytest.mark.parametrize(
-    "name", ["collect", "inputs", "sketch", "pilot", "measures", "evidence", "estimators/cka", "../training/task"]
-)
+def test_who_taught_the_teacher_is_part_of_the_key(source, tmp_path):
+    assert key_of(source, tmp_path, "zoo") != key_of(source, tmp_path, "zoo", teacher_data="external")
+
+
+def test_a_pilot_draws_its_images_apart_from_those_that_keep_their_labels(source):
+    ids = source.splits["train"]
+    labelled = source.subset("train", 40, 0)
+    chosen = choose_images(ids, 80, 0)
+    assert torch.equal(chosen, chosen.unique())
+    assert torch.isin(chosen, ids).all()
+    assert torch.equal(chosen, choose_images(ids, 80, 0))
+    assert int(torch.isin(labelled, chosen).sum()) < 30  # half of them, not all
+    assert not torch.equal(chosen, choose_images(ids, 80, 1))
+
+
+ELSEWHERE = ("training/task", "treatments/calibrated_temperature", "functional/prob")
+HERE = ("collect", "inputs", "sketch", "pilot", "measures", "evidence", "estimators/cka")
+
+
+@pytest.mark.parametrize("name", [*HERE, *(f"../{path}" for path in ELSEWHERE)])
 def test_a_changed_file_makes_old_scorecards_worthless(tmp_path, monkeypatch, name):
-    """Each file that decides a number, in a copy of the room and of the task's file."""
+    """Each file that decides a number, in a copy of the room and of the files elsewhere."""
     room = scorecard.Path(scorecard.__file__).parent
-    for path in (*room.rglob("*.py"), room.parent / "training" / "task.py"):
+    for path in (*room.rglob("*.py"), *(room.parent / f"{path}.py" for path in ELSEWHERE)):
         copy = tmp_path / path.relative_to(room.parent)
         copy.parent.mkdir(exist_ok=True, parents=True)
         copy.write_bytes(path.read_bytes())

@@ -13,6 +13,8 @@ import alambic
 from alambic.data import DataSpec, ViewSpec, from_arrays
 from alambic.errors import AlambicError
 from alambic.methods import create_method
+from alambic.methods.base import Batch
+from alambic.models.feature import Outputs
 from alambic.models.students import create_student
 from alambic.models.teachers import TeacherSpec, load_teacher
 from alambic.training.bank import Bank, build_bank
@@ -102,6 +104,16 @@ def test_bank_gives_what_the_live_teacher_gives(source, teacher, tmp_path):
     torch.testing.assert_close(stored.embedding, live.embedding, atol=2e-3, rtol=2e-3)
     for a, b in zip(stored.energy, live.energy, strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_bank_refuses_images_beyond_its_own(source, teacher, tmp_path):
+    _, path = bank_parts(source, teacher, tmp_path)
+    bank = Bank(path)
+    inside = bank.ids[-1:]
+    assert bank(inside, torch.zeros(1, dtype=torch.int64)).logits.shape == (1, 3)
+    for ask in (lambda ids: bank(ids, torch.zeros_like(ids)), bank.check_holds):
+        with pytest.raises(AlambicError, match="does not hold some of"):
+            ask(torch.tensor([len(bank.rows) + 50]))
 
 
 def test_bank_with_shifted_pairing_is_refused(source, teacher, tmp_path):
@@ -199,9 +211,14 @@ def test_cross_entropy_counts_once_and_unlabelled_adds_nothing():
     objective = Objective([create_method("none")], Task(3))
     per_image = Task(3).loss(logits, labels)
     assert per_image[2] == 0
-    both = Objective([create_method("kd"), create_method("label_smoothing")], Task(3))
-    assert both.ce_weight == 1.0
-    assert objective.ce_weight == 1.0
+    student, taught = Outputs(logits=logits), Outputs(logits=torch.randn(4, 3))
+    batch, names = Batch(labels, torch.arange(4)), ("kd", "label_smoothing")
+    alone = objective(student, Outputs(), batch, 0.0)
+    assert alone.item() == pytest.approx(float(per_image.mean()))
+    parts = [Objective([create_method(name)], Task(3))(student, taught, batch, 0.0).parts for name in names]
+    expected = per_image.mean() + sum(value for own in parts for name, value in own.items() if name != "ce")
+    both = Objective([create_method(name) for name in names], Task(3))(student, taught, batch, 0.0)
+    assert both.item() == pytest.approx(float(expected))
 
 
 def test_distiller_leaves_a_clean_student():

@@ -14,7 +14,7 @@ from alambic.suitability.evidence import Pilot, widen
 from alambic.suitability.measures import mean_kl
 from alambic.training.loop import evaluate, predict_logits, train
 from alambic.training.objective import Objective
-from alambic.training.recipe import Recipe
+from alambic.training.recipe import Recipe, stream
 from alambic.training.setup import live_feed, set_up, teacher_spec
 from alambic.training.task import Task
 
@@ -38,6 +38,16 @@ def short_recipe(recipe: Recipe, images: int, share: float) -> tuple[Recipe, int
     passes = max(POINTS, round(epochs))
     used = min(images, max(2 * recipe.batch, int(images * epochs / passes)))
     return dataclasses.replace(recipe, epochs=passes, warmup=0.1 * passes, eval_every=passes), used
+
+
+def choose_images(train_ids: Tensor, count: int, seed: int) -> Tensor:
+    """``count`` of the training images, int64, sorted, drawn by a stream of their own.
+
+    ``Source.subset`` would put all images that a study keeps labelled into a pilot: its smaller choices lie inside
+    larger ones.
+    """
+    order = torch.randperm(len(train_ids), generator=stream(seed, "pilot"))
+    return train_ids[order[:count]].sort().values
 
 
 def run_trial(

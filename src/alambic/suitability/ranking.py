@@ -13,10 +13,10 @@ from alambic.errors import AlambicError
 from alambic.models.own_code import is_own_code
 from alambic.models.teachers import Teacher
 from alambic.suitability.base import all_estimators
-from alambic.suitability.collect import PASSES, choose_holdout, collect_student, collect_teacher
+from alambic.suitability.collect import PASSES, choose_holdout, collect_student, collect_teacher, tell_provenance
 from alambic.suitability.evidence import Evidence, Pilot, StudentEvidence
 from alambic.suitability.own_student import hash_student
-from alambic.suitability.pilot import Trial, compare_trials, run_trial, short_recipe
+from alambic.suitability.pilot import Trial, choose_images, compare_trials, run_trial, short_recipe
 from alambic.suitability.prices import Price, measure_seconds, quote, spend
 from alambic.suitability.scorecard import Scorecard, load_scorecards, make_key, save_scorecards, score_evidence
 from alambic.training.recipe import Recipe
@@ -103,6 +103,7 @@ class Ranking:
         given = self.setting
         return make_key(
             teacher=(teacher.hash, teacher.name, teacher.family, teacher.size, teacher.mean, teacher.std),
+            provenance=tell_provenance(teacher.spec),
             student=(student, self._codes.get(student)),
             data=(given.source.hash, given.source.split_hash, given.train_ids.tolist(), self.ids.tolist()),
             recipe=dataclasses.asdict(given.recipe),
@@ -137,7 +138,7 @@ class Ranking:
     def _try(self, student: str, teacher: Teacher | None, target: Tensor | None) -> Trial:
         given = self.setting
         recipe, images = self._short()
-        chosen = given.source.subset("train", images, given.split_seed)
+        chosen = choose_images(given.train_ids, images, given.split_seed)
         return run_trial(
             given.make_student(student),
             teacher,

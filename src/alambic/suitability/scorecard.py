@@ -115,6 +115,8 @@ def code_version() -> str:
         *sorted((folder / "estimators").glob("*.py")),
         *(folder / f"{n}.py" for n in ("collect", "evidence", "inputs", "measures", "pilot", "sketch")),
         folder.parent / "training" / "task.py",  # the metric
+        folder.parent / "treatments" / "calibrated_temperature.py",
+        folder.parent / "functional" / "prob.py",
     ]
     digest = hashlib.sha256()
     for path in files:

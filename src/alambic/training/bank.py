@@ -216,13 +216,17 @@ class Bank:
 
     def check_holds(self, ids: Tensor) -> None:
         """Raises AlambicError for training images, int64, of which the bank lacks one."""
-        held = self.rows[ids.cpu().clamp_max(len(self.rows) - 1)]
-        if bool((held < 0).any()) or int(ids.max()) >= len(self.rows):
+        if bool((self._locate(ids) < 0).any()):
             raise AlambicError(f"bank {self.path} does not hold some of the training images; build it for this study")
+
+    def _locate(self, ids: Tensor) -> Tensor:
+        """Where images lie in the arrays; -1 for those that the bank lacks."""
+        ids = ids.cpu()
+        return self.rows[ids.clamp_max(len(self.rows) - 1)].where(ids < len(self.rows), -1)
 
     def __call__(self, ids: Tensor, views: Tensor) -> Outputs:
         """Outputs of images and views, fp32, on the ids' device."""
-        rows = self.rows[ids.cpu().clamp_max(len(self.rows) - 1)]
+        rows = self._locate(ids)
         if bool((rows < 0).any()) or bool((views.cpu() >= self.views).any()):
             raise AlambicError(f"bank {self.path} does not hold some of the images or views that were asked for")
         row, view = rows.numpy(), views.cpu().numpy()

@@ -24,6 +24,7 @@ from alambic.models.teachers import Teacher, TeacherSpec, load_teacher, save_tea
 from alambic.training import stop
 from alambic.training.feed import Normalise
 from alambic.training.task import Task, evaluate_metric, predict
+from alambic.training.teach import data_seen
 
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # of L2 on standardised inputs, for a mean loss
 BLOCK, STEPS = 100, 200
@@ -64,7 +65,7 @@ def fit_head(
     parent, _, last = place.rpartition(".")
     setattr(net.get_submodule(parent), last, head)
     predicted, margin = predict((seen[len(ids) :] @ weight.T + bias).numpy())
-    kept = teacher.settle(s.split_hash)
+    kept = dataclasses.replace(teacher.settle(s.split_hash), teacher_data=data_seen(spec))
     if is_own_code(spec.net):
         kept = dataclasses.replace(kept, kwargs={**kept.kwargs, "num_classes": task.classes})
     card: dict[str, Any] = {

@@ -128,14 +128,3 @@ def _recall_at(score: np.ndarray, positive: np.ndarray, false_alarms: float) -> 
 def labels_of(labels: Tensor, ids: Tensor) -> np.ndarray:
     """Labels of some ids as an array."""
     return labels[ids].cpu().numpy().astype(np.int64)
-
-
-def no_grad_logits(net: torch.nn.Module, images: Tensor) -> Tensor:
-    """Logits of a network in evaluation mode, its mode restored; fp32."""
-    was = net.training
-    net.eval()
-    try:
-        with torch.no_grad():
-            return net(images).float()
-    finally:
-        net.train(was)

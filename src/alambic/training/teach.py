@@ -11,7 +11,6 @@ import glob
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +19,7 @@ from alambic.errors import AlambicError
 from alambic.methods.base import create_method
 from alambic.models.teachers import (
     Teacher,
+    TeacherData,
     TeacherSpec,
     create_net,
     fit_channels,
@@ -29,12 +29,12 @@ from alambic.models.teachers import (
 )
 from alambic.training import together
 from alambic.training.feed import Normalise
-from alambic.training.loop import OnEpoch, Run, predict_logits, train
+from alambic.training.loop import OnEpoch, evaluate, train
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe, stream_seed
 from alambic.training.setup import live_feed, set_up, teacher_spec
 from alambic.training.spread import spread
-from alambic.training.task import Task, evaluate_metric, predict
+from alambic.training.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ def train_teacher(
         std=std,
         channels=channels,
         provenance=_tell_provenance(source_teacher, start),
-        teacher_data=widest_data(spec.teacher_data, *(t.spec.teacher_data for t in (source_teacher, start) if t)),
+        teacher_data=widest_data(data_seen(spec), *(t.spec.teacher_data for t in (source_teacher, start) if t)),
         split_hash=source.split_hash,
     )
     run = set_up(
@@ -140,7 +140,7 @@ def train_teacher(
     }
     with together.all_or_none() if shared else contextlib.nullcontext():
         if number == 0:
-            test = _score(run, source, "test") if len(source.splits["test"]) else None
+            test = evaluate(run, source.splits["test"]) if len(source.splits["test"]) else None
             save_teacher(path, net, {**card, "test": test})
             checkpoint.unlink(missing_ok=True)
     stored = dataclasses.replace(spec, weights=path.name)
@@ -176,14 +176,12 @@ def copy_weights(start: Teacher, net: nn.Module, name: str) -> None:
         ) from error
 
 
+def data_seen(spec: TeacherSpec) -> TeacherData:
+    """Which images taught a network before it is trained here: a hub's weights know others, unless the spec says."""
+    return "external" if spec.pretrained and spec.teacher_data == "same" else spec.teacher_data
+
+
 def _tell_provenance(source_teacher: Teacher | None, start: Teacher | None) -> str:
     if source_teacher is not None:
         return f"distilled from {source_teacher.name}"
     return "labels" if start is None else start.spec.provenance
-
-
-def _score(run: Run, source: Source, split: str) -> float:
-    ids = source.splits[split]
-    predicted, margin = predict(predict_logits(run, ids))
-    labels: np.ndarray = source.labels[ids].cpu().numpy()
-    return evaluate_metric(run.objective.task.metric, predicted, margin, labels)

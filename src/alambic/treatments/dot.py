@@ -86,7 +86,8 @@ class DOT(Treatment):
     formula = "v_task <- (mu - delta) v_task + g_task, v_kd <- (mu + delta) v_kd + g_kd, p <- p - lr (v_task + v_kd)"
     fidelity = "A"
     differences = (
-        "weight decay leaves biases and norms alone, as everywhere here; clipping is of the two gradients' sum"
+        "weight decay leaves biases and norms alone, as everywhere here; clipping is of the two gradients' sum; both "
+        "momenta are plain ones, as in their code, where the recipe's own SGD is Nesterov's"
     )
     evidence = "Tiny-ImageNet, ResNet18 to MobileNetV2: 58.35 to 64.01 [R]; CNN pairs"
     kind = "step"

@@ -65,6 +65,10 @@ class Mutual(Treatment):
             self.objectives.append(copy.deepcopy(run.objective))
             self.tapped.append(Tapped(peer, example, run.objective.needs.student | {"logits"}, label=f"peer {i + 1}"))
 
+    def start_epoch(self, run: Run, epoch: int) -> None:
+        for objective in self.objectives:
+            objective.weights = run.objective.weights  # which a balance sets once the peers are there
+
     def step(self, run: Run, given: Inputs, progress: float, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         seen = [see(run, given.images), *(see(run, given.images, tapped) for tapped in self.tapped)]
         objectives = [run.objective, *self.objectives]
