@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = "docs/curves.md"
 PLATEAU = 0.3  # points: a student that gains no more from twice the epochs is at its plateau
 
+SEEN = {"same": "the same images", "superset": "more images", "external": "other images", "unknown": "unknown images"}
+
 Side = tuple[str, str | None]  # arm, teacher
 
 
@@ -35,7 +37,10 @@ class Curve:
 
 
 CIFAR, PRESENCE = "studies/cross-architecture/cifar100", "studies/presence"
-FRESH = "; the student alone needs no bank, so it may see other views each epoch; paired by seed"
+FRESH = (
+    "; the student alone needs no bank, so it may see other views each epoch, and the taught ones, with their bank, "
+    "are compared with it too; paired by seed"
+)
 CURVES = (
     Curve(
         "Epochs",
@@ -99,14 +104,20 @@ CURVES = (
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one ledger: arm and teacher -> seed -> score, and the score on the same resamples of the images."""
+    """Of one ledger: arm and teacher -> seed -> score, and the score on the same resamples of the images.
+
+    ``taught_on``: what its teachers saw of the student's images, in the words of a study file.
+    """
 
     values: dict[Side, dict[int, float]]
     draws: dict[Side, dict[int, Array]]
     alone: Side
+    taught_on: tuple[str, ...]
 
-    def gain(self, side: Side) -> Interval:
-        return compare(self.values[side], self.values[self.alone], self.draws[side], self.draws[self.alone]).interval
+    def gain(self, side: Side, base: Scores) -> Interval:
+        """Over the student alone of a ledger, this one or another with the same seeds and images."""
+        alone = base.values[base.alone], base.draws[base.alone]
+        return compare(self.values[side], alone[0], self.draws[side], alone[1]).interval
 
 
 def read_scores(folder: Path, number: str) -> Scores | None:
@@ -128,20 +139,22 @@ def read_scores(folder: Path, number: str) -> Scores | None:
         values.setdefault(side, {})[row.content["seed"]] = row.numbers[number]
         draws.setdefault(side, {})[row.content["seed"]] = sample
     (alone,) = {(row.content["arm"]["name"], None) for row in rows if is_alone(row.content)}
-    return Scores(values, draws, alone)
+    taught_on = tuple(sorted({str(row.content["teacher_data"]) for row in rows if row.content["teacher"]}))
+    return Scores(values, draws, alone, taught_on)
 
 
 def show(interval: Interval) -> str:
     return f"{100 * interval.mean:+.2f} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
 
 
-def tell_gain(scores: Scores, side: Side) -> str:
-    """The gain; with its seeds where they are not all there yet."""
-    if side not in scores.values:
+def tell_gain(scores: Scores, side: Side, bank: Scores | None) -> str:
+    """The gain; with its seeds where they are not all there yet. ``bank``: the ledger that has the arm, else a dash."""
+    own = scores if side in scores.values else bank
+    if own is None or side not in own.values:
         return "–"
-    count = len(scores.values[side])
+    count = len(own.values[side].keys() & scores.values[scores.alone].keys())
     few = f" ({count} seed{'s' if count > 1 else ''})" if count < len(scores.values[scores.alone]) else ""
-    return show(scores.gain(side)) + few
+    return show(own.gain(side, scores)) + few
 
 
 def name_side(side: Side) -> str:
@@ -173,9 +186,13 @@ def write_curve(curve: Curve, root: Path) -> list[str]:
     lines = [f"## {curve.title}", "", f"{curve.what}.", "", head, "|---" * (1 + len(scores)) + "|"]
     alone = [f"{100 * np.mean(list(one.values[one.alone].values())):.2f}" for one in scores.values()]
     lines.append(f"| the student alone, % | {' | '.join(alone)} |")
+    bank = next(iter(scores.values())) if curve.title.startswith("Views") else None
     for side in sides:
-        told = [tell_gain(one, side) for one in scores.values()]
+        told = [tell_gain(one, side, bank) for one in scores.values()]
         lines.append(f"| {name_side(side)}, points over it | {' | '.join(told)} |")
+    if any(one.taught_on for one in scores.values()):
+        seen = [" and ".join(SEEN[name] for name in one.taught_on) or "–" for one in scores.values()]
+        lines.append(f"| the teachers saw, with labels | {' | '.join(seen)} |")
     lines.append(f"| seeds, where an arm tells no others | {' | '.join(counts.values())} |")
     steps = curve.title.startswith(("Epochs", "Views"))
     lines += ["", *tell_steps(scores, curve.title == "Epochs")] if steps else []
