@@ -12,6 +12,9 @@ from alambic.report.blocks import Section
 from alambic.report.document import compose_document
 from alambic.report.findings import find
 from alambic.study.ledger import Ledger, Predictions, Row
+from alambic.suitability.gains import measure_gains
+from alambic.suitability.judgement import pass_judgement, save_judgement
+from alambic.suitability.scorecard import Scorecard, save_scorecards
 
 # share of right answers above the student alone; on 4,000 images two points are seen, a tenth is not
 EFFECTS = {"none": 0.0, "rsd": 0.04, "kd": 0.001, "at": -0.05, "label_smoothing": 0.0}
@@ -105,6 +108,36 @@ def make_ledger(
     ledger.record_bank("bank-vit", card)
     ledger.close()
     return path
+
+
+def make_suited(
+    path: Path, judged: bool = True, refits: int = 2, harm: float = 0.0, told: tuple[str, ...] = ("nasty",)
+) -> None:
+    """A ledger of eight teachers of two families with scorecards beside it: gains follow ``absorbable``."""
+    rng, held = np.random.default_rng(5), Ledger(path)
+    cards = []
+    names = [f"t{i}" for i in range(8)] + ["nasty"]
+    for index, name in enumerate(names):
+        quality = -6.0 if name == "nasty" else float(rng.normal()) + 1.5 * (index % 2)
+        values = {"absorbable": quality, "accuracy": 0.8 + 0.02 * float(rng.random()), "pilot_gain": 0.01 * quality}
+        values |= {"headroom": 0.1, "cka": float(rng.normal())}
+        family = "vit" if index % 2 else "resnet"
+        cards.append(Scorecard(name, f"h {name}", family, "labels", 9, "s", "toy 5,000", "e" * 64, values, {}, 1.2))
+        for seed in range(2):
+            taught = quality + harm * (name == "nasty")
+            score = 0.7 + 0.01 * (taught + 0.1 * float(rng.normal()))
+            more = {"teacher": name, "teacher_hash": f"h {name}", "teacher_score": 0.6 + 0.04 * index**2 / 64}
+            more |= {"teacher_family": family, "teacher_provenance": "distilled from t0" if index == 3 else "labels"}
+            content = make_content("s", "kd", None, seed) | more
+            held.record(Row(f"{name}{seed}", content, "done", "", {"test": score, "tune": score}))
+    for seed in range(2):
+        held.record(Row(f"none{seed}", make_content("s", "none", None, seed), "done", "", {"test": 0.7, "tune": 0.7}))
+    rows = held.rows("done")
+    held.close()
+    save_scorecards(path.parent / "suitability.json", cards)
+    if judged:
+        found = pass_judgement(cards, measure_gains(rows, "test"), nasty=told, refits=refits)
+        save_judgement(path.parent / "suitability.json", cards, found)
 
 
 def chapters(path: Path) -> dict[str, Section]:

@@ -34,10 +34,7 @@ from alambic.report.texts import read_texts
 from alambic.report.wording import LANGS
 from alambic.study.ledger import Ledger, Predictions, Row
 from alambic.suitability.base import all_estimators
-from alambic.suitability.gains import measure_gains
-from alambic.suitability.judgement import pass_judgement, save_judgement
-from alambic.suitability.scorecard import Scorecard, save_scorecards
-from report_ledger import EFFECTS, chapters, keys, make_content, make_ledger
+from report_ledger import EFFECTS, chapters, keys, make_content, make_ledger, make_suited
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +148,7 @@ def declare(path: Path, *arms: str, teacher: str = "vit", against: str = "none")
 
 
 def test_declared_contrasts_stand_apart_with_a_correction_of_their_own(ledger: Path) -> None:
-    assert keys(chapters(ledger)["declared"]) == ["nothing_declared"]
+    assert keys(chapters(ledger)["declared"]) == ["nothing_declared", "declare_first"]
     assert decide(find(ledger))[0].confidence == "lead"
     declare(ledger, "rsd", "kd", "ofa")
     findings = find(ledger)
@@ -299,36 +296,6 @@ def test_a_claim_is_about_the_test_images_of_what_it_declared(ledger: Path) -> N
 
 
 # -- teachers --------------------------------------------------------------------------------------------------------
-
-
-def make_suited(
-    path: Path, judged: bool = True, refits: int = 2, harm: float = 0.0, told: tuple[str, ...] = ("nasty",)
-) -> None:
-    """A ledger of eight teachers of two families with scorecards beside it: gains follow ``absorbable``."""
-    rng, held = np.random.default_rng(5), Ledger(path)
-    cards = []
-    names = [f"t{i}" for i in range(8)] + ["nasty"]
-    for index, name in enumerate(names):
-        quality = -6.0 if name == "nasty" else float(rng.normal()) + 1.5 * (index % 2)
-        values = {"absorbable": quality, "accuracy": 0.8 + 0.02 * float(rng.random()), "pilot_gain": 0.01 * quality}
-        values |= {"headroom": 0.1, "cka": float(rng.normal())}
-        family = "vit" if index % 2 else "resnet"
-        cards.append(Scorecard(name, f"h {name}", family, "labels", 9, "s", "toy 5,000", "e" * 64, values, {}, 1.2))
-        for seed in range(2):
-            taught = quality + harm * (name == "nasty")
-            score = 0.7 + 0.01 * (taught + 0.1 * float(rng.normal()))
-            more = {"teacher": name, "teacher_hash": f"h {name}", "teacher_score": 0.6 + 0.04 * index**2 / 64}
-            more |= {"teacher_family": family, "teacher_provenance": "distilled from t0" if index == 3 else "labels"}
-            content = make_content("s", "kd", None, seed) | more
-            held.record(Row(f"{name}{seed}", content, "done", "", {"test": score, "tune": score}))
-    for seed in range(2):
-        held.record(Row(f"none{seed}", make_content("s", "none", None, seed), "done", "", {"test": 0.7, "tune": 0.7}))
-    rows = held.rows("done")
-    held.close()
-    save_scorecards(path.parent / "suitability.json", cards)
-    if judged:
-        found = pass_judgement(cards, measure_gains(rows, "test"), nasty=told, refits=refits)
-        save_judgement(path.parent / "suitability.json", cards, found)
 
 
 def test_without_scorecards_the_command_that_makes_them_is_named(ledger: Path) -> None:
@@ -587,7 +554,7 @@ def test_recommendations_name_settings_and_what_not_to_do(ledger: Path) -> None:
     assert keys(chapter) == ["take_lead", "avoid"]
     (table,) = [block for block in chapter.blocks if isinstance(block, Table)]
     texts = " ".join(cell.text for cell in table.rows[0])
-    for part in ("toy 5000", "rsd", "epochs=8", "at from"):
+    for part in ("toy, 5,000\u202fimages, 8 epochs", "rsd", "lr=0.1", "at from"):
         assert part in texts
     page = render_report(find(ledger), "fr")
     for part in ('id="recommendations"', 'id="limits"', 'id="references"', "arXiv", "À éviter"):

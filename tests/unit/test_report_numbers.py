@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import sqlite3
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def test_verdict_rule(mean: float, low: float, p: float, verdict: str) -> None:
 
 def test_sentences_say_what_was_found(findings: Findings) -> None:
     said = claims_of(findings)
-    assert {"alone", "helps", "hurts", "ties", "best_tied", "falls", "slow"} <= set(said)
+    assert {"alone", "helps", "hurts", "ties", "best_tied", "falls"} <= set(said)
     assert "rsd from vit" in said["helps"].text("en")
     assert "rsd avec vit" in said["helps"].text("fr")
     gain = next(c.gain for c in findings.students[0].contrasts if c.group.arm == "rsd" and c.group.teacher == "vit")
@@ -277,6 +278,12 @@ def test_a_fact_keeps_its_number() -> None:
 def test_groups_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     path = make_ledger(tmp_path / "l.sqlite", seeds=2, images=200)
     before = [(fact.name, fact.value, fact.low) for fact in find(path).facts.all]
+    with sqlite3.connect(path) as db:  # rows come in the order of their ids
+        ids = [key for (key,) in db.execute("SELECT id FROM cells ORDER BY id")]
+        given = random.Random(0).sample(ids, len(ids))
+        for table, column in (("cells", "id"), ("predictions", "cell"), ("curves", "cell")):
+            pairs = [(f"new {new}", old) for old, new in zip(ids, given, strict=True)]
+            db.executemany(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", pairs)
     after = [(fact.name, fact.value, fact.low) for fact in find(path).facts.all]
     assert before == after
     for first, second in itertools.pairwise(find(path).students[0].groups):

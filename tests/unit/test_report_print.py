@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -23,7 +24,8 @@ from alambic.report.print_svg import paint
 from alambic.report.slides import SIZES, WIDE, _draw, _fit, _lines_used
 from alambic.report.svg import tag
 from alambic.report.tables import Entry, Table
-from alambic.report.talk import Slide, compose_slides
+from alambic.report.talk import compose_slides
+from alambic.report.talk_parts import Slide
 from alambic.report.wording import LANGS, Lang, hold
 from alambic.study.ledger import Ledger, Row
 from report_ledger import make_ledger
@@ -119,7 +121,17 @@ def test_no_gain_gives_no_advice_to_distil(tmp_path: Path) -> None:
     assert made.confidence == "unproved"
     titles = [slide.title.text("en") for slide in compose_slides(findings, "en") if isinstance(slide.title, Claim)]
     assert any("No method was shown" in title for title in titles)
-    assert any("Train dscnn_24x3 alone" in title for title in titles)
+    assert not any("alone" in title for title in titles)  # a demo may not say so: it was not made to show that
+    (told,) = [title for title in titles if "could not be seen" in title]
+    sight = made.found.sight
+    assert sight is not None
+    assert sight.effect is not None
+    assert f"effects under {100 * sight.effect.value:.2f}" in told
+    (row,) = tabulate_decisions(findings, "en").rows
+    assert row[2].text == "nothing was shown to help"
+    claimed = dataclasses.replace(findings, purpose="claim")
+    assert say_decision(made, claimed).text("en").startswith("Train dscnn_24x3 alone")
+    assert tabulate_decisions(claimed, "en").rows[0][2].text == "train it alone"
 
 
 def test_chapters_are_those_of_the_issue(ledger: Path) -> None:
@@ -229,13 +241,13 @@ def test_what_the_design_is_too_small_to_show_is_no_reason_to_train_alone(tmp_pa
     assert made.unseen is not None
     assert made.unseen.group.arm == "kd"
     assert made.unseen.verdict in ("tie", "open")
-    said = say_decision(made, "dscnn_24x3")
+    said = say_decision(made, two)
     assert said.key == "take_unseen"
     assert "ask again with more, fresh seeds" in said.text("en")
     (row,) = tabulate_decisions(two, "en").rows
     assert "undecided" in row[2].text
     nothing = find(make_ledger(tmp_path / "none.sqlite", seeds=2, effects={"none": 0.0, "kd": 0.0, "rsd": -0.001}))
-    assert [say_decision(one, "s").key for one in decide(nothing)] == ["take_none"]
+    assert [say_decision(one, nothing).key for one in decide(nothing)] == ["shown_none"]
 
 
 @pytest.mark.parametrize(

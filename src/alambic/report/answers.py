@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Blank, Claim, Words
 from alambic.report.contrasts import Contrast, Sight
-from alambic.report.facts import Fact
 from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
 from alambic.report.wording import LANGS
@@ -24,18 +25,21 @@ def say_sight(findings: Findings) -> list[list[Claim]]:
     paragraphs = []
     for found in findings.students:
         claims: list[Claim] = []
-        student, sight = name_student(found, findings), found.sight
+        student, sight = name_student(found, findings), found.seen
         if sight is None:
-            claims.append(Claim("no_contrast" if found.baseline else "no_baseline", {"student": student}, "warning"))
+            told = any(group in (c.group, c.other) for c in findings.named for group in found.groups)
+            key = "no_contrast" if found.baseline else "no_baseline"
+            claims += [] if told else [Claim(key, {"student": student}, "warning")]
         elif sight.effect is None:
             claims.append(Claim("one_seed", {"student": student}, "warning"))
         else:
-            claims.append(Claim("sight", {"student": student, "seeds": sight.seeds, "effect": sight.effect}, "lead"))
+            key = "sight" if found.sight is not None else "sight_between"
+            claims.append(Claim(key, {"student": student, "seeds": sight.seeds, "effect": sight.effect}, "lead"))
             if sight.from_seeds is not None and sight.from_images is not None:
                 parts: dict[str, Blank] = {"from_seeds": sight.from_seeds, "from_images": sight.from_images}
                 claims.append(Claim("sight_parts", parts))
             claims.append(_say_needed(sight))
-        paragraphs.append(claims)
+        paragraphs += [claims] if claims else []
     return paragraphs
 
 
@@ -47,7 +51,7 @@ def _say_needed(sight: Sight) -> Claim:
 
 
 def say_answers(findings: Findings, brief: bool = False) -> list[tuple[StudentFindings, list[Claim]]]:
-    """Per student: alone, better, worse, no difference, the best and what cannot be told from it, int8, time.
+    """Per student: alone, better, worse, no difference, the best and what cannot be told from it, int8.
 
     ``brief`` sentences, for a wall, name few arms.
     """
@@ -69,10 +73,15 @@ def _answer(found: StudentFindings, findings: Findings, longest: int) -> list[Cl
     tested = bool(found.contrasts) and found.sight is not None and found.sight.effect is not None
     if tested and not by["gain"]:
         claims.append(Claim("none_helps", {"student": student}, "tie"))
-    for verdict, key in (("gain", "helps"), ("loss", "hurts"), ("open", "opens"), ("tie", "ties")):
-        if by[verdict] and tested:
-            claims.append(Claim(key, {"student": student, "listing": _list(by[verdict], longest)}, verdict))
-    if found.rivals and tested:
+    untested = [c for c in by["open"] if c.p_holm is None]
+    by["open"] = [c for c in by["open"] if c.p_holm is not None]
+    if tested:
+        listed = ("helps", "gain", by["gain"]), ("hurts", "loss", by["loss"]), ("opens", "open", by["open"])
+        for key, tone, found_so in (*listed, ("untested", "open", untested), ("ties", "tie", by["tie"])):
+            if found_so:
+                claims.append(Claim(key, {"student": student, "listing": list_contrasts(found_so, longest)}, tone))
+    between = found.baseline is None and any(rival.p_holm is not None for rival in found.rivals)
+    if found.rivals and (tested or between):
         tied = found.not_told_apart
         blanks: dict[str, Blank] = {"student": student, "best": found.best, "score": found.best.score}
         if tied:
@@ -80,7 +89,7 @@ def _answer(found: StudentFindings, findings: Findings, longest: int) -> list[Cl
             claims.append(Claim("best_tied", {**blanks, "listing": listing}))
         else:
             claims.append(Claim("best_apart", blanks))
-    return claims + _say_int8(found, student) + _say_time(found, student)
+    return claims + _say_int8(found, student)
 
 
 def _say_alone(baseline: Group, student: str, findings: Findings) -> Claim:
@@ -90,7 +99,8 @@ def _say_alone(baseline: Group, student: str, findings: Findings) -> Claim:
     return Claim("alone_metric", {**blanks, "metric": Words(METRIC_NAMES[metric])})
 
 
-def _list(contrasts: list[Contrast], longest: int) -> tuple[Blank, ...]:
+def list_contrasts(contrasts: Sequence[Contrast], longest: int) -> tuple[Blank, ...]:
+    """The first of them with their gains, and how many more there are."""
     shown = tuple((contrast.group, contrast.gain) for contrast in contrasts[:longest])
     return (*shown, *_more(len(contrasts) - longest))
 
@@ -111,18 +121,6 @@ def _say_int8(found: StudentFindings, student: str) -> list[Claim]:
         return [Claim("fall", {"student": student, "fall": least, "arm": mildest}), *breaks]
     blanks: dict[str, Blank] = {"worst": worst, "most": most, "mildest": mildest, "least": least}
     return [Claim("falls", {"student": student, **blanks}), *breaks]
-
-
-def _say_time(found: StudentFindings, student: str) -> list[Claim]:
-    taught: list[tuple[Fact, Group]] = [
-        (found.slow[group.key], group) for group in found.groups if group.key in found.slow
-    ]
-    if len(taught) < 2:
-        return []
-    taught.sort(key=lambda item: (item[0].value, item[1].key))
-    (least, quickest), (most, slowest) = taught[0], taught[-1]
-    blanks: dict[str, Blank] = {"student": student, "least": least, "quickest": quickest, "most": most}
-    return [Claim("slow", {**blanks, "slowest": slowest})]
 
 
 def say_caveats(findings: Findings) -> list[Claim]:
@@ -161,7 +159,8 @@ def say_caveats(findings: Findings) -> list[Claim]:
     if findings.counts["failed"].value or findings.counts["skipped"].value:
         claims.append(Claim("not_all", {**findings.counts}, "warning" if findings.counts["failed"].value else "plain"))
     if findings.settings > 1:
-        claims.append(Claim("settings", {"count": findings.settings}, "warning"))
+        across = any(contrast.group.setting != contrast.other.setting for contrast in findings.named)
+        claims.append(Claim("settings_declared" if across else "settings", {"count": findings.settings}, "warning"))
     if any(group.starred for group in findings.groups):
         claims.append(Claim("starred", {}))
     return claims
@@ -181,7 +180,7 @@ def _say_no_int8(findings: Findings) -> list[Claim]:
 
 
 def _say_few_seeds(findings: Findings) -> list[Claim]:
-    sights = [found.sight for found in findings.students if found.sight is not None and found.sight.effect is not None]
+    sights = [found.seen for found in findings.students if found.seen is not None and found.seen.effect is not None]
     few = [sight.seeds for sight in sights if sight.seeds.value < 6]
     if not few:
         return []

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-from alambic.report import tables
 from alambic.report.advice import Decision, decide
-from alambic.report.answers import name_student
+from alambic.report.answers import LONGEST, list_contrasts, name_student
 from alambic.report.claims import Blank, Claim
+from alambic.report.data_told import tell_task
 from alambic.report.document_words import HEADINGS
 from alambic.report.findings import Findings
 from alambic.report.gather import Group
-from alambic.report.tables import Entry, Table
+from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.texts import read_texts
 from alambic.report.wording import Lang, name_group
+from alambic.suitability.gains import describe_setting
 
 MOST_AVOIDED = 4
 
 
 def say_decisions(findings: Findings) -> list[Claim]:
-    """What to take and what to leave, a sentence each."""
+    """What to take, what may do as well, what to leave: a sentence each."""
     claims = []
     for made in decide(findings):
-        claims.append(say_decision(made, name_student(made.found, findings)))
+        student = name_student(made.found, findings)
+        claims.append(say_decision(made, findings))
+        if made.take is not None and made.rivals:
+            listing = list_contrasts(made.rivals, LONGEST)
+            claims.append(Claim("not_worse", {"arm": made.take.group, "student": student, "listing": listing}, "tie"))
         if made.avoid:
-            listing = tuple((c.group, c.gain) for c in made.avoid[:MOST_AVOIDED])
-            claims.append(Claim("avoid", {"student": name_student(made.found, findings), "listing": listing}, "loss"))
+            avoided = tuple((c.group, c.gain) for c in made.avoid[:MOST_AVOIDED])
+            claims.append(Claim("avoid", {"student": student, "listing": avoided}, "loss"))
     return claims
 
 
-def say_decision(made: Decision, student: str) -> Claim:
+def say_decision(made: Decision, findings: Findings) -> Claim:
     """Take this arm, or none: the title of a slide too."""
+    told: dict[str, Blank] = {"student": name_student(made.found, findings)}
     if made.unseen is not None:
-        return Claim("take_unseen", {"student": student, "arm": made.unseen.group, "gain": made.unseen.gain}, "tie")
+        return Claim("take_unseen", {**told, "arm": made.unseen.group, "gain": made.unseen.gain}, "tie")
     if made.take is None:
-        return Claim("take_none", {"student": student}, "tie")
-    told: dict[str, Blank] = {"student": student, "arm": made.take.group, "gain": made.take.gain}
-    if made.confirmed is None:
-        return Claim("take_lead", told, "gain")
-    if made.confirmed.other.key == made.take.other.key:
-        return Claim("take_confirmed", told, "gain")
-    told |= {"gain": made.confirmed.gain, "other": made.confirmed.other}
-    return Claim("take_confirmed_against", told, "gain")
+        return _say_nothing(made, findings, told)
+    told |= {"arm": made.take.group, "gain": made.take.gain}
+    key = "take_lead" if made.confirmed is None else "take_confirmed"
+    if made.confirmed is not None and made.confirmed.other.key != made.take.other.key:
+        key, told = "take_confirmed_against", {**told, "gain": made.confirmed.gain, "other": made.confirmed.other}
+    if made.simpler is None:
+        return Claim(key, told, "gain")
+    return Claim(f"{key}_simpler", {**told, "simpler": made.simpler.group}, "gain")
+
+
+def _say_nothing(made: Decision, findings: Findings, told: dict[str, Blank]) -> Claim:
+    """Only a claim may advise against distillation: an exploration says what it could have seen."""
+    if findings.purpose == "claim":
+        return Claim("take_none", told, "tie")
+    effect = made.found.sight.effect if made.found.sight is not None else None
+    return Claim("shown_none", {**told, "effect": effect}, "tie") if effect else Claim("shown_none_blind", told, "tie")
 
 
 def tabulate_decisions(findings: Findings, lang: Lang) -> Table:
@@ -48,19 +62,30 @@ def tabulate_decisions(findings: Findings, lang: Lang) -> Table:
     heads = (read_texts(lang)["student"], words["on_data"], words["best_arm"], words["settings"], words["gain_int8"])
     table = Table(tuple((head, "", False) for head in (*heads, words["confidence"], words["avoid"])))
     for made in decide(findings):
-        group = made.take.group if made.take else made.found.baseline or made.found.groups[0]
-        data = group.rows[0].content["data"]
-        take = Entry(name_group(group, lang) if made.take else words["more_seeds" if made.unseen else "alone"])
-        shown = made.confirmed or made.take
-        gain = tables.fact_entry(shown.gain if shown else None, lang)
-        sure = words[made.confidence]
-        if made.confirmed and made.take and made.confirmed.other.key != made.take.other.key:
-            sure += f", {read_texts(lang)['against'].lower()} {name_group(made.confirmed.other, lang)}"
+        chosen = made.simpler or made.take
+        group = chosen.group if chosen else made.found.baseline or made.found.groups[0]
+        task = Entry(tell_task(group, findings.scored.metric, lang), class_="wide")
+        nothing = words["alone" if findings.purpose == "claim" else "nothing"]
+        take = Entry(name_group(group, lang) if chosen else words["more_seeds"] if made.unseen else nothing)
+        gain, sure = _tell_confidence(made, lang, words)
         avoid = "; ".join(name_group(contrast.group, lang) for contrast in made.avoid[:MOST_AVOIDED]) or "–"
-        first = [Entry(name_student(made.found, findings)), Entry(f"{data['source']} {data['train_images']}"), take]
+        first = [Entry(name_student(made.found, findings)), task, take]
         last = [Entry(sure), Entry(avoid, class_="wide")]
-        table.rows.append([*first, Entry(_settings(group) if made.take else "–", class_="wide mid"), gain, *last])
+        table.rows.append([*first, Entry(_settings(group) if chosen else "–", class_="wide mid"), gain, *last])
     return table
+
+
+def _tell_confidence(made: Decision, lang: Lang, words: dict[str, str]) -> tuple[Entry, str]:
+    """The gain to expect of what to take, and how sure that is."""
+    shown, sure = made.confirmed or made.take, words[made.confidence]
+    if made.confirmed and made.take and made.confirmed.other.key != made.take.other.key:
+        sure += f", {read_texts(lang)['against'].lower()} {name_group(made.confirmed.other, lang)}"
+    gain = fact_entry(shown.gain if shown else None, lang)
+    if made.simpler is None or made.take is None:
+        return gain, sure
+    own = words["confirmed" if made.sure else "lead"]
+    arm = f"{name_group(made.take.group, lang)}, {gain.text} {gain.note}, {sure}"
+    return fact_entry(made.simpler.gain, lang), f"{own}; {words['not_better'].format(arm=arm)}"
 
 
 def _settings(group: Group) -> str:
@@ -74,4 +99,6 @@ def _settings(group: Group) -> str:
     if arm.get("balance") is not None:
         told.append(f"balance={arm['balance']:g}")
     recipe = group.rows[0].content["recipe"]
-    return ", ".join([*told, f"epochs={recipe['epochs']}", f"lr={recipe['lr']:g}"])
+    if recipe["epochs"] != describe_setting(group.rows[0].content)["recipe"]["epochs"]:
+        told.append(f"epochs={recipe['epochs']}")  # the study's stand beside its data
+    return ", ".join([*told, f"lr={recipe['lr']:g}"])

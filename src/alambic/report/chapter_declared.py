@@ -19,9 +19,9 @@ KEYS = {
 
 
 def describe_declared(declared: Declared | None, lang: Lang) -> list[Block]:
-    """Claims and a table; one claim where nothing was declared."""
+    """Claims and a table; that nothing was declared, where so."""
     if declared is None:
-        return [Claim("nothing_declared", {})]
+        return [Claim("nothing_declared", {}), Claim("declare_first", {})]
     texts = read_texts(lang)
     blocks: list[Block] = [Claim("declared_before", {"hash": declared.hash[:12]})]
     if declared.smallest is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.widening import WORDS as WIDENING
 from alambic.report.widening import describe_widening
 from alambic.report.wording import Lang, name_group, show_ticks
-from alambic.study.stats import bootstrap_interval, compare
+from alambic.study.stats import adjust_holm, bootstrap_interval, compare
 
 WORDS: dict[str, dict[Lang, str]] = {
     "title": {"en": "On the chip", "fr": "Sur la puce"},
@@ -43,16 +45,16 @@ WORDS: dict[str, dict[Lang, str]] = {
         "fr": "la RAM que le réseau prend sur {chip}",
     },
     "arena_bytes_told": {
-        "en": "the arena of its activations, because no chip is named for all of them",
-        "fr": "l’arène de ses activations, car aucune puce n’est nommée pour tous",
+        "en": "the arena of its activations",
+        "fr": "l’arène de ses activations",
     },
     "falls": {
         "en": "Points lost by method and arithmetic, the student alone among them",
         "fr": "Points perdus par méthode et arithmétique, l’élève seul compris",
     },
     "excess": {
-        "en": "Points lost beyond what the student alone loses, paired by seed",
-        "fr": "Points perdus de plus que l’élève seul, appariés par graine",
+        "en": "Points lost beyond what the student alone loses, paired by seed; intervals over seeds, one by one",
+        "fr": "Points perdus de plus que l’élève seul, appariés par graine ; intervalles sur les graines, un à un",
     },
     "table": {
         "en": "On {images} images of the split, where no column says otherwise: scores, bytes, and whether it fits",
@@ -79,14 +81,23 @@ WORDS: dict[str, dict[Lang, str]] = {
 }
 SCORED = ("kernels", "per_tensor", "power_of_two", "4bit", "kernels_whole", "qat_int8", "qat_kernels")
 WHOLE = ("kernels_whole", "qat_int8", "qat_kernels")  # of finalists: all images of the split
-SEEDS_TO_TELL = 4
 BYTES = ("weight_bytes", "flash_bytes", "arena_bytes", "ram_bytes")
 
 
-def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | None:
+@dataclass(frozen=True)
+class Excess:
+    """What a group loses to an arithmetic beyond what the student alone loses, with its uncorrected p."""
+
+    group: Group
+    arithmetic: str
+    fact: Fact
+    p: float
+
+
+def describe_chip(findings: Findings, lang: Lang, legend: Legend, hints: bool = True) -> Section | None:
     """What int8 costs by arithmetic, score against RAM, scores with bytes and verdicts, the width-for-bytes control.
 
-    None where no row was measured on a device.
+    None where no row was measured on a device. ``hints`` name what a study would have to add.
     """
     split = findings.scored.split
     groups = [group for group in findings.groups if _known(group, f"{split}_kernels")]
@@ -101,7 +112,7 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | N
     heads += [(words[name], name, True) for name in sizes] + [(words["fits"], "fits", False)]
     table, dots = Table(tuple(heads)), list[DotRow]()
     lost = Table((*heads[: 1 + several], *((words[name], "", True) for name in scored)))
-    beyond, said = Table(lost.heads), list[Claim]()
+    beyond, lost_more = Table(lost.heads), list[Excess]()
     for found in findings.students:
         members = [group for group in found.groups if _known(group, f"{split}_kernels")]
         if members:
@@ -120,15 +131,16 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend) -> Section | N
             lost.rows.append(falls)
             if found.baseline is not None and group is not found.baseline:
                 excess = [_excess(group, found.baseline, split, name, findings.facts) for name in scored]
-                beyond.rows.append([*entries[: 1 + several], *(fact_entry(fact, lang, noun=False) for fact in excess)])
-                said += _tell_excess(group, excess, scored, words)
+                facts = [one.fact if one is not None else None for one in excess]
+                beyond.rows.append([*entries[: 1 + several], *(fact_entry(fact, lang, noun=False) for fact in facts)])
+                lost_more += [one for one in excess if one is not None]
             table.rows.append([*entries, Entry(_tell_fits(group, words))])
     figure = draw_dots(dots, words["title"], words["axis"], lambda ticks: show_ticks(ticks, "effect", lang))
     images = max(row.numbers.get("kernel_images", 0) for group in groups for row in group.rows)
     blocks: list[Block] = [Figure(figure, words["caption"].format(images=images)), words["falls"], lost]
-    blocks += [words["excess"], beyond, *said] if beyond.rows else []
+    blocks += [words["excess"], beyond, *_tell_excess(lost_more, words, findings.facts)] if beyond.rows else []
     blocks += [*_draw_ram(findings, lang, legend, words), words["table"].format(images=images), table]
-    control = describe_widening(findings, lang, legend)
+    control = describe_widening(findings, lang, legend, hints)
     if control is not None:
         drawn, told = control
         blocks.append(WIDENING["title"][lang])
@@ -174,7 +186,7 @@ def _fall(group: Group, split: str, name: str, facts: Facts) -> Fact | None:
     return facts.add(f"fall {name}/{group.key}", seen.mean, "effect", group.ids, sql, how, (seen.low, seen.high))
 
 
-def _excess(group: Group, alone: Group, split: str, name: str, facts: Facts) -> Fact | None:
+def _excess(group: Group, alone: Group, split: str, name: str, facts: Facts) -> Excess | None:
     """How much more a group loses to an arithmetic than the student alone, over the seeds that both have."""
     real, device = _real(split, name), f"{split}_{name}"
     first, second = (
@@ -185,26 +197,26 @@ def _excess(group: Group, alone: Group, split: str, name: str, facts: Facts) -> 
     )
     if not first.keys() & second.keys():
         return None
-    seen = compare(first, second).interval
-    ids = group.ids + alone.ids
+    paired = compare(first, second)
+    seen, ids, key = paired.interval, group.ids + alone.ids, f"excess {name}/{group.key}-{alone.key}"
     sql = " - ".join(f"({paired_query(number, group.ids, alone.ids)})" for number in (real, device))
     how = "95 % interval: alambic.study.stats.compare over seeds, paired"
-    bounds = (seen.low, seen.high)
-    return facts.add(f"excess {name}/{group.key}-{alone.key}", seen.mean, "points", ids, f"SELECT {sql}", how, bounds)
+    fact = facts.add(key, seen.mean, "points", ids, f"SELECT {sql}", how, (seen.low, seen.high))
+    return Excess(group, name, fact, paired.p_t)
 
 
-def _tell_excess(
-    group: Group, excess: Sequence[Fact | None], names: Sequence[str], words: dict[str, str]
-) -> list[Claim]:
-    """A sentence for each arithmetic whose interval leaves out zero; none from few seeds."""
+def _tell_excess(found: Sequence[Excess], words: dict[str, str], facts: Facts) -> list[Claim]:
+    """A sentence for each that is told apart from zero once all of them are counted (Holm)."""
     told: list[Claim] = []
-    if len(group.rows) < SEEDS_TO_TELL:
-        return told
-    for fact, name in zip(excess, names, strict=True):
-        if fact is not None and fact.low is not None and fact.high is not None and (fact.low > 0 or fact.high < 0):
+    count = sum(not math.isnan(one.p) for one in found)
+    for one, holm in zip(found, adjust_holm([one.p for one in found]), strict=True):
+        fact = one.fact
+        if holm <= 0.05 and fact.low is not None and fact.high is not None and (fact.low > 0 or fact.high < 0):
             key, tone = ("loses_more", "loss") if fact.value > 0 else ("loses_less", "gain")
-            blanks: dict[str, Blank] = {"student": group.student, "arm": group, "where": words[name], "excess": fact}
-            told.append(Claim(key, blanks, tone))
+            how = f"two-sided paired t test over seeds, Holm over {count}; pairs of {fact.anchor}"
+            p = facts.add(f"holm/{fact.name}", holm, "p", fact.rows, "", how)
+            blanks: dict[str, Blank] = {"student": one.group.student, "arm": one.group, "where": words[one.arithmetic]}
+            told.append(Claim(key, {**blanks, "excess": fact, "p": p}, tone))
     return told
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from alambic.errors import AlambicError
+from alambic.report.caveat_words import CAVEAT_SENTENCES
 from alambic.report.document_words import DOCUMENT_SENTENCES
 from alambic.report.facts import Fact
 from alambic.report.gather import Group
@@ -23,6 +24,7 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     **DOCUMENT_SENTENCES,
     **SECTION_SENTENCES,
     **SLIDE_SENTENCES,
+    **CAVEAT_SENTENCES,
     "demo": {
         "en": "Results, not a ranking. This study is a demonstration: nothing was tuned, and few seeds were run.",
         "fr": "Des résultats, pas un classement. Cette étude est une démonstration : rien n’a été réglé, et peu de "
@@ -45,6 +47,12 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "fois sur cinq, au "
         "seuil de "
         "5 %, pour un contraste). Une différence plus petite est appelée ici égalité.",
+    },
+    "sight_between": {
+        "en": "For {student}, between the arms that the study compares, {seeds} could have shown a difference of "
+        "{effect} or more (four times in five, at the 5% level, one contrast).",
+        "fr": "Pour {student}, entre les bras que l’étude compare, {seeds} pouvaient montrer une différence d’au moins "
+        "{effect} (quatre fois sur cinq, au seuil de 5 %, pour un contraste).",
     },
     "sight_parts": {
         "en": "The spread between seeds alone limits this to {from_seeds}, the number of images alone to "
@@ -111,6 +119,10 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Indécis face à {student} seul, assez grand pour être vu mais pas au-delà du hasard une fois tous les "
         "contrastes comptés : {listing}.",
     },
+    "untested": {
+        "en": "Not tested, with one seed in common with {student} alone: {listing}.",
+        "fr": "Sans test, avec une seule graine en commun avec {student} seul : {listing}.",
+    },
     "best_apart": {
         "en": "The highest mean for {student} is that of {best}, {score}, and it can be told from every other.",
         "fr": "La plus haute moyenne pour {student} est celle de {best}, {score}, et elle se distingue de toutes les "
@@ -138,62 +150,6 @@ SENTENCES: dict[str, dict[Lang, str]] = {
         "{listing} perdus dans la pire graine. Une cause est un canal très au-dessus des autres, qui fixe l’étendue "
         "de sa couche : alambic deploy le nomme, int8.equalise = true (deploy --equalise) le réduit, recipe.clip "
         "= 1.0 peut le contenir.",
-    },
-    "slow": {
-        "en": "By the clock, rough since cells share the machine, training {student} took from {least} ({quickest}) "
-        "to {most} ({slowest}) the time of the student alone.",
-        "fr": "À l’horloge, mesure grossière car les cellules partagent la machine, entraîner {student} a pris de "
-        "{least} ({quickest}) à {most} ({slowest}) le temps de l’élève seul.",
-    },
-    "score": {
-        "en": "The score used throughout: {score}.",
-        "fr": "Le score utilisé partout : {score}.",
-    },
-    "score_missing": {
-        "en": "Finished without it, hence left out of the comparisons: {count}.",
-        "fr": "Sans lui, donc hors des comparaisons : {count}.",
-    },
-    "score_unseen": {
-        "en": "Without stored predictions of all images: {count}. Intervals that include them are over seeds alone, so "
-        "they are too narrow: they say nothing of other images.",
-        "fr": "Sans prédictions enregistrées pour toutes les images : {count}. Les intervalles qui les comprennent ne "
-        "portent que sur les graines et sont donc trop étroits : ils ne disent rien d’autres images.",
-    },
-    "tune_score": {
-        "en": "The test images were not looked at: the scores are those of the tune split, which may have been used to "
-        "choose settings.",
-        "fr": "Les images de test n’ont pas été regardées : les scores sont ceux du lot de réglage, qui a pu servir à "
-        "choisir.",
-    },
-    "contradicted": {
-        "en": "Warning: the stored predictions of {count} do not give their stored score: {rows}.",
-        "fr": "Attention : les prédictions enregistrées de {count} ne donnent pas leur score enregistré : {rows}.",
-    },
-    "few_seeds": {
-        "en": "With {seeds} the sign-flip test cannot go below {least}; the verdicts rest on the t test and the "
-        "interval.",
-        "fr": "Avec {seeds} le test par changement de signe ne peut descendre sous {least} ; les verdicts reposent "
-        "sur le "
-        "test t et l’intervalle.",
-    },
-    "no_int8": {
-        "en": "Without a score in int8: {count}, because: {reason}",
-        "fr": "Sans score en int8 : {count}, car : {reason}",
-    },
-    "not_all": {
-        "en": "{done} finished; skipped because they cannot work: {skipped}; failed: {failed}.",
-        "fr": "Menées à terme : {done} ; sautées car impossibles : {skipped} ; échouées : {failed}.",
-    },
-    "settings": {
-        "en": "The ledger holds {count} settings (data, views, recipe, environment): they are never compared with "
-        "each other.",
-        "fr": "Le registre contient {count} configurations (données, vues, recette, environnement) : elles ne sont "
-        "jamais "
-        "comparées entre elles.",
-    },
-    "starred": {
-        "en": "* reconstructed from an abstract, not from a published formula or code.",
-        "fr": "* reconstruit d’après un résumé, et non d’après une formule ou un code publiés.",
     },
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -19,20 +21,20 @@ from alambic.report.chapter_suitability import describe_suitability
 from alambic.report.chapter_trust import describe_alignment, describe_trust
 from alambic.report.chip import describe_chip
 from alambic.report.claims import Blank, Claim, Words
+from alambic.report.data_told import detail_data
 from alambic.report.document_words import FIDELITIES, HEADINGS, SOURCES
-from alambic.report.figures import Legend, draw_costs, draw_differences, draw_falls, draw_heat
+from alambic.report.figures import Legend, draw_differences, draw_falls, draw_heat
 from alambic.report.findings import Findings, StudentFindings
-from alambic.report.gather import Group
 from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.tables import Entry, Table
 from alambic.report.texts import read_texts
-from alambic.report.wording import LANGS, Lang, show_number
+from alambic.report.wording import LANGS, Lang
 from alambic.suitability.gains import describe_setting
 
 
 def compose_document(findings: Findings, lang: Lang) -> list[Section]:
     """All chapters in order."""
-    texts, legend = read_texts(lang), Legend(findings)
+    texts, legend = read_texts(lang), Legend(findings, lang)
     own = [f for f in findings.students if f.contrasts]
 
     def figure(
@@ -55,12 +57,13 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         said += figure(draw_curves(found, findings, lang, texts, legend), "curves_caption", found)
     chip: list[Block] = [*figure(draw_sizes(findings, lang, texts, legend), "sizes_caption")]
     chip += figure(draw_falls(findings, lang, texts, legend), "falls_caption")
-    device = describe_chip(findings, lang, legend)
+    device = describe_chip(findings, lang, legend, hints=False)
     if device is not None:
         chip += device.blocks
     costs = tables.tabulate_costs(findings, lang, texts)
     chip += [costs] if len(costs.heads) > 1 else []
-    chip += figure(draw_costs(findings, lang, texts, legend), "costs_caption")
+    said += [] if own else [tables.drop_empty(tables.tabulate_differences(findings, lang, texts))]
+    advice = say_decisions(findings)
     one = [Claim("one_data", {})] if findings.settings == 1 else []
     parts: dict[str, Sequence[Block]] = {
         "question": [_ask(findings), say_purpose(findings), *(c for claims in say_sight(findings) for c in claims)],
@@ -74,7 +77,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         "chip": chip,
         "suitability": describe_suitability(findings, lang),
         "ideas": describe_ideas(findings.ideas, _own(findings), findings.ideas_changed, lang),
-        "recommendations": [*say_decisions(findings), tabulate_decisions(findings, lang)],
+        "recommendations": [*advice, tabulate_decisions(findings, lang)] if advice else [],
         "limits": [*say_caveats(findings), *one, Claim("checkable", {})],
         "references": [tabulate_papers(findings, lang)],
     }
@@ -111,20 +114,6 @@ def describe_data(findings: Findings) -> Words:
     return Words(each)
 
 
-def detail_data(group: Group, lang: Lang) -> list[str]:
-    """The two classes where there are two, what the student sees, training images, those with a label if not all."""
-    content = group.rows[0].content
-    data, words = describe_setting(content)["data"], {key: by_lang[lang] for key, by_lang in HEADINGS.items()}
-    names, shape, told = content.get("class_names", ()), content.get("input"), []
-    told += [words["or"].join(reversed(names))] if len(names) == 2 else []
-    if shape is not None:
-        told.append(f"{shape[2]} × {shape[1]} {words['grey' if shape[0] == 1 else 'colour']}")
-    told.append(show_number(data["train_images"], "images", lang))
-    unlabelled = data.get("unlabelled", 0)
-    told += [f"{show_number(data['train_images'] - unlabelled, 'number', lang)} {words['labelled']}"] * bool(unlabelled)
-    return told
-
-
 def _join(names: Sequence[str]) -> Words:
     """Names, each once, in one phrase: a, b and c."""
     *first, last = dict.fromkeys(names)
@@ -134,7 +123,14 @@ def _join(names: Sequence[str]) -> Words:
 
 def _say_compared(findings: Findings) -> list[Claim]:
     methods = list(used_methods(findings))
-    return [Claim("compared" if len(methods) > 1 else "compared_one", {"methods": _join(methods)})] if methods else []
+    key = "compared" if len(methods) > 1 else "compared_one"
+    key = key if has_baseline(findings) else "compared_arms"
+    return [Claim(key, {"methods": _join(methods)})] if methods else []
+
+
+def has_baseline(findings: Findings) -> bool:
+    """Whether the student alone was trained."""
+    return any(found.baseline is not None for found in findings.students)
 
 
 def _own(findings: Findings) -> tuple[str, ...]:
@@ -150,12 +146,18 @@ def _say_protocol(findings: Findings) -> list[Claim]:
 
 
 def _own_recipes(findings: Findings) -> tuple[str, ...]:
-    """Per arm that has a recipe of its own, the settings in which it differs from the study's."""
+    """Per arm that has a recipe of its own, the settings in which it differs from its student's usual one."""
+    usual: dict[tuple[str, str], Counter[str]] = {}
+    for group in findings.groups:
+        shared = describe_setting(group.rows[0].content)["recipe"]
+        usual.setdefault((group.place, group.student), Counter())[json.dumps(shared)] += 1
     told = []
     for group in findings.groups:
-        content = group.rows[0].content
-        shared = content.get("shared_recipe", content["recipe"])
-        differs = [f"{name} {value}" for name, value in content["recipe"].items() if value != shared.get(name)]
+        ((most, _),) = usual[group.place, group.student].most_common(1)
+        shared = json.loads(most)
+        differs = [
+            f"{name} {value}" for name, value in group.rows[0].content["recipe"].items() if value != shared.get(name)
+        ]
         told += [f"{group.arm}: {', '.join(differs)}"] * bool(differs)
     return tuple(dict.fromkeys(told))
 

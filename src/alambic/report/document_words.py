@@ -13,7 +13,7 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "classes": {"en": "Class by class", "fr": "Classe par classe"},
     "trust": {"en": "Agreement and calibration", "fr": "Accord et calibration"},
     "alignment": {"en": "How alike student and teacher become", "fr": "Combien élève et enseignant se ressemblent"},
-    "chip": {"en": "On the chip, and what training takes", "fr": "Sur la puce, et ce que prend l’entraînement"},
+    "chip": {"en": "On the chip", "fr": "Sur la puce"},
     "suitability": {"en": "Which teacher suits", "fr": "Quel enseignant convient"},
     "ideas": {"en": "New ideas", "fr": "Idées nouvelles"},
     "recommendations": {"en": "What to do, and what not", "fr": "Que faire, que ne pas faire"},
@@ -40,8 +40,11 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "or": {"en": " or ", "fr": " ou "},
     "grey": {"en": "grey", "fr": "gris"},
     "colour": {"en": "colour", "fr": "couleur"},
+    "epochs": {"en": "epochs", "fr": "époques"},
     "labelled": {"en": "with a label", "fr": "étiquetées"},
     "alone": {"en": "train it alone", "fr": "l’entraîner seul"},
+    "nothing": {"en": "nothing was shown to help", "fr": "rien ne montre qu’une méthode aide"},
+    "not_better": {"en": "{arm}, was not shown to be better", "fr": "rien ne montre que {arm}, fasse mieux"},
 }
 
 FIDELITIES: dict[str, dict[Lang, str]] = {
@@ -67,6 +70,10 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
     "compared_one": {
         "en": "The study compares {methods} with the student alone.",
         "fr": "L’étude compare {methods} avec l’élève seul.",
+    },
+    "compared_arms": {
+        "en": "The study compares arms with each other, not with the student alone. Methods: {methods}.",
+        "fr": "L’étude compare des bras entre eux, et non avec l’élève seul. Méthodes : {methods}.",
     },
     "compared": {
         "en": "The study compares {methods} with each other and with the student alone.",
@@ -97,10 +104,14 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "{listing}.",
     },
     "intervals": {
-        "en": "Intervals are at 95%, by bootstrap over seeds and images. Tests are paired t tests, corrected by Holm "
-        "over all contrasts of the report. What is smaller than the design shows four times in five is called a tie.",
-        "fr": "Les intervalles sont à 95 %, par rééchantillonnage des graines et des images. Les tests sont des tests "
-        "t appariés, corrigés par Holm sur tous les contrastes du rapport. Ce qui est plus petit que ce que le plan "
+        "en": "Intervals are at 95%, by bootstrap over seeds and images; those of what int8 and other arithmetics "
+        "cost are over seeds alone. Tests are paired t tests, corrected by Holm within each kind of comparison: with "
+        "the student alone, of the highest mean with the others, declared beforehand, of ideas, of what arithmetics "
+        "cost. What is smaller than the design shows four times in five is called a tie.",
+        "fr": "Les intervalles sont à 95 %, par rééchantillonnage des graines et des images ; ceux de ce que coûtent "
+        "l’int8 et les autres arithmétiques, des graines seules. Les tests sont des tests t appariés, corrigés par "
+        "Holm au sein de chaque sorte de comparaison : avec l’élève seul, de la plus haute moyenne avec les autres, "
+        "déclarées d’avance, des idées, de ce que coûtent les arithmétiques. Ce qui est plus petit que ce que le plan "
         "montre quatre fois sur cinq est appelé égalité.",
     },
     "no_ideas": {

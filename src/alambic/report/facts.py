@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Unit = Literal[
-    "share", "points", "effect", "p", "bytes", "seconds", "ratio", "correlation", "decimal", "nats",
+    "share", "points", "effect", "p", "bytes", "seconds", "correlation", "decimal", "nats",
     "seeds", "images", "cells", "teachers", "blocks", "classes", "number",
 ]  # fmt: skip
 
@@ -93,11 +93,6 @@ def paired_query(number: str, first: Iterable[str], second: Iterable[str]) -> st
     difference = f"{_number('a.numbers', number)} - {_number('b.numbers', number)}"
     pairs = f"cells a JOIN cells b ON {_number('a.content', 'seed')} = {_number('b.content', 'seed')}"
     return f"SELECT avg({difference}) FROM {pairs} WHERE a.id IN ({_listed(first)}) AND b.id IN ({_listed(second)})"
-
-
-def ratio_query(number: str, first: Iterable[str], second: Iterable[str]) -> str:
-    """SQL: ratio of the means of a number over two sets of cells."""
-    return f"SELECT ({mean_query(number, first)}) / ({mean_query(number, second)})"
 
 
 def count_query(state: str) -> str:

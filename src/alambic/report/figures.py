@@ -11,10 +11,10 @@ from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact, Unit
 from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
-from alambic.report.rows import WIDTH, BarRow, DotRow, draw_bars, draw_dots, split_rows
+from alambic.report.rows import WIDTH, DotRow, draw_dots, split_rows
 from alambic.report.svg import CHARACTER, SHAPES, clip, drawing, mark, tag, text
 from alambic.report.texts import Texts
-from alambic.report.wording import Lang, name_arm, name_group, show_bounds, show_number, show_ticks
+from alambic.report.wording import Lang, name_arm, name_group, name_teacher, show_bounds, show_number, show_ticks
 
 COLOURS = 8
 LONG_NAME, NARROW = 40, 52.0  # characters of a name in the heat map; px of a column that holds a gain
@@ -25,9 +25,10 @@ LETTER, NOTE = 7.4, 6.2  # px of a letter of a name and of a verdict, in the wid
 class Legend:
     """A colour per arm and a shape per teacher, the same in every figure."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, lang: Lang) -> None:
         arms = sorted({group.arm for group in findings.groups if not group.is_baseline})
-        teachers = sorted({group.teacher for group in findings.groups if group.teacher})
+        self.teachers = {group.key: name_teacher(group.rows[0].content, lang) for group in findings.groups}
+        teachers = sorted({name for name in self.teachers.values() if name})
         self.arms = {arm: f"s{index % COLOURS}" for index, arm in enumerate(arms)}
         self.shapes = {name: SHAPES[1 + index % (len(SHAPES) - 1)] for index, name in enumerate(teachers)}
 
@@ -35,14 +36,14 @@ class Legend:
         return "base" if group.is_baseline else self.arms[group.arm]
 
     def shape(self, group: Group) -> str:
-        return self.shapes[group.teacher] if group.teacher else "circle"
+        return self.shapes.get(self.teachers[group.key], "circle")
 
     def draw(self, groups: list[Group], shapes: bool, y: float) -> tuple[Markup, float]:
         """Entries in lines from ``y`` on; returns them and the height used."""
         entries: dict[str, tuple[str, str]] = {}
         for group in sorted(groups, key=lambda g: (not g.is_baseline, g.arm)):
             entries.setdefault(group.arm, ("circle", self.colour(group)))
-        for name in sorted({group.teacher for group in groups if group.teacher} if shapes else ()):
+        for name in sorted({self.teachers[group.key] for group in groups} - {""} if shapes else ()):
             entries[f"\u2190 {name}"] = (self.shapes[name], "plainmark")
         return draw_entries(entries, y)
 
@@ -113,21 +114,6 @@ def draw_falls(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> 
     return [draw_dots(part, *told, rows) for part in split_rows(rows)] if rows else []
 
 
-def draw_costs(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> list[Markup]:
-    """Training time of each group, mean over seeds."""
-    rows: list[BarRow] = []
-    for found in findings.students:
-        groups = [group for group in found.groups if "seconds" in group.numbers]
-        if groups:
-            rows.append(BarRow(name_student(found, findings), 0, "", head=True))
-        for group in groups:
-            seconds, slow = group.numbers["seconds"], found.slow.get(group.key)
-            told = show_number(seconds.value, "seconds", lang)
-            told += f" ({show_number(slow.value, 'ratio', lang)})" if slow else ""
-            rows.append(BarRow(name_group(group, lang), seconds.value, told, legend.colour(group)))
-    return [draw_bars(part, texts["costs"], rows) for part in split_rows(rows)] if rows else []
-
-
 def draw_heat(found: StudentFindings, findings: Findings, lang: Lang, texts: Texts) -> list[Markup]:
     """Gain by arm and teacher, the more numerous of them downwards; what cannot be told from zero is pale and marked.
 
@@ -137,7 +123,8 @@ def draw_heat(found: StudentFindings, findings: Findings, lang: Lang, texts: Tex
         return []
     by: dict[tuple[str, str], Contrast] = {}
     for contrast in found.contrasts:
-        by.setdefault((name_arm(contrast.group), contrast.group.teacher or texts["no_teacher"]), contrast)
+        teacher = name_teacher(contrast.group.rows[0].content, lang) or texts["no_teacher"]
+        by.setdefault((name_arm(contrast.group), teacher), contrast)
     arms, teachers = sorted({arm for arm, _ in by}), sorted({teacher for _, teacher in by})
     if min(len(arms), len(teachers)) == 1:
         return []  # one row tells no more than the figure of gains

@@ -24,7 +24,7 @@ from alambic.report.contrasts import (
 from alambic.report.declared import Declared, judge_declared
 from alambic.report.examined import Examination, measure_two_classes, read_examination
 from alambic.report.expect import read_rows
-from alambic.report.facts import Fact, Facts, count_query, ratio_query, sum_query
+from alambic.report.facts import Fact, Facts, count_query, sum_query
 from alambic.report.gather import Group, Scored, choose_score, group_rows
 from alambic.report.ideas import Idea, judge_ideas
 from alambic.report.sensors import measure_conditions
@@ -40,8 +40,8 @@ class StudentFindings:
     Attributes:
         baseline: the student alone; the better one where there are several; None where the study has none.
         contrasts: each other group against the baseline. best: the highest mean; rivals: the best against each other
-            group, baseline included. slow: seconds of training of a group over those of the baseline. classes: the gain
-        of the highest contrast, class by class.
+            group, baseline included. classes: the gain of the highest contrast, class by class. between: without
+            contrasts, what the declared ones and those of ideas could show.
     """
 
     student: str
@@ -52,8 +52,13 @@ class StudentFindings:
     contrasts: tuple[Contrast, ...]
     best: Group
     rivals: tuple[Contrast, ...]
-    slow: dict[str, Fact]
     classes: ClassFindings | None = None
+    between: Sight | None = None
+
+    @property
+    def seen(self) -> Sight | None:
+        """What could be seen: over the student alone, else between the arms that the study names."""
+        return self.sight or self.between
 
     @property
     def not_told_apart(self) -> list[Group]:
@@ -101,6 +106,17 @@ class Findings:
     def groups(self) -> list[Group]:
         return [group for found in self.students for group in found.groups]
 
+    @property
+    def judged(self) -> bool:
+        """Whether estimates of its teachers were judged by the gains."""
+        return self.suitability is not None and self.suitability.judgement is not None
+
+    @property
+    def named(self) -> tuple[Contrast, ...]:
+        """The contrasts that the study names: those declared beforehand and those of ideas."""
+        declared = self.declared.contrasts if self.declared is not None else ()
+        return (*declared, *(contrast for idea in self.ideas for contrast in idea.contrasts))
+
 
 META = ("study_name", "study_text", "purpose", "started", "finished", "seconds", "environment")
 
@@ -132,7 +148,7 @@ def find(path: Path) -> Findings:
             for found in _by_student(group_rows(done, scored, facts), scored, facts, _read_smallest(ledger))
         ]
         groups = [group for found in students for group in found.groups]
-        return Findings(
+        found = Findings(
             meta.get("study_name", path.stem),
             meta.get("purpose") or str(done[0].content.get("purpose", "explore")),
             scored,
@@ -153,8 +169,25 @@ def find(path: Path) -> Findings:
             judge_ideas(json.loads(ledger.meta("falsifiers") or "[]"), groups, _spreads(students), scored, facts),
             ledger.meta("falsifiers_first") not in (None, ledger.meta("falsifiers")),
         )
+        found.students = [_see_between(one, found, _read_smallest(ledger)) for one in students]
+        return found
     finally:
         ledger.close()
+
+
+def _see_between(found: StudentFindings, findings: Findings, smallest: float | None) -> StudentFindings:
+    """A student without the student alone, with what the contrasts that the study names could show."""
+    place = found.setting, found.student
+    own = [c for c in findings.named if (c.group.setting, c.group.student) == place]
+    if found.contrasts or not own:
+        return found
+    members = list({group.key: group for c in own for group in (c.group, c.other)}.values())
+    pairs, goal = [c.paired for c in own], _read_goal(smallest)
+    return replace(found, between=measure_sight(pairs, members, findings.scored, findings.facts, goal))
+
+
+def _read_goal(smallest: float | None) -> float:
+    return GOAL if smallest is None else smallest / 100
 
 
 def _declared(ledger: Ledger, students: list[StudentFindings], scored: Scored, facts: Facts) -> Declared | None:
@@ -221,27 +254,17 @@ def _student(
     facts: Facts,
     smallest: float | None,
 ) -> StudentFindings:
-    goal = GOAL if smallest is None else smallest / 100
-    sight = measure_sight([paired for _, paired in found], members, scored, facts, goal) if found else None
+    pairs = [paired for _, paired in found]
+    sight = measure_sight(pairs, members, scored, facts, _read_goal(smallest)) if found else None
     spread = sight.spread if sight is not None else Spread(math.nan, math.nan)
     contrasts = []
     if baseline is not None:
         for (group, paired), adjusted in zip(found, holm, strict=True):
             contrasts.append(make_contrast(group, baseline, paired, adjusted, spread, scored, facts, "baseline"))
     best = max(members, key=lambda group: (group.score.value, group.key))
-    slow = {}
-    for group in members:
-        if (
-            baseline is not None
-            and group is not baseline
-            and {"seconds"} <= group.numbers.keys() & baseline.numbers.keys()
-        ):
-            value = group.numbers["seconds"].value / max(baseline.numbers["seconds"].value, 1e-9)
-            sql = ratio_query("seconds", group.ids, baseline.ids)
-            slow[group.key] = facts.add(f"slow/{group.key}", value, "ratio", group.ids + baseline.ids, sql)
     rivals = _rivals(best, members, spread, scored, facts)
     return StudentFindings(
-        members[0].student, members[0].setting, tuple(members), baseline, sight, tuple(contrasts), best, rivals, slow
+        members[0].student, members[0].setting, tuple(members), baseline, sight, tuple(contrasts), best, rivals
     )
 
 

@@ -19,7 +19,7 @@ from alambic.report.blocks import Figure
 from alambic.report.chip import describe_chip
 from alambic.report.claims import Claim
 from alambic.report.document import compose_document
-from alambic.report.figures import Legend, draw_costs, draw_differences, draw_falls, draw_heat
+from alambic.report.figures import Legend, draw_differences, draw_falls, draw_heat
 from alambic.report.findings import Findings, find
 from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.stamp import write_stamp
@@ -48,7 +48,7 @@ def write_report(ledger_path: Path, out: Path, lang: Lang = "en") -> Path:
 
 def render_report(findings: Findings, lang: Lang) -> str:
     """The page's text."""
-    texts, legend = read_texts(lang), Legend(findings)
+    texts, legend = read_texts(lang), Legend(findings, lang)
     script, style = (HERE / "page.js").read_text("utf-8"), (HERE / "page.css").read_text("utf-8")
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -75,7 +75,6 @@ def render_report(findings: Findings, lang: Lang) -> str:
         "sizes": draw_sizes(findings, lang, texts, legend),
         "curves": [(name_student(f, findings), draw_curves(f, findings, lang, texts, legend)) for f in each],
         "falls": draw_falls(findings, lang, texts, legend),
-        "costs": draw_costs(findings, lang, texts, legend),
         "differences_table": tables.tabulate_differences(findings, lang, texts),
         "chip": describe_chip(findings, lang, legend),
         "costs_table": tables.tabulate_costs(findings, lang, texts),

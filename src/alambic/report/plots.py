@@ -81,7 +81,7 @@ def draw_curves(found: StudentFindings, findings: Findings, lang: Lang, texts: T
     groups = [group for group in found.groups if group.key in curves]
     plain = [group for group in groups if group.is_baseline]
     taught = [group for group in groups if not group.is_baseline]
-    panels = sorted({group.teacher or "" for group in taught}) or [""]
+    panels = sorted({legend.teachers[group.key] for group in taught}) or [""]
     last = max(float(curve[0][-1]) for curve in curves.values())
     late = [v for c in curves.values() for v in c[1][c[0] >= last / 3]]
     high = max(float(curve[3].max()) for curve in curves.values())
@@ -91,7 +91,7 @@ def draw_curves(found: StudentFindings, findings: Findings, lang: Lang, texts: T
     wide, tall = WIDTH / across, 210.0
     parts = []
     for index, teacher in enumerate(panels):
-        members = plain + [group for group in taught if (group.teacher or "") == teacher]
+        members = plain + [group for group in taught if legend.teachers[group.key] == teacher]
         x0, y0 = wide * (index % across), 8 + (tall + 46) * (index // across)
         x = Scale(0, last, x0 + 52, x0 + wide - 10)
         y = Scale(low - pad, high + pad, y0 + tall, y0 + 22)

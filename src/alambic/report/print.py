@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from alambic.errors import AlambicError
-from alambic.report.blocks import Block, Figure
-from alambic.report.claims import Claim
+from alambic.report.blocks import Block, Figure, Section
 from alambic.report.document import compose_document
+from alambic.report.facts import Fact
 from alambic.report.findings import Findings
 from alambic.report.print_svg import paint
 from alambic.report.stamp import write_stamp
@@ -22,7 +22,6 @@ from alambic.report.wording import Lang, hold
 
 FEW_COLUMNS, MANY_COLUMNS = 4, 8  # beyond many a table is set small
 LONG, MARGIN = 14, 3  # letters: what is longer takes a second line; what a column leaves free beside its text
-ABSENT = {"no_scorecards", "not_aligned", "not_examined", "no_classes", "no_ideas"}  # what a page alone need tell
 CONTROL, BREAKS = re.compile(r"[\x00-\x1f]"), re.compile(r"[ -]")  # a no-break space is none
 
 
@@ -31,22 +30,26 @@ def render_pdf(findings: Findings, lang: Lang) -> bytes:
 
     Raises AlambicError where the package ``typst`` is missing.
     """
+    sections = [section.without_hints() for section in compose_document(findings, lang)]
+    return set_pdf(findings.name, read_texts(lang)["report"], sections, findings.facts.all, lang)
+
+
+def set_pdf(title: str, subtitle: str, sections: Sequence[Section], facts: Sequence[Fact], lang: Lang) -> bytes:
+    """Chapters as PDF/1.7, empty ones left out. Raises AlambicError where the package ``typst`` is missing."""
     try:
         import typst
     except ImportError as error:
         raise AlambicError('a PDF expected the package typst, got none; try pip install "alambic[report]"') from error
-    texts = read_texts(lang)
-    sections = compose_document(findings, lang)
     content = {
-        "title": _clean(findings.name),
-        "subtitle": texts["report"],
+        "title": _clean(title),
+        "subtitle": subtitle,
         "lang": lang,
         "sections": [
             {"title": section.title, "blocks": [_block(item, lang) for item in section.blocks]}
             for section in sections
-            if not all(isinstance(block, Claim) and block.key in ABSENT for block in section.blocks)
+            if section.blocks
         ],
-        "stamp": write_stamp(findings.facts.all, lang),
+        "stamp": write_stamp(facts, lang),
     }
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -55,7 +58,7 @@ def render_pdf(findings: Findings, lang: Lang) -> bytes:
         try:
             return bytes(typst.compile(str(place / "report.typ"), root=folder, format="pdf"))
         except RuntimeError as error:
-            raise AlambicError(f"the PDF of {findings.name} could not be set: {error}") from error
+            raise AlambicError(f"the PDF of {title} could not be set: {error}") from error
 
 
 def _clean(text: str) -> str:

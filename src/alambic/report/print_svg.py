@@ -66,4 +66,4 @@ def _style(tag: str, classes: list[str], own: str, colours: dict[str, str]) -> d
         return {"fill": own, "stroke": own, "stroke-width": "1.5"}
     if "hollow" in has:
         return {"fill": "none", "stroke": own, "stroke-width": "2"}
-    return {"fill": own} if has & {"point", "seed", "bar"} else {}
+    return {"fill": own} if has & {"point", "seed"} else {}

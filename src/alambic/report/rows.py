@@ -1,11 +1,10 @@
-"""Figures made of rows: paired differences, int8 falls, costs. One row a group, a dot a seed, a bar an interval."""
+"""Figures made of rows: paired differences, int8 falls. One row a group, a dot a seed, a bar an interval."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
 
 from markupsafe import Markup
 
@@ -35,24 +34,10 @@ class DotRow:
     blind: float | None = None
 
 
-@dataclass(frozen=True)
-class BarRow:
-    """One bar with a label and what stands at its end."""
-
-    label: str
-    value: float
-    told: str
-    class_: str = "s0"
-    head: bool = False
-
-
-Row = TypeVar("Row", bound=DotRow | BarRow)
-
-
-def split_rows(rows: Sequence[Row]) -> list[list[Row]]:
+def split_rows(rows: Sequence[DotRow]) -> list[list[DotRow]]:
     """The rows of several figures of at most ``MOST``, each under its head, said again where its rows go on."""
     starts = [index for index, row in enumerate(rows) if row.head] or [0]
-    parts: list[list[Row]] = [[]]
+    parts: list[list[DotRow]] = [[]]
     for start, stop in pairwise([*starts, len(rows)]):
         section = list(rows[start:stop])
         head, own = section[: section[0].head], section[section[0].head :]
@@ -96,7 +81,7 @@ def draw_dots(
     return drawing(WIDTH, bottom + 44, label, *parts)
 
 
-def _start(rows: Sequence[DotRow | BarRow]) -> float:
+def _start(rows: Sequence[DotRow]) -> float:
     """Where the rows' labels end."""
     return 12 + CHARACTER * min(LONGEST, max(len(part) for row in rows for part in fold(row.label, LABEL)))
 
@@ -131,21 +116,3 @@ def _bands(rows: list[DotRow], scale: Scale) -> Markup:
             x, y = scale(-blind), TOP + ROW * (start + 1)
             found += tag("rect", x=x, y=y, width=scale(blind) - x, height=ROW * (stop - start - 1), class_="blind")
     return found
-
-
-def draw_bars(rows: list[BarRow], label: str, among: list[BarRow]) -> Markup:
-    """Horizontal bars from zero, on the scale of all rows ``among`` which these stand."""
-    left = _start(among)
-    right = WIDTH - 16 - CHARACTER * max(len(row.told) for row in among)
-    scale = Scale(0, max(row.value for row in among) or 1.0, left + 8, right)
-    parts = []
-    for index, row in enumerate(rows):
-        y = TOP + ROW * (index + 0.5)
-        if row.head:
-            parts.append(text(0, y + 4, row.label, "start", "head"))
-            continue
-        parts.append(_label(row.label, left, y))
-        size = max(1.0, scale(row.value) - scale(0))
-        parts.append(tag("rect", x=scale(0), y=y - 7, width=size, height=14.0, rx=2, class_=f"bar {row.class_}"))
-        parts.append(text(scale(row.value) + 6, y + 4, row.told, "start", "told"))
-    return drawing(WIDTH, TOP + ROW * len(rows) + 8, label, *parts)

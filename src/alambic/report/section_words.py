@@ -90,11 +90,12 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "entraînement seul, {after} après {arm}.",
     },
     "nothing_declared": {
-        "en": "Nothing was declared before the run: every comparison of this report explores. A study with purpose "
-        "claim "
-        "declares its contrasts in confirm.toml.",
-        "fr": "Rien n’a été déclaré avant le lancement : toutes les comparaisons de ce rapport explorent. Une étude de "
-        "but claim déclare ses contrastes dans confirm.toml.",
+        "en": "Nothing was declared before the run: every comparison of this report explores.",
+        "fr": "Rien n’a été déclaré avant le lancement : toutes les comparaisons de ce rapport explorent.",
+    },
+    "declare_first": {
+        "en": "A study with purpose claim declares its contrasts in confirm.toml.",
+        "fr": "Une étude de but claim déclare ses contrastes dans confirm.toml.",
     },
     "declared_before": {
         "en": "These contrasts were declared in confirm.toml ({hash}) before the test images were looked at; Holm’s "
@@ -149,12 +150,12 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Déclarés, mais pas encore dans le registre : {listing}.",
     },
     "loses_more": {
-        "en": "{student}, {where}: {arm} loses more than the student alone: {excess}.",
-        "fr": "{student}, {where} : {arm} perd plus que l’élève seul : {excess}.",
+        "en": "{student}, {where}: {arm} loses more than the student alone: {excess}, p {p} (Holm over this table).",
+        "fr": "{student}, {where} : {arm} perd plus que l’élève seul : {excess}, p {p} (Holm sur ce tableau).",
     },
     "loses_less": {
-        "en": "{student}, {where}: {arm} loses less than the student alone: {excess}.",
-        "fr": "{student}, {where} : {arm} perd moins que l’élève seul : {excess}.",
+        "en": "{student}, {where}: {arm} loses less than the student alone: {excess}, p {p} (Holm over this table).",
+        "fr": "{student}, {where} : {arm} perd moins que l’élève seul : {excess}, p {p} (Holm sur ce tableau).",
     },
     "rest_explores": {
         "en": "All other comparisons of this report explore: what they find has to be confirmed elsewhere.",

@@ -1,8 +1,44 @@
-"""Titles of slides: each a message with its number, in English and French side by side."""
+"""Words of slides: titles, each a message with its number, and what stands beside charts, in both languages."""
 
 from __future__ import annotations
 
 from alambic.report.wording import Lang
+
+# under a chart and beside its axes
+SLIDE_TEXTS: dict[str, dict[Lang, str]] = {
+    "key_gains": {
+        "en": "Green: better than the student alone, red: worse, grey: a tie, brown: undecided. Lines: 95% intervals.",
+        "fr": "Vert : mieux que l’élève seul ; rouge : moins bien ; gris : égalité ; brun : indécis. Traits : "
+        "intervalles à 95 %.",
+    },
+    "key_scores": {
+        "en": "Lines: 95% intervals of each mean; paired differences are narrower.",
+        "fr": "Traits : intervalles à 95 % de chaque moyenne ; les différences appariées sont plus étroites.",
+    },
+    "key_falls": {"en": "Lines: 95% intervals over seeds.", "fr": "Traits : intervalles à 95 % sur les graines."},
+    "key_classes": {
+        "en": "Lines: 95% intervals, not corrected for the number of classes. Grey: the interval holds zero.",
+        "fr": "Traits : intervalles à 95 %, sans correction pour le nombre de classes. Gris : l’intervalle contient "
+        "zéro.",
+    },
+    "key_families": {
+        "en": "Lines: 95% intervals. Green: gives more, red: gives less, grey: not told apart, brown: undecided.",
+        "fr": "Traits : intervalles à 95 %. Vert : apporte plus ; rouge : moins ; gris : ne s’en distingue pas ; "
+        "brun : indécis.",
+    },
+    "key_accuracy": {
+        "en": "{panel}: a point a teacher, coloured by family. Lines: 95% intervals.",
+        "fr": "{panel} : un point par enseignant, la couleur dit la famille. Traits : intervalles à 95 %.",
+    },
+    "families_axis": {
+        "en": "points over the family of reference",
+        "fr": "points de plus que la famille de référence",
+    },
+    "teachers_score_axis": {
+        "en": "the teacher’s own tune score, %",
+        "fr": "score de réglage de l’enseignant, %",
+    },
+}
 
 SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
     "take_confirmed": {
@@ -16,6 +52,31 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
     "take_lead": {
         "en": "Try {arm} for {student}: {gain}, a lead to confirm",
         "fr": "Essayer {arm} pour {student} : {gain}, une piste à confirmer",
+    },
+    "take_confirmed_simpler": {
+        "en": "Take {simpler} for {student}: {arm} ({gain}, confirmed) was not shown to be better",
+        "fr": "Prendre {simpler} pour {student} : rien ne montre que {arm} ({gain}, confirmé) fasse mieux",
+    },
+    "take_confirmed_against_simpler": {
+        "en": "Take {simpler} for {student}: {arm} ({gain} over {other}, confirmed) was not shown to be better",
+        "fr": "Prendre {simpler} pour {student} : rien ne montre que {arm} ({gain} de plus que {other}, confirmé) "
+        "fasse mieux",
+    },
+    "take_lead_simpler": {
+        "en": "Try {simpler} for {student}: {arm} ({gain}, a lead to confirm) was not shown to be better",
+        "fr": "Essayer {simpler} pour {student} : rien ne montre que {arm} ({gain}, une piste à confirmer) fasse mieux",
+    },
+    "not_worse": {
+        "en": "Not shown to be worse than {arm} for {student}: {listing}.",
+        "fr": "Rien ne montre, pour {student}, que fassent moins bien que {arm} : {listing}.",
+    },
+    "shown_none": {
+        "en": "No method was shown to help {student}; effects under {effect} could not be seen",
+        "fr": "Rien ne montre qu’une méthode aide {student} ; sous {effect}, un effet ne pouvait être vu",
+    },
+    "shown_none_blind": {
+        "en": "No method was shown to help {student}; with one seed no effect could be seen",
+        "fr": "Rien ne montre qu’une méthode aide {student} ; avec une graine, aucun effet ne pouvait être vu",
     },
     "take_none": {
         "en": "Train {student} alone: no method was shown to help",
@@ -31,6 +92,10 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "À ne pas employer pour {student} : {listing}.",
     },
     "headline_gain": {"en": "{arm} gives {student} {gain}", "fr": "{arm} apporte à {student} {gain}"},
+    "headline_simpler": {
+        "en": "{simpler} gives {student} {own}; {arm}, {gain}, was not shown to be better",
+        "fr": "{simpler} apporte à {student} {own} ; rien ne montre que {arm}, {gain}, fasse mieux",
+    },
     "headline_none": {
         "en": "No method was shown to help {student}",
         "fr": "Rien ne montre qu’une méthode aide {student}",
@@ -43,17 +108,29 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Which teacher and which method give {students} the most?",
         "fr": "Quel enseignant et quelle méthode apportent le plus à {students} ?",
     },
+    "slides_answer": {
+        "en": "These slides answer from {done} on {data}.",
+        "fr": "Ces diapositives répondent à partir de {done} sur {data}.",
+    },
+    "slides_answer_float": {
+        "en": "These slides answer from {done} on {data}; int8 was not measured.",
+        "fr": "Ces diapositives répondent à partir de {done} sur {data} ; l’int8 n’a pas été mesuré.",
+    },
     "slide_compared": {
-        "en": "Methods beside the student alone on {data}: {count}",
-        "fr": "Méthodes face à l’élève seul sur {data} : {count}",
+        "en": "Methods compared with the student alone: {count}.",
+        "fr": "Méthodes comparées à l’élève seul : {count}.",
+    },
+    "slide_compared_arms": {
+        "en": "Methods whose arms are compared with each other: {count}.",
+        "fr": "Méthodes dont les bras sont comparés entre eux : {count}.",
     },
     "slide_protocol_same": {
         "en": "Same weights, same images, paired seeds",
         "fr": "Mêmes poids, mêmes images, graines appariées",
     },
     "slide_protocol_tuned": {
-        "en": "Same weights, same images, paired seeds; each arm by its own recipe",
-        "fr": "Mêmes poids, mêmes images, graines appariées ; à chaque bras sa recette",
+        "en": "Same weights, same images, paired seeds; some arms by a recipe of their own",
+        "fr": "Mêmes poids, mêmes images, graines appariées ; certains bras ont leur propre recette",
     },
     "slide_protocol_labelled": {
         "en": "Same weights, paired seeds: some arms see the labelled images alone",
@@ -112,17 +189,38 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "The one teacher, {teacher}, is not shown to help; most came with {arm}, {gain}",
         "fr": "Rien ne montre que le seul enseignant, {teacher}, aide ; au mieux avec {arm}, {gain}",
     },
-    "slide_judged_before": {
-        "en": "Teachers were judged by another version: judge again",
-        "fr": "Les enseignants ont été jugés par une autre version : juger à nouveau",
+    "slide_students": {
+        "en": "Of {count} students, a method was shown to help: {helped}",
+        "fr": "Sur {count} élèves, une méthode en aide, preuve à l’appui : {helped}",
     },
-    "slide_not_judged": {
-        "en": "Which teacher suits was estimated, and not judged yet",
-        "fr": "Quel enseignant convient : estimé, pas encore jugé",
+    "slide_families": {
+        "en": "Families told apart from {reference}: {clear} of {count}",
+        "fr": "Familles qui se distinguent de {reference} : {clear} sur {count}",
     },
-    "slide_no_scorecards": {
-        "en": "Which teacher suits was not estimated beforehand",
-        "fr": "Quel enseignant convient n’a pas été estimé d’avance",
+    "slide_accuracy_more": {
+        "en": "The better a teacher’s own {metric}, the more it gives (rank correlation {rho})",
+        "fr": "Plus un enseignant est fort ({metric}), plus il apporte (corrélation de rang {rho})",
+    },
+    "slide_accuracy_less": {
+        "en": "The better a teacher’s own {metric}, the less it gives (rank correlation {rho})",
+        "fr": "Plus un enseignant est fort ({metric}), moins il apporte (corrélation de rang {rho})",
+    },
+    "slide_accuracy_open": {
+        "en": "A teacher’s own {metric} is not shown to tell what it gives (rank correlation {rho})",
+        "fr": "Rien ne montre que la force d’un enseignant ({metric}) dise ce qu’il apporte (corrélation de rang "
+        "{rho})",
+    },
+    "note_gains": {
+        "en": "Over the student alone: {listing}.",
+        "fr": "De plus que l’élève seul : {listing}.",
+    },
+    "note_teachers": {
+        "en": "The highest gain with each teacher: {listing}.",
+        "fr": "Le plus haut gain avec chaque enseignant : {listing}.",
+    },
+    "note_accuracy": {
+        "en": "From the teacher with the highest score to that with the lowest: {listing}.",
+        "fr": "De l’enseignant au plus haut score à celui au plus bas : {listing}.",
     },
     "slide_estimator_beats": {
         "en": "{name} foretells the best teachers, better than accuracy (rank correlation {rho})",

@@ -8,17 +8,19 @@ from __future__ import annotations
 import datetime
 import io
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
 from alambic.errors import AlambicError
 from alambic.report.claims import Claim
+from alambic.report.facts import Fact
 from alambic.report.findings import Findings
-from alambic.report.print_svg import print_palette
+from alambic.report.slide_charts import draw_chart, read_chart
 from alambic.report.stamp import MARK, PART, write_stamp
-from alambic.report.svg import round_ticks
 from alambic.report.tables import Table
-from alambic.report.talk import Bars, Slide, compose_slides
+from alambic.report.talk import compose_slides
+from alambic.report.talk_parts import Bars, Scatter, Slide
 from alambic.report.wording import Lang, hold
 
 ROWS = 8  # of a table that stay readable on a wall
@@ -28,6 +30,11 @@ TOP, WIDE = 1.6, 11.9  # inches: where a table begins; of the text
 
 def render_slides(findings: Findings, lang: Lang) -> bytes:
     """The presentation, its facts stored in a custom XML part. Raises AlambicError where python-pptx is missing."""
+    return draw_deck(findings.name, compose_slides(findings, lang), findings.facts.all, lang)
+
+
+def draw_deck(title: str, slides: Sequence[Slide], facts: Sequence[Fact], lang: Lang) -> bytes:
+    """Slides as a presentation. Raises AlambicError where python-pptx is missing."""
     try:
         from pptx import Presentation
         from pptx.opc.constants import RELATIONSHIP_TYPE
@@ -39,13 +46,12 @@ def render_slides(findings: Findings, lang: Lang) -> bytes:
         raise AlambicError(told) from error
     deck = Presentation()
     deck.slide_width, deck.slide_height = Inches(13.333), Inches(7.5)
-    slides = compose_slides(findings, lang)
     for number, slide in enumerate(slides, start=1):
         _draw(deck, slide, number, len(slides), lang)
     core = deck.core_properties
-    core.title, core.author, core.language = findings.name, "alambic", lang
+    core.title, core.author, core.language = title, "alambic", lang
     core.created = core.modified = datetime.datetime(2000, 1, 1)  # equal ledgers give equal slides
-    stamp = f"<{MARK} xmlns='urn:alambic:facts'>{escape(write_stamp(findings.facts.all, lang))}</{MARK}>"
+    stamp = f"<{MARK} xmlns='urn:alambic:facts'>{escape(write_stamp(facts, lang))}</{MARK}>"
     part = Part(PackURI(f"/{PART}"), "application/xml", deck.part.package, stamp.encode())
     deck.part.relate_to(part, RELATIONSHIP_TYPE.CUSTOM_XML)
     held = io.BytesIO()
@@ -84,8 +90,9 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
             paragraph.space_after = Pt(size * 0.6)
             run = paragraph.add_run()
             run.text, run.font.size, run.font.color.rgb = hold(text), Pt(size), ink
-    if isinstance(slide.shown, Bars):
-        _draw_bars(page, slide.shown)
+    if isinstance(slide.shown, Bars | Scatter):
+        draw_chart(page, slide.shown)
+        write(slide.shown.key, 6.5, 0.4, 12, quiet)
     write(f"alambic · {number} / {total}", 6.95, 0.4, 11, quiet)
     page.notes_slide.notes_text_frame.text = "\n".join(claim.text(lang) for claim in slide.notes)
 
@@ -93,49 +100,6 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
 def _lines_used(lines: tuple[str, ...], size: int) -> float:
     across = int(11.7 * 72 / (size * 0.53))
     return sum(-(-len(text) // across) + 0.6 for text in lines)
-
-
-def _draw_bars(page: Any, bars: Bars) -> None:
-    from pptx.chart.data import CategoryChartData
-    from pptx.dml.color import RGBColor
-    from pptx.enum.chart import XL_CHART_TYPE, XL_LABEL_POSITION, XL_TICK_LABEL_POSITION
-    from pptx.util import Inches, Pt
-
-    data = CategoryChartData(number_format="0.00")
-    data.categories = list(bars.labels)
-    data.add_series(bars.axis, [round(value, 2) for value in bars.values])
-    frame = page.shapes.add_chart(
-        XL_CHART_TYPE.BAR_CLUSTERED, Inches(0.7), Inches(1.4), Inches(11.9), Inches(5.4), data
-    )
-    chart = frame.chart
-    chart.has_legend, chart.has_title = False, False
-    chart.font.size = Pt(16)
-    chart.category_axis.reverse_order = True
-    chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
-    chart.category_axis.has_major_gridlines = False
-    chart.value_axis.has_major_gridlines = False
-    chart.value_axis.has_title = True
-    chart.value_axis.axis_title.text_frame.text = bars.axis
-    plot = chart.plots[0]
-    plot.gap_width, plot.has_data_labels = 60, True
-    plot.data_labels.position = XL_LABEL_POSITION.OUTSIDE_END
-    plot.data_labels.font.size = Pt(14)
-    plot.data_labels.number_format, plot.data_labels.number_format_is_linked = "0.00", False
-    plot.series[0].invert_if_negative = False
-    # from zero, with room for the numbers: a cut axis makes small differences look large
-    least, most = 1.4 * min(0.0, *bars.values), 1.15 * max(0.0, *bars.values) or 1.0  # names stand left of the least
-    ticks = round_ticks(least, most)
-    step = ticks[1] - ticks[0]
-    axis = chart.value_axis
-    axis.tick_label_position = XL_TICK_LABEL_POSITION.HIGH  # at the bottom, since the order is reversed
-    axis.major_unit, axis.minimum_scale, axis.maximum_scale = step, step * (least // step), -step * (-most // step)
-    axis.tick_labels.number_format, axis.tick_labels.number_format_is_linked = "General", False
-    palette = print_palette()
-    for index in range(len(bars.values)):
-        name = bars.colours[index] if bars.colours else "s0"
-        fill = plot.series[0].points[index].format.fill
-        fill.solid()
-        fill.fore_color.rgb = RGBColor.from_string(palette[name].removeprefix("#").upper())
 
 
 def _draw_table(page: Any, table: Table, high: float) -> float:
@@ -195,10 +159,6 @@ def read_words(content: bytes) -> str:
             elif shape.has_table:
                 found += [f"{index}: {cell.text}" for row in shape.table.rows for cell in row.cells]
             elif shape.has_chart:
-                plot = shape.chart.plots[0]
-                found += [
-                    f"{index}: {name} {value}"
-                    for name, value in zip(plot.categories, plot.series[0].values, strict=True)
-                ]
+                found += [f"{index}: {line}" for line in read_chart(shape.chart)]
         found.append(f"{index}: {page.notes_slide.notes_text_frame.text}")
     return "\n".join(found)

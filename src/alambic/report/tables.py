@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from alambic.report.answers import name_student
@@ -11,7 +12,7 @@ from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact, Unit
 from alambic.report.findings import Findings
 from alambic.report.texts import Texts, tell_teacher
-from alambic.report.wording import Lang, name_arm, show_bounds, show_number
+from alambic.report.wording import Lang, name_arm, name_teacher, show_bounds, show_number
 
 CELL_NUMBERS: dict[str, Unit] = {
     "tune": "share",
@@ -59,6 +60,12 @@ def fact_entry(fact: Fact | None, lang: Lang, noun: bool = True, class_: str = "
     return Entry(text, fact.value, f"#{fact.anchor}", show_bounds(fact, lang), class_)
 
 
+def drop_empty(table: Table) -> Table:
+    """The table without the columns that hold nothing."""
+    kept = [i for i in range(len(table.heads)) if any(row[i].text != "–" for row in table.rows)]
+    return Table(tuple(table.heads[i] for i in kept), [[row[i] for i in kept] for row in table.rows])
+
+
 def tabulate_differences(findings: Findings, lang: Lang, texts: Texts) -> Table:
     """One row a group: score, gain over the student alone, tests, verdict, int8 loss."""
     several = len(findings.students) > 1
@@ -85,7 +92,7 @@ def tabulate_differences(findings: Findings, lang: Lang, texts: Texts) -> Table:
                 [
                     *((Entry(name_student(found, findings)),) if several else ()),
                     Entry(name_arm(group)),
-                    Entry(group.teacher or "–"),
+                    Entry(name_teacher(group.rows[0].content, lang) or "–"),
                     Entry(str(len(group.rows)), len(group.rows)),
                     fact_entry(group.score, lang),
                     fact_entry(contrast.gain if contrast else None, lang, noun=False),
@@ -121,7 +128,7 @@ def tabulate_cells(findings: Findings, lang: Lang, texts: Texts) -> Table:
     for row in sorted(done, key=lambda row: _order(row.content)):
         content = row.content
         entries = [Entry(row.id, class_="id"), Entry(content["student"]), Entry(content["arm"]["name"])]
-        entries += [Entry(content.get("teacher") or "–"), Entry(str(content["seed"]), content["seed"])]
+        entries += [Entry(name_teacher(content, lang) or "–"), Entry(str(content["seed"]), content["seed"])]
         for name in kept:
             entries.append(_number_entry(row.numbers.get(name), CELL_NUMBERS[name], lang))
         table.rows.append(entries)
@@ -149,33 +156,39 @@ def tabulate_left_out(findings: Findings, texts: Texts) -> Table:
 
 def tabulate_teachers(findings: Findings, lang: Lang, texts: Texts) -> Table:
     """Teachers with family, provenance and the data that they saw."""
-    names = ("family", "provenance", "teacher_data", "teacher_score")
-    heads = [(texts[name], "", name == "teacher_score") for name in names]
-    table = Table(((texts["teacher"], "", False), *heads))
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in findings.rows:
-        if row.content.get("teacher"):
-            found.setdefault((row.content["teacher"], row.content.get("teacher_hash", "")), row.content)
-    for (name, _), content in sorted(found.items()):
-        told = [content.get(key) for key in ("teacher_family", "teacher_provenance", "teacher_data")]
-        last = _number_entry(content.get("teacher_score"), "share", lang)
-        shown = ["–" if item is None else tell_teacher(str(item), lang) for item in told]
-        table.rows.append([Entry(name), *map(Entry, shown), last])
+    table = Table(_head_teachers(texts))
+    every = [row.content for row in reversed(findings.rows) if row.content.get("teacher")]
+    found = {_teacher_key(content, lang): content for content in every}
+    table.rows.extend(_teacher_row(key[0], content, lang) for key, content in sorted(found.items(), key=itemgetter(0)))
     return table
 
 
-def rank_teachers(ordered: list[Contrast], table: Table, lang: Lang, texts: Texts) -> Table:
-    """The table of teachers with the highest gain of each, from the highest on."""
-    best: dict[str, Contrast] = {}
+def _head_teachers(texts: Texts) -> tuple[tuple[str, str, bool], ...]:
+    names = ("teacher", "family", "provenance", "teacher_data", "teacher_score")
+    return tuple((texts[name], "", name == "teacher_score") for name in names)
+
+
+def _teacher_key(content: Mapping[str, Any], lang: Lang) -> tuple[str, str]:
+    return name_teacher(content, lang), content.get("teacher_hash", "")
+
+
+def _teacher_row(name: str, content: Mapping[str, Any], lang: Lang) -> list[Entry]:
+    told = [content.get(key) for key in ("teacher_family", "teacher_provenance", "teacher_data")]
+    shown = ["–" if item is None else tell_teacher(str(item), lang) for item in told]
+    return [Entry(name), *map(Entry, shown), _number_entry(content.get("teacher_score"), "share", lang)]
+
+
+def rank_teachers(ordered: list[Contrast], lang: Lang, texts: Texts) -> Table:
+    """The table of teachers with the highest gain of each, in the order of these gains."""
+    first_head, *heads = _head_teachers(texts)
+    table = Table((first_head, (texts["highest_gain"], "", True), *heads))
+    best: dict[tuple[str, str], Contrast] = {}
     for contrast in ordered:
-        best.setdefault(str(contrast.group.teacher), contrast)
-    names = list(best)
-    rows = sorted((row for row in table.rows if row[0].text in best), key=lambda row: names.index(row[0].text))
-    gains = [fact_entry(best[row[0].text].gain, lang, noun=False) for row in rows]
-    return Table(
-        (table.heads[0], (texts["highest_gain"], "", True), *table.heads[1:]),
-        [[row[0], gain, *row[1:]] for row, gain in zip(rows, gains, strict=True)],
-    )
+        best.setdefault(_teacher_key(contrast.group.rows[0].content, lang), contrast)
+    for (name, _), contrast in best.items():
+        first, *rest = _teacher_row(name, contrast.group.rows[0].content, lang)
+        table.rows.append([first, fact_entry(contrast.gain, lang, noun=False), *rest])
+    return table
 
 
 def tabulate_banks(findings: Findings, lang: Lang, texts: Texts) -> Table:

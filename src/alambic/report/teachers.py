@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from markupsafe import Markup
 
@@ -30,22 +31,15 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     a number, the key under the panels its name: names would lie on marks and whiskers. None where no arm has four
     teachers whose score is known.
     """
-    panels: dict[str, list[Contrast]] = {}
-    for found in findings.students:
-        for contrast in found.contrasts:
-            score = contrast.group.rows[0].content.get("teacher_score")
-            if score is not None and math.isfinite(score):
-                panels.setdefault(f"{name_student(found, findings)}, {contrast.group.arm}", []).append(contrast)
-    panels = {name: own for name, own in panels.items() if len(own) >= FEWEST}
+    panels = gather_panels(findings)
     if not panels:
         return None
-    every = sorted((contrast for own in panels.values() for contrast in own), key=_score)
-    scores = [_score(contrast) for contrast in every]
+    every = sorted((contrast for own in panels.values() for contrast in own), key=read_score)
+    scores = [read_score(contrast) for contrast in every]
     ends = [v for c in every for v in (c.gain.value, c.gain.low, c.gain.high) if v is not None] + [0.0]
     wide, tall = max(0.01, 0.05 * (scores[-1] - scores[0])), (max(ends) - min(ends)) or 0.01
     x = Scale(scores[0] - wide, scores[-1] + wide, 64.0, WIDTH - 16)
-    families = sorted({_told(contrast, "teacher_family") for contrast in every})
-    colours = {family: f"s{index % COLOURS}" for index, family in enumerate(families)}
+    colours = colour_families(every)
     names = list(dict.fromkeys(str(contrast.group.teacher) for contrast in every))
     key: dict[str, tuple[str, str]] = {}
     for contrast in every:
@@ -65,19 +59,35 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     return drawing(WIDTH, bottom + high + low, texts["teachers_figure"], *parts, named, drawn)
 
 
+def gather_panels(findings: Findings) -> dict[str, list[Contrast]]:
+    """Student and arm -> its contrasts with the student alone, of teachers whose score is known; at least FEWEST."""
+    panels: dict[str, list[Contrast]] = {}
+    for found in findings.students:
+        for contrast in found.contrasts:
+            score = contrast.group.rows[0].content.get("teacher_score")
+            if score is not None and math.isfinite(score):
+                panels.setdefault(f"{name_student(found, findings)}, {contrast.group.arm}", []).append(contrast)
+    return {name: own for name, own in panels.items() if len(own) >= FEWEST}
+
+
+def colour_families(contrasts: Iterable[Contrast]) -> dict[str, str]:
+    families = sorted({tell_of(contrast, "teacher_family") for contrast in contrasts})
+    return {family: f"s{index % COLOURS}" for index, family in enumerate(families)}
+
+
 def _shape(contrast: Contrast) -> str:
-    return TAUGHT if _told(contrast, "teacher_provenance").startswith("distilled") else LABELS
+    return TAUGHT if tell_of(contrast, "teacher_provenance").startswith("distilled") else LABELS
 
 
 def _colour(contrast: Contrast, colours: dict[str, str]) -> str:
-    return colours[_told(contrast, "teacher_family")]
+    return colours[tell_of(contrast, "teacher_family")]
 
 
-def _score(contrast: Contrast) -> float:
+def read_score(contrast: Contrast) -> float:
     return float(contrast.group.rows[0].content["teacher_score"])
 
 
-def _told(contrast: Contrast, name: str) -> str:
+def tell_of(contrast: Contrast, name: str) -> str:
     return str(contrast.group.rows[0].content.get(name) or "?")
 
 
@@ -99,9 +109,9 @@ def _points(
     """Marks with whiskers, then the teachers' numbers over or under them, clear of all that is drawn."""
     parts, places = list[Markup](), list[tuple[str, float, float, float]]()
     taken: list[Box] = [(x.start, x.stop, y(0) - 1, y(0) + 1)]
-    for contrast in sorted(own, key=_score):
+    for contrast in sorted(own, key=read_score):
         group, gain, colour = contrast.group, contrast.gain, _colour(contrast, colours)
-        across, high, low = x(_score(contrast)), y(gain.value), y(gain.value)
+        across, high, low = x(read_score(contrast)), y(gain.value), y(gain.value)
         inside = []
         if gain.low is not None and gain.high is not None:
             high, low = y(gain.high), y(gain.low)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from alambic.report.slide_words import SLIDE_TEXTS
 from alambic.report.wording import Lang
 
 Texts = dict[str, str]
 
 TEXTS: dict[str, dict[Lang, str]] = {
+    **SLIDE_TEXTS,
     "report": {"en": "distillation report", "fr": "rapport de distillation"},
     "theme": {"en": "Light or dark", "fr": "Clair ou sombre"},
     "sight_title": {"en": "What this study could have seen", "fr": "Ce que cette étude pouvait voir"},
@@ -57,18 +59,6 @@ TEXTS: dict[str, dict[Lang, str]] = {
         "95 % sur les graines. À droite de zéro : l’int8 est moins bon.",
     },
     "costs_title": {"en": "What it costs", "fr": "Ce que cela coûte"},
-    "costs": {
-        "en": "Training time of one cell, mean over seeds",
-        "fr": "Temps d’entraînement d’une cellule, en moyenne",
-    },
-    "costs_caption": {
-        "en": "Mean time of one training; in brackets, over that of the student alone. Banks are filled once for all "
-        "methods and seeds and are listed apart. Times of cells that ran side by side share the machine.",
-        "fr": "Temps moyen d’un entraînement ; entre parenthèses, rapporté à l’élève seul. Les banques sont remplies "
-        "une "
-        "fois pour toutes les méthodes et graines et sont listées à part. Les cellules lancées ensemble partagent la "
-        "machine.",
-    },
     "measured_title": {"en": "How it was measured", "fr": "Comment c’est mesuré"},
     "cells_title": {"en": "Every cell", "fr": "Toutes les cellules"},
     "cells_caption": {
@@ -129,7 +119,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "tune_int8": {"en": "Tune, int8", "fr": "Réglage, int8"},
     "fall": {"en": "int8 loss, points", "fr": "Perte int8, points"},
     "agreement_int8": {"en": "Agreement", "fr": "Accord"},
-    "seconds": {"en": "Training", "fr": "Entraînement"},
+    "seconds": {"en": "Training, under that day’s load", "fr": "Entraînement, sous la charge du jour"},
     "filling": {"en": "Filling took", "fr": "Remplissage"},
     "weight_bytes": {"en": "int8 weights", "fr": "Poids int8"},
     "arena_bytes": {"en": "Arena", "fr": "Arène"},

@@ -84,8 +84,14 @@ def find_wider(found: StudentFindings, findings: Findings) -> Widened | None:
     return Widened(plain, rival, gain, paired.differences, (size, cost))
 
 
-def describe_widening(findings: Findings, lang: Lang, legend: Legend) -> tuple[Markup | None, Table] | None:
-    """Figure and table; None where nothing was distilled. Students without a wider one say so in the table."""
+def describe_widening(
+    findings: Findings, lang: Lang, legend: Legend, hints: bool = True
+) -> tuple[Markup | None, Table] | None:
+    """Figure and table; None where nothing was distilled.
+
+    Args:
+        hints: whether a student without a wider one has a row that names it.
+    """
     words = {key: texts[lang] for key, texts in WORDS.items()}
     names = ("student", "arm", "gain", "wider", "bytes", "widening", "difference", "worth")
     table = Table(tuple((words[name], "", name not in ("student", "arm", "wider")) for name in names))
@@ -95,7 +101,8 @@ def describe_widening(findings: Findings, lang: Lang, legend: Legend) -> tuple[M
             continue
         label, widened = name_student(found, findings), find_wider(found, findings)
         if widened is None:
-            table.rows.append([Entry(label), *[Entry("–")] * 2, Entry(_miss(found, words)), *[Entry("–")] * 4])
+            missing = [Entry(label), *[Entry("–")] * 2, Entry(_miss(found, words)), *[Entry("–")] * 4]
+            table.rows.extend([missing] if hints else [])
             continue
         small, large = widened.bytes
         more = f"+{100 * (large.value / small.value - 1):.0f} %"

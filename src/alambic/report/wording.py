@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from markupsafe import Markup
 
@@ -28,6 +29,7 @@ NOUNS: dict[str, dict[Lang, tuple[str, str]]] = {
     "classes": {"en": ("class", "classes"), "fr": ("classe", "classes")},
 }
 FROM: dict[Lang, str] = {"en": "from", "fr": "avec"}
+ITSELF: dict[Lang, str] = {"en": "{name} itself", "fr": "{name} lui-même"}
 P_WORD: dict[Lang, str] = {"en": "p", "fr": "p"}
 
 
@@ -44,8 +46,6 @@ def show_number(value: float, unit: Unit, lang: Lang, noun: bool = True) -> str:
         return _decimal(value, 2, lang, signed=unit == "correlation")
     if unit == "nats":
         return _decimal(value, 3, lang)
-    if unit == "ratio":
-        return f"{_decimal(value, 2, lang)}×"
     if unit == "seconds":
         return _duration(value, lang)
     if unit == "bytes":
@@ -109,9 +109,17 @@ def name_arm(group: Group) -> str:
     return group.arm + ("*" if group.starred else "") + (f" ({group.variant})" if group.variant > 1 else "")
 
 
+def name_teacher(content: Mapping[str, Any], lang: Lang) -> str:
+    """A cell's teacher in words, the student itself where it taught itself; "" without one."""
+    if "self_distillation" in (content["arm"].get("treatments") or ()):
+        return ITSELF[lang].format(name=content["student"])
+    return content.get("teacher") or ""
+
+
 def name_group(group: Group, lang: Lang) -> str:
     """Arm and teacher in words."""
-    return name_arm(group) + (f" {FROM[lang]} {group.teacher}" if group.teacher else "")
+    teacher = name_teacher(group.rows[0].content, lang)
+    return name_arm(group) + (f" {FROM[lang]} {teacher}" if teacher else "")
 
 
 def plain(text: str) -> str:

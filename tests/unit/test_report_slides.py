@@ -1,0 +1,143 @@
+"""The slides: charts with intervals and a key, evidence of their own in the notes, teachers that were judged."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alambic.report.check import check_report
+from alambic.report.claims import Claim
+from alambic.report.findings import find
+from alambic.report.slides import render_slides
+from alambic.report.tables import Table
+from alambic.report.talk import compose_slides
+from alambic.report.talk_parts import Bars, Scatter, Slide
+from alambic.report.wording import LANGS, Lang
+from alambic.study.ledger import Ledger
+from report_ledger import make_ledger, make_suited
+
+pptx = pytest.importorskip("pptx")
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_ledger(tmp_path_factory.mktemp("slides") / "ledger.sqlite", images=400)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("judged") / "ledger.sqlite"
+    make_suited(path)
+    return path
+
+
+def key_of(slide: Slide) -> str:
+    return slide.title.key if isinstance(slide.title, Claim) else ""
+
+
+def read_ends(chart: Any) -> list[list[tuple[float, float]]]:
+    """Of each series its points' intervals, as the file draws them."""
+    ends = []
+    for series in chart.plots[0].series:
+        sides = []
+        for side in ("minus", "plus"):
+            (found,) = series._element.iter(f"{{*}}{side}")
+            sides.append([float(node.text) for node in found.iter("{*}v")])
+        ends.append([(y - less, y + more) for y, less, more in zip(series.values, *sides, strict=True)])
+    return ends
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_each_chart_draws_the_intervals_of_its_facts_and_has_a_key(ledger: Path, lang: Lang) -> None:
+    findings = find(ledger)
+    slides = [slide for slide in compose_slides(findings, lang) if isinstance(slide.shown, Bars)]
+    deck = pptx.Presentation(io.BytesIO(render_slides(findings, lang)))
+    pages = [page for page in deck.slides if any(shape.has_chart for shape in page.shapes)]
+    assert len(slides) == len(pages) >= 3
+    for slide, page in zip(slides, pages, strict=True):
+        assert isinstance(slide.shown, Bars)
+        (chart,) = [shape.chart for shape in page.shapes if shape.has_chart]
+        (drawn,) = read_ends(chart)
+        for (low, high), fact in zip(drawn, slide.shown.facts, strict=True):
+            assert fact.low is not None
+            assert fact.high is not None
+            assert (low, high) == pytest.approx((100 * fact.low, 100 * fact.high), abs=0.01)
+            assert chart.value_axis.minimum_scale <= low
+            assert high <= chart.value_axis.maximum_scale
+        assert any(shape.has_text_frame and shape.text_frame.text == slide.shown.key for shape in page.shapes)
+    keys = {key_of(slide): slide.shown.key for slide in slides if isinstance(slide.shown, Bars)}
+    (gains,) = [told for key, told in keys.items() if key.startswith("slide_gains")]
+    for colour in {"en": ("Green", "red", "grey", "brown"), "fr": ("Vert", "rouge", "gris", "brun")}[lang]:
+        assert colour in gains
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_question_and_what_was_compared_share_a_slide_that_speaks_of_slides(ledger: Path, lang: Lang) -> None:
+    slides = compose_slides(find(ledger), lang)
+    asked = slides[1]
+    assert key_of(asked) == "slide_asked"
+    assert isinstance(asked.shown, Table)
+    assert asked.lines[0].startswith({"en": "These slides answer from", "fr": "Ces diapositives répondent"}[lang])
+    texts = [text for slide in slides for text in (*slide.lines, *(claim.text(lang) for claim in slide.notes))]
+    assert not any("This document" in text or "Ce document" in text for text in texts)
+
+
+def test_no_two_slides_have_the_same_notes(ledger: Path, judged: Path) -> None:
+    for path in (ledger, judged):
+        notes = [slide.notes for slide in compose_slides(find(path), "en")]
+        assert all(notes)
+        assert len(set(map(str, notes))) == len(notes)
+
+
+def test_a_chart_changed_by_hand_is_found(ledger: Path, tmp_path: Path) -> None:
+    path = tmp_path / "slides.pptx"
+    path.write_bytes(render_slides(find(ledger), "en"))
+    assert not check_report(path, ledger).differences
+    deck = pptx.Presentation(str(path))
+    chart = next(shape.chart for page in deck.slides for shape in page.shapes if shape.has_chart)
+    next(chart.plots[0].series[0]._element.iter("{*}plus")).find(".//{*}v").text = "0.0001"
+    deck.save(str(path))
+    assert check_report(path, ledger).differences
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_a_judged_study_shows_families_and_gain_by_accuracy_with_intervals(judged: Path, lang: Lang) -> None:
+    findings = find(judged)
+    slides = {key_of(slide): slide for slide in compose_slides(findings, lang)}
+    families = slides["slide_families"].shown
+    assert isinstance(families, Bars)
+    assert findings.suitability is not None
+    assert families.facts == tuple(family.gain for family in findings.suitability.families if family.main)
+    (points,) = [slide.shown for key, slide in slides.items() if key.startswith("slide_accuracy_")]
+    assert isinstance(points, Scatter)
+    assert {series.name for series in points.series} == {"resnet", "vit"}
+    assert sum(len(series.facts) for series in points.series) == 9
+    deck = pptx.Presentation(io.BytesIO(render_slides(findings, lang)))
+    charts = [shape.chart for page in deck.slides for shape in page.shapes if shape.has_chart]
+    (drawn,) = [chart for chart in charts if "scatter" in chart.plots[0]._element.tag]
+    for series, ends in zip(points.series, read_ends(drawn), strict=True):
+        known = [(100 * fact.low, 100 * fact.high) for fact in series.facts if fact.low is not None and fact.high]
+        assert [end for pair in ends for end in pair] == pytest.approx([e for pair in known for e in pair], abs=0.01)
+
+
+def test_many_students_of_a_judged_study_share_a_table(judged: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(judged.read_bytes())
+    (tmp_path / "suitability.json").write_bytes((judged.parent / "suitability.json").read_bytes())
+    held = Ledger(path)
+    for row in held.rows("done"):
+        held.record(type(row)(f"other {row.id}", {**row.content, "student": "other"}, "done", "", row.numbers))
+    held.close()
+    slides = compose_slides(find(path), "en")
+    (table,) = [slide for slide in slides if key_of(slide) == "slide_students"]
+    assert isinstance(table.shown, Table)
+    assert [row[0].text for row in table.shown.rows] == ["other", "s"]
+    assert not any(key_of(slide).startswith(("headline", "slide_gains")) for slide in slides)
+
+
+def test_a_study_without_scorecards_has_no_slide_on_them(ledger: Path) -> None:
+    keys = [key_of(slide) for slide in compose_slides(find(ledger), "en")]
+    assert sum(key.startswith(("slide_teachers", "slide_estimator", "slide_no_")) for key in keys) == 1
