@@ -14,6 +14,7 @@ from alambic.suitability.fitted import FITTED
 from alambic.suitability.gains import Gains, find_taught_by
 from alambic.suitability.judge import RIVALS
 from alambic.suitability.others import OTHERS
+from alambic.suitability.prior import METHOD, expect_elsewhere, read_prior
 from alambic.suitability.verdict import Verdict
 
 ORDERS = {
@@ -66,9 +67,9 @@ def _tell(opinions: Sequence[Opinion]) -> str:
 
 
 def tell_gains(advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | None) -> list[str]:
-    """What measured gains let one expect of a teacher, by method; that none is known, where it is so."""
+    """What measured gains let one expect of a teacher, by method; without any, what other studies' teachers gave."""
     if gains is None:
-        return ["none known: no ledger with measured gains was given (--ledger)"]
+        return [_tell_elsewhere(advice, "no ledger with measured gains was given (--ledger)")]
     index = next(i for i, other in enumerate(pool) if other is advice)
     order = choose_order([other.card for other in pool])
     score = np.array([other.card.values.get(order, np.nan) for other in pool])
@@ -83,7 +84,20 @@ def tell_gains(advice: Advice, pool: Sequence[Advice], gains: Sequence[Gains] | 
             interval = f"[{expected.low:+.1f}, {expected.high:+.1f}]"
             told = f"{given.method} {expected.gain:+.1f} {interval} points, from {expected.teachers} other teachers"
             lines.append(told + (f"; measured {gain[index]:+.1f}" if not math.isnan(gain[index]) else ""))
-    return lines or ["none known: the ledgers have under four other teachers with gains for this student and data"]
+    few = "the ledgers have under four other teachers with gains for this student and data"
+    return lines or [_tell_elsewhere(advice, few)]
+
+
+def _tell_elsewhere(advice: Advice, reason: str) -> str:
+    known, headroom = read_prior(), advice.card.values.get("headroom")
+    expected = expect_elsewhere(headroom, known) if headroom is not None else None
+    if expected is None:
+        return f"none known: {reason}"
+    sets, interval = len({one.data for one in known}), f"[{expected.low:+.1f}, {expected.high:+.1f}]"
+    return (
+        f"{METHOD} {expected.gain:+.1f} {interval} points, by what teachers of such a headroom gave on {sets} other "
+        f"tasks; {reason}"
+    )
 
 
 def list_verdicts(verdicts: Sequence[Verdict], nasty: Sequence[str]) -> list[str]:
