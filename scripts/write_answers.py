@@ -17,9 +17,18 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+from markupsafe import Markup
+
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
-from alambic.report.chapter_suitability import best_estimator, name_allowed, say_families, say_judgement, tell_title
+from alambic.report.chapter_suitability import (
+    best_estimator,
+    list_survey,
+    name_allowed,
+    say_families,
+    say_judgement,
+    tell_title,
+)
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
 from alambic.report.contrasts import Contrast
 from alambic.report.document import detail_data
@@ -43,6 +52,7 @@ from alambic.report.kept import (
 )
 from alambic.report.print_svg import paint
 from alambic.report.suitability_words import COVARIATES
+from alambic.report.suited import Judged, Suitability
 from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
 from alambic.report.tables import fact_entry
 from alambic.report.teachers import draw_teachers
@@ -63,7 +73,12 @@ test shows here four times in five, or than was declared to matter; it does not 
 zero*: it leaves out zero all the same). *undecided* is what neither says; of an idea, that its interval shows no
 advantage and does not rule one out. *alone* is the student without a teacher. The rule for comparing two arms with a
 teacher was corrected on {CORRECTED}, results known; verdicts that it changed say so. *{LOOKED.capitalize()}*: that test
-errs more often than its p tells. p is over seeds; intervals are over seeds and images, under *Which teacher?* over
+errs more often than its p tells. Three declarations (`resnet8`, `adapted_fashion`, `adapted_fish`) stand in this
+repository's history only since a lost session was recovered, after their results; that they came first rests on the
+hash of the file that the ledger took at its first run. The teachers of CIFAR-100, Fashion-MNIST and presence were
+trained with the labels of the whole train split, their students with those of a part: what is gained is in part what
+those labels hold. The student alone is the one that learns from the bank's views; what fresh views each epoch give it
+stands in [curves.md](curves.md). p is over seeds; intervals are over seeds and images, under *Which teacher?* over
 teachers. Each claim has only the controls that its rows name; what a wider student, label smoothing and teachers that
 know nothing give on CIFAR-100 is an [exploration](../studies/cross-architecture/README.md)."""
 START, END = "<!-- answers: written by scripts/write_answers.py -->\n", "<!-- end of answers -->\n"
@@ -223,8 +238,10 @@ def tell_teachers(folder: Path, root: Path) -> list[str]:
 
 
 def tabulate_judged(root: Path) -> list[str]:
-    """A row a study of teachers: how accuracy, a pilot and the best estimator rank, what the first two lose."""
-    heads = ("study", "teachers", "accuracy", "a pilot", "best estimator", "lost by the most accurate", "by the pilot")
+    """A row a study of teachers: how accuracy, a pilot, the best and the worst estimator rank, what the first two lose,
+    how many families differ from the one with most teachers, and how wide the intervals on that are."""
+    heads = ("study", "teachers", "accuracy", "a pilot", "best estimator", "worst estimator")
+    heads += ("lost by the most accurate", "by the pilot", "families told apart")
     rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for folder in judged_ledgers(root):
         findings, place = find(folder), folder.relative_to(root).parent
@@ -233,15 +250,29 @@ def tabulate_judged(root: Path) -> list[str]:
             continue
         facts = {judged.verdict.name: judged.facts for judged in found.verdicts}
         best = best_estimator(found)
-        named = "none" if best is None else f"{tell_title(best).by_lang['en']} {_show(best.facts['spearman'])}"
+        worst = next(reversed(list_survey(found)), None)
+        named = " | ".join("none" if one is None else _name_rank(one) for one in (best, worst))
         ranks = [_show(facts[name]["spearman"]) for name in ("accuracy", "pilot_gain")]
         lost = [_show(facts[name]["regret"]).lstrip("+") for name in ("accuracy", "pilot_gain")]
         teachers = f"{facts['accuracy']['teachers'].value:.0f}"
         rows.append(
             f"| [{place.relative_to('studies')}]({place}) | {teachers} | {ranks[0]} | {ranks[1]} | {named} | "
-            f"{' | '.join(lost)} |"
+            f"{' | '.join(lost)} | {_tell_apart(found)} |"
         )
     return [*rows, ""]
+
+
+def _name_rank(judged: Judged) -> str:
+    return f"{tell_title(judged).by_lang['en']} {_show(judged.facts['spearman'])}"
+
+
+def _tell_apart(found: Suitability) -> str:
+    """Of all teachers, in the model that is the answer: families that differ, and half the width of the intervals."""
+    effects = [family.effect for family in found.families if family.main and family.scope == "all"]
+    if not effects:
+        return "no answer"
+    halves = sorted((effect.high - effect.low) / 2 for effect in effects)
+    return f"{sum(effect.is_clear for effect in effects)} of {len(effects)}, ±{halves[0]:.1f} to ±{halves[-1]:.1f}"
 
 
 def figure_of(folder: Path) -> str:
@@ -261,36 +292,49 @@ def draw_all(root: Path) -> dict[str, str]:
 
 
 def draw_answers(root: Path) -> str:
-    """An SVG: every declared contrast of the finished claims with its interval, in points."""
-    rows: list[tuple[str, Contrast | None, bool]] = []
+    """An SVG: every declared contrast of the finished claims with its interval; a panel and an axis a metric."""
+    panels: dict[str, list[tuple[str, Contrast | None, bool]]] = {}
     for folder in claim_ledgers(root):
         findings = find(folder)
         if findings.declared is None or not is_finished(folder):
             continue
         place = folder.relative_to(root / "studies").parent
         added = " (seeds added)" if findings.declared.first_seeds is not None else ""
-        where = f"{place}{added}, {METRIC_NAMES.get(findings.scored.metric, {'en': findings.scored.metric})['en']}"
+        metric = METRIC_NAMES.get(findings.scored.metric, {"en": findings.scored.metric})["en"]
+        rows = panels.setdefault(metric, [])
         for student in dict.fromkeys(contrast.group.student for contrast in findings.declared.contrasts):
-            rows.append((f"{where}, {student}, {findings.scored.precision}", None, False))
+            rows.append((f"{place}{added}, {student}, {findings.scored.precision}", None, False))
             for contrast in findings.declared.contrasts:
                 if contrast.group.student == student:
                     told = f"{name_group(contrast.group, 'en')} – {name_group(contrast.other, 'en')}"
                     told = told if len(told) <= LONGEST else told.replace(" – ", " –\n", 1)
                     rows.append((told, contrast, findings.declared.is_small(contrast)))
+    drawn: list[Markup] = []
+    height = 0.0
+    for metric, rows in panels.items():
+        marks, height = _draw_panel(metric, rows, height)
+        drawn += marks
+    for place, tone in enumerate(TONES):
+        drawn += [mark("diamond", 14 + 100 * place, height + 16, 5, f"point {tone}")]
+        drawn += [text(24 + 100 * place, height + 20, read_texts("en")[tone])]
+    height += 30
+    ground = tag("rect", width=WIDTH, height=height, fill="#ffffff")
+    return paint(drawing(WIDTH, height, "Every declared contrast of the finished studies", ground, *drawn)) + "\n"
+
+
+def _draw_panel(metric: str, rows: list[tuple[str, Contrast | None, bool]], top: float) -> tuple[list[Markup], float]:
+    """The contrasts of one metric below ``top`` on an axis of their own, and where they end."""
     seen = [c.paired.interval for _, c, _ in rows if c is not None]
     low, high = (100 * min([i.low for i in seen] + [0.0]) - 0.2, 100 * max([i.high for i in seen] + [0.0]) + 0.2)
     tall = [24.0 if "\n" not in told else 38.0 for told, *_ in rows]
-    scale, bottom = Scale(low, high, NAMES, WIDTH - 20.0), 20.0 + sum(tall)
-    drawn = [tag("rect", width=WIDTH, height=bottom + 44, fill="#ffffff")]
+    scale, bottom = Scale(low, high, NAMES, WIDTH - 20.0), top + 20.0 + sum(tall)
+    drawn: list[Markup] = []
     for tick in round_ticks(low, high):
-        drawn += [line(scale(tick), 12, scale(tick), bottom, "axis" if tick == 0 else "grid")]
+        drawn += [line(scale(tick), top + 12, scale(tick), bottom, "axis" if tick == 0 else "grid")]
         drawn += [text(scale(tick), bottom + 16, f"{tick:+g}" if tick else "0", "middle", "tick")]
-    drawn += [text((NAMES + WIDTH) / 2, bottom + 34, "points gained, 95 % intervals", "middle", "axis")]
-    for place, tone in enumerate(TONES):
-        drawn += [mark("diamond", 14 + 100 * place, bottom + 30, 5, f"point {tone}")]
-        drawn += [text(24 + 100 * place, bottom + 34, read_texts("en")[tone])]
+    drawn += [text((NAMES + WIDTH) / 2, bottom + 34, f"points of {metric} gained, 95 % intervals", "middle", "axis")]
     for index, (told, contrast, small) in enumerate(rows):
-        y = 12 + sum(tall[:index]) + tall[index] / 2
+        y = top + 12 + sum(tall[:index]) + tall[index] / 2
         for number, part in enumerate(told.split("\n")):
             lower = y + 4 + 14 * (number - told.count("\n") / 2)
             drawn.append(text(8 if contrast is None else 20, lower, part, class_="head" if contrast is None else ""))
@@ -300,7 +344,7 @@ def draw_answers(root: Path) -> str:
         found = contrast.paired.interval
         drawn += [line(scale(100 * found.low), y, scale(100 * found.high), y, f"whisker {tone}")]
         drawn += [mark("diamond", scale(100 * found.mean), y, 5, f"point {tone}")]
-    return paint(drawing(WIDTH, bottom + 44, "Every declared contrast of the finished studies", *drawn)) + "\n"
+    return drawn, bottom + 48
 
 
 def tell_ideas(folder: Path, root: Path) -> list[str]:

@@ -78,12 +78,15 @@ def _widest(found: Suitability) -> Judged:
     return max(given, key=lambda j: (j.verdict.blocks, j.verdict.teachers))
 
 
-def best_estimator(found: Suitability) -> Judged | None:
-    """Of the survey, the highest rank correlation; baselines and the pilot are what it is measured against, and what
-    restates a baseline says nothing more."""
+def list_survey(found: Suitability) -> list[Judged]:
+    """The survey's estimators, best rank correlation first; baselines and the pilot are their rivals."""
     known = all_estimators()
-    survey = [j for j in found.verdicts if j.verdict.name in known and known[j.verdict.name].kind == "estimator"]
-    return next((judged for judged in survey if not judged.verdict.restates_accuracy), None)
+    return [j for j in found.verdicts if j.verdict.name in known and known[j.verdict.name].kind == "estimator"]
+
+
+def best_estimator(found: Suitability) -> Judged | None:
+    """Of the survey, the highest rank correlation; what restates a baseline says nothing more."""
+    return next((judged for judged in list_survey(found) if not judged.verdict.restates_accuracy), None)
 
 
 def say_best(best: Judged) -> Claim:
@@ -95,9 +98,7 @@ def say_best(best: Judged) -> Claim:
 
 def _say_reversed(found: Suitability) -> list[Claim]:
     """The estimators that put good teachers last: who follows them loses most."""
-    known = all_estimators()
-    survey = [j for j in found.verdicts if j.verdict.name in known and known[j.verdict.name].kind == "estimator"]
-    wrong = [j for j in survey if j.verdict.high < 0 and (j.verdict.p_holm or 0.0) <= 0.05]
+    wrong = [j for j in list_survey(found) if j.verdict.high < 0 and (j.verdict.p_holm or 0.0) <= 0.05]
     listing = tuple((tell_title(judged), judged.facts["spearman"]) for judged in reversed(wrong))
     return [Claim("estimators_reversed", {"listing": listing}, "loss")] if wrong else []
 
