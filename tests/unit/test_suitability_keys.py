@@ -10,7 +10,7 @@ import torch
 from alambic.data import DataSpec, ViewSpec, load_source
 from alambic.models.own_code import create_own
 from alambic.models.teachers import TeacherSpec
-from alambic.suitability import scorecard
+from alambic.suitability import ranking, scorecard
 from alambic.suitability.pilot import choose_images
 from alambic.suitability.ranking import Ranking, Setting
 from alambic.training.recipe import Recipe
@@ -74,19 +74,19 @@ def source(tmp_path_factory):
 
 def key_of(source, folder, student="net.py:make", teacher_data="same", **changed):
     """As a new session finds it: the key of one student with one teacher."""
+    spec = TeacherSpec("zoo:resnet8_w8", teacher_data=teacher_data)
+    teacher = types.SimpleNamespace(name="t", hash="h", family="vit", size=None, mean=(0.0,), std=(1.0,), spec=spec)
+    return make_ranking(source, folder, student, [teacher], **changed)._key(student, teacher, {})
 
+
+def make_ranking(source, folder, student, teachers, **changed):
     def make(name):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return create_own(name, folder) if ".py:" in name else torch.nn.Linear(64, 2)
 
-    setting = Setting(
-        source, ViewSpec(), Recipe(), Task(2), source.splits["train"], make, {student: 1.0}, images=40, **changed
-    )
-    spec = TeacherSpec("zoo:resnet8_w8", teacher_data=teacher_data)
-    teacher = types.SimpleNamespace(name="t", hash="h", family="vit", size=None, mean=(0.0,), std=(1.0,), spec=spec)
-    ranking = Ranking(setting, [teacher], folder / "suitability.json", print)
-    return ranking._key(student, teacher, {})
+    given = (source, ViewSpec(), Recipe(batch=8), Task(2), source.splits["train"], make, {student: 1.0})
+    return Ranking(Setting(*given, images=40, **changed), teachers, folder / "suitability.json", print)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,12 @@ def test_who_taught_the_teacher_is_part_of_the_key(source, tmp_path):
     assert key_of(source, tmp_path, "zoo") != key_of(source, tmp_path, "zoo", teacher_data="external")
 
 
-def test_a_pilot_draws_its_images_apart_from_those_that_keep_their_labels(source):
+def test_a_pilot_draws_its_images_apart_from_those_that_keep_their_labels(source, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(ranking, "run_trial", lambda *given: seen.append(given[7]))
+    make_ranking(source, tmp_path, "zoo", [], split_seed=1)._try("zoo", None, None)
+    assert len(seen[0]) < len(source.splits["train"])
+    assert torch.equal(seen[0], choose_images(source.splits["train"], len(seen[0]), 1))
     ids = source.splits["train"]
     labelled = source.subset("train", 40, 0)
     chosen = choose_images(ids, 80, 0)

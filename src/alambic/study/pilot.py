@@ -6,16 +6,18 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from alambic.data import Source, ViewSpec, load_source
 from alambic.errors import AlambicError
-from alambic.models.teachers import load_teacher
+from alambic.models.teachers import Teacher, load_teacher
 from alambic.study.cell import Arm
-from alambic.study.content import PreparedTeacher
+from alambic.study.content import make_student, make_task, train_ids
 from alambic.study.follow import Say
 from alambic.study.prepare import prepare
 from alambic.study.study_file import Study
 from alambic.study.treat import tune_logits
-from alambic.study.work import Workshop
+from alambic.suitability.pilot import choose_images, run_trial, short_recipe
 from alambic.treatments.calibrated_temperature import adaptive_calibration_error, fit_temperature
 
 SHARE = 0.03
@@ -41,54 +43,46 @@ class Promise:
     gain: float
 
 
-def shorten(study: Study, source: Source) -> Study:
-    """The pilot's study: kd and none, one seed, ``SHARE`` of the training steps, no int8, tune scores only."""
-    images = study.data.train or len(source.splits["train"])
-    epochs = study.recipe.epochs * SHARE
-    data = study.data
-    if epochs < 1:  # one pass over a part of the images
-        data = dataclasses.replace(data, train=max(2 * study.recipe.batch, int(images * epochs)))
-        data = dataclasses.replace(data, train=min(data.train or images, images))
-    recipe = dataclasses.replace(study.recipe, epochs=max(1, round(epochs)), warmup=0.1)
-    return dataclasses.replace(
+def pilot(study: Study, out: Path, say: Say) -> list[Promise]:
+    """Runs the pilots of a study's teachers, as ``alambic teachers rank`` does; nothing goes into its ledger.
+
+    Raises AlambicError where the task has no kd (one logit, other classes): the reason is the method's own.
+    """
+    source = load_source(study.data)
+    torch.set_num_threads(max(1, study.execution.threads))
+    torch.set_flush_denormal(True)
+    plain = dataclasses.replace(
         study,
         purpose="explore",
         seeds=1,
         students=study.students[:1],
         arms=(Arm("none", ("none",)), Arm("kd", ("kd",))),
-        data=data,
-        recipe=recipe,
-        int8=dataclasses.replace(study.int8, enabled=False),
+        execution=dataclasses.replace(study.execution, live_only=True),  # no bank is needed
     )
-
-
-def pilot(study: Study, out: Path, say: Say) -> list[Promise]:
-    """Runs the pilots of a study's teachers; nothing goes into its ledger.
-
-    Raises AlambicError where the task has no kd (one logit, other classes): the reason is the method's own.
-    """
-    source = load_source(study.data)
-    prepared = prepare(shorten(study, source), out / "pilot", say)
+    prepared = prepare(plain, out, say, source)
     if prepared.skipped:
         raise AlambicError(f"the pilot distils with kd, which cannot run here: {prepared.skipped[0][1]}")
-    shop = Workshop(prepared, out / "pilot")
-    scores = {cell.teacher: shop.run(cell).numbers["tune"] for cell in prepared.cells}
-    return [
-        _promise(teacher, source, study.views, 100 * (scores[name] - scores[None]))
-        for name, teacher in prepared.teachers.items()
-    ]
+    task, train, tune = make_task(study, source), train_ids(study, source), source.splits["tune"]
+    recipe, images = short_recipe(study.recipe, len(train), SHARE)
+    chosen = choose_images(train, images, study.data.split_seed)
+
+    def score(teacher: Teacher | None) -> float:
+        student = make_student(study, study.students[0], source, 0)
+        return run_trial(student, teacher, None, source, study.views, recipe, task, chosen, tune).score
+
+    alone = score(None)
+    shape = (source.num_classes, source.channels, source.size, source.mean, source.std)
+    teachers = [load_teacher(name, given.spec, *shape, given.folder) for name, given in prepared.teachers.items()]
+    return [_promise(teacher, source, study.views, 100 * (score(teacher) - alone)) for teacher in teachers]
 
 
-def _promise(given: PreparedTeacher, source: Source, views: ViewSpec, gain: float) -> Promise:
-    teacher = load_teacher(
-        given.name, given.spec, source.num_classes, source.channels, source.size, source.mean, source.std, given.folder
-    )
+def _promise(teacher: Teacher, source: Source, views: ViewSpec, gain: float) -> Promise:
     ids = source.splits["tune"]
     ids = ids[source.labels[ids] >= 0]
     logits, labels = tune_logits(teacher, source, ids, views), source.labels[ids]
     return Promise(
-        given.name,
-        given.family,
+        teacher.name,
+        teacher.family,
         teacher.spec.provenance,
         float((logits.argmax(1) == labels).float().mean()),
         adaptive_calibration_error(logits, labels),

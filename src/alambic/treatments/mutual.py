@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from alambic.methods.base import Paper
 from alambic.models.taps import Tapped
 from alambic.training.hooks import Inputs, descend, see
 from alambic.training.loop import Run
+from alambic.training.objective import Objective
 from alambic.training.recipe import stream_seed
 from alambic.treatments.base import Scene, Treatment
 
@@ -67,7 +69,7 @@ class Mutual(Treatment):
 
     def start_epoch(self, run: Run, epoch: int) -> None:
         for objective in self.objectives:
-            objective.weights = run.objective.weights  # which a balance sets once the peers are there
+            cast(Objective, objective).weights = run.objective.weights  # which a balance sets once the peers are there
 
     def step(self, run: Run, given: Inputs, progress: float, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         seen = [see(run, given.images), *(see(run, given.images, tapped) for tapped in self.tapped)]
