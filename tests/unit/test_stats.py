@@ -57,15 +57,6 @@ def test_sign_flip_by_draws_is_near_the_t_test_and_never_zero() -> None:
     assert stats.sign_flip_test(np.full(20, 1.0)) > 0
 
 
-def test_holm_by_hand() -> None:
-    # .01 x 4 = .04; .02 x 3 = .06; .03 x 2 = .06 (not below the one before); .5 x 1
-    assert stats.adjust_holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
-    assert stats.adjust_holm([0.9, 0.8]) == [1.0, 1.0]
-    with_missing = stats.adjust_holm([0.01, math.nan, 0.02])
-    assert with_missing[0] == pytest.approx(0.02)
-    assert math.isnan(with_missing[1])
-
-
 @pytest.mark.parametrize(
     "metric", ["accuracy", "balanced_accuracy", "average_precision", "recall_at_1_percent_false_alarms"]
 )

@@ -96,8 +96,12 @@ def test_regret_and_hits_share_ties():
 
 
 def test_holm_by_hand():
-    assert adjust_holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    # .01 x 4 = .04; .02 x 3 = .06; .03 x 2 = .06 (not below the one before); .5 x 1
+    assert adjust_holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
     assert adjust_holm([0.9, 0.8]) == [1.0, 1.0]
+    with_missing = adjust_holm([0.01, math.nan, 0.02])
+    assert with_missing[0] == pytest.approx(0.02)
+    assert math.isnan(with_missing[1])
 
 
 def test_ceiling_is_the_root_of_the_reliability():

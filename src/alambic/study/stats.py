@@ -16,6 +16,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from alambic.errors import AlambicError
+from alambic.suitability.ranks import adjust_holm as adjust_holm
 
 Array = np.ndarray[Any, Any]
 DRAWS, LEVEL, MOST_SEEDS = 2000, 0.95, 200
@@ -220,16 +221,6 @@ def sign_flip_test(differences: Array, draws: int = 20000, seed: int = 0) -> flo
         signs[0] = 1.0  # the observed assignment is one of the draws, so that p is never zero
     observed = abs(float(np.mean(differences)))
     return float((np.abs(signs @ np.asarray(differences)) / count >= observed - 1e-12).mean())
-
-
-def adjust_holm(p: list[float]) -> list[float]:
-    """Holm's step-down adjusted p values, in the given order; NaN stays NaN and does not count as a test."""
-    known = [index for index, value in enumerate(p) if not math.isnan(value)]
-    adjusted, floor = list(p), 0.0
-    for rank, index in enumerate(sorted(known, key=lambda i: p[i])):
-        floor = max(floor, min(1.0, (len(known) - rank) * p[index]))
-        adjusted[index] = floor
-    return adjusted
 
 
 def detectable_effect(

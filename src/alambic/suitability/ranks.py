@@ -111,13 +111,13 @@ def noise_ceiling(gains: Array, seed: int = 0) -> float:
 
 
 def adjust_holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p values in the given order."""
-    order = np.argsort(p)
-    count = len(p)
-    adjusted = np.minimum(1.0, np.maximum.accumulate(np.asarray(p)[order] * (count - np.arange(count))))
-    found = np.empty(count)
-    found[order] = adjusted
-    return [float(value) for value in found]
+    """Holm's step-down adjusted p values, in the given order; NaN stays NaN and does not count as a test."""
+    known = [index for index, value in enumerate(p) if not math.isnan(value)]
+    adjusted, floor = list(p), 0.0
+    for rank, index in enumerate(sorted(known, key=lambda i: p[i])):
+        floor = max(floor, min(1.0, (len(known) - rank) * p[index]))
+        adjusted[index] = floor
+    return adjusted
 
 
 def step_over(orders: Array, kept: Sequence[int]) -> Array:
