@@ -53,7 +53,7 @@ def test_a_study_without_the_student_alone_says_what_it_could_see_between_its_ar
     for lang in ("en", "fr"):
         slides = compose_slides(findings, lang)
         titles = {getattr(slide.title, "key", ""): slide.title for slide in slides}
-        assert "slide_sight" in titles
+        assert "slide_sight_between" in titles
         assert not {"slide_blind", "headline_none", "shown_none"} & set(titles)
         limits = titles["slide_limits"]
         assert limits.blanks["seeds"] == found.between.seeds  # type: ignore[union-attr]

@@ -250,10 +250,13 @@ def test_a_tie_that_is_surely_not_zero_is_told_as_such(ledger: Path) -> None:
 def test_the_protocol_says_which_arms_have_a_recipe_of_their_own(tmp_path: Path) -> None:
     plain = make_ledger(tmp_path / "plain")
     assert "same_recipe" in keys(chapters(plain)["protocol"])
-    recipe = {"epochs": 8, "batch": 128, "optimizer": "sgd", "lr": 0.1}
-    own = make_ledger(tmp_path / "own", recipe={**recipe, "lr": 0.3}, shared_recipe=recipe)
-    (told,) = [claim for claim in chapters(own)["protocol"].claims if claim.key == "own_recipes"]
-    assert "kd: lr 0.3" in told.text("en")
+    with sqlite3.connect(plain) as db:
+        db.execute(
+            "UPDATE cells SET content = json_set(content, '$.recipe.lr', 0.3, '$.shared_recipe', "
+            "json_extract(content, '$.recipe')) WHERE json_extract(content, '$.arm.name') = 'kd'"
+        )
+    (told,) = [claim for claim in chapters(plain)["protocol"].claims if claim.key == "own_recipes"]
+    assert told.blanks["listing"] == ("kd: lr 0.3",)
 
 
 def test_a_gain_over_another_arm_without_a_teacher_confirms_and_says_over_which(ledger: Path) -> None:

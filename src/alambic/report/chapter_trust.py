@@ -50,7 +50,9 @@ def say_trust(found: StudentFindings, findings: Findings) -> list[Claim]:
     agreements = _order(found, findings, "agreement_int8")
     if agreements:
         (least, worst), (most, _) = agreements[0], agreements[-1]
-        claims.append(Claim("agreement", {"student": student, "least": least, "arm": worst, "most": most}))
+        told: dict[str, Blank] = {"student": student, "least": least, "arm": worst}
+        one = len(agreements) == 1
+        claims.append(Claim("agreement_one", told) if one else Claim("agreement", {**told, "most": most}))
     errors = _order(found, findings, "ece")
     if len(errors) > 1:
         (least, best), (most, worst) = errors[0], errors[-1]

@@ -49,8 +49,8 @@ WORDS: dict[str, dict[Lang, str]] = {
         "fr": "l’arène de ses activations",
     },
     "falls": {
-        "en": "Points lost by method and arithmetic, the student alone among them",
-        "fr": "Points perdus par méthode et arithmétique, l’élève seul compris",
+        "en": "Points lost by method and arithmetic",
+        "fr": "Points perdus par méthode et arithmétique",
     },
     "excess": {
         "en": "Points lost beyond what the student alone loses, paired by seed; intervals over seeds, one by one",

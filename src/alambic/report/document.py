@@ -29,7 +29,6 @@ from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.tables import Entry, Table
 from alambic.report.texts import read_texts
 from alambic.report.wording import LANGS, Lang
-from alambic.suitability.gains import describe_setting
 
 
 def compose_document(findings: Findings, lang: Lang) -> list[Section]:
@@ -146,18 +145,16 @@ def _say_protocol(findings: Findings) -> list[Claim]:
 
 
 def _own_recipes(findings: Findings) -> tuple[str, ...]:
-    """Per arm that has a recipe of its own, the settings in which it differs from its student's usual one."""
+    """Per arm that has a recipe of its own, the settings in which it differs from its student's most common one."""
     usual: dict[tuple[str, str], Counter[str]] = {}
     for group in findings.groups:
-        shared = describe_setting(group.rows[0].content)["recipe"]
-        usual.setdefault((group.place, group.student), Counter())[json.dumps(shared)] += 1
+        recipe = json.dumps(group.rows[0].content["recipe"], sort_keys=True)
+        usual.setdefault((group.place, group.student), Counter())[recipe] += 1
     told = []
     for group in findings.groups:
         ((most, _),) = usual[group.place, group.student].most_common(1)
-        shared = json.loads(most)
-        differs = [
-            f"{name} {value}" for name, value in group.rows[0].content["recipe"].items() if value != shared.get(name)
-        ]
+        common, own = json.loads(most), group.rows[0].content["recipe"]
+        differs = [f"{name} {value}" for name, value in own.items() if value != common.get(name)]
         told += [f"{group.arm}: {', '.join(differs)}"] * bool(differs)
     return tuple(dict.fromkeys(told))
 

@@ -106,11 +106,11 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
     "intervals": {
         "en": "Intervals are at 95%, by bootstrap over seeds and images; those of what int8 and other arithmetics "
         "cost are over seeds alone. Tests are paired t tests, corrected by Holm within each kind of comparison: with "
-        "the student alone, of the highest mean with the others, declared beforehand, of ideas, of what arithmetics "
+        "the baseline, of the highest mean with the others, declared beforehand, of ideas, of what arithmetics "
         "cost. What is smaller than the design shows four times in five is called a tie.",
         "fr": "Les intervalles sont à 95 %, par rééchantillonnage des graines et des images ; ceux de ce que coûtent "
         "l’int8 et les autres arithmétiques, des graines seules. Les tests sont des tests t appariés, corrigés par "
-        "Holm au sein de chaque sorte de comparaison : avec l’élève seul, de la plus haute moyenne avec les autres, "
+        "Holm au sein de chaque sorte de comparaison : avec la référence, de la plus haute moyenne avec les autres, "
         "déclarées d’avance, des idées, de ce que coûtent les arithmétiques. Ce qui est plus petit que ce que le plan "
         "montre quatre fois sur cinq est appelé égalité.",
     },

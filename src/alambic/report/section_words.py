@@ -42,6 +42,10 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "{student}: int8 and fp32 give the same class on {least} ({arm}) to {most} of the images.",
         "fr": "{student} : l’int8 et le fp32 donnent la même classe sur {least} ({arm}) à {most} des images.",
     },
+    "agreement_one": {
+        "en": "{student}: int8 and fp32 give the same class on {least} of the images ({arm}).",
+        "fr": "{student} : l’int8 et le fp32 donnent la même classe sur {least} des images ({arm}).",
+    },
     "calibrated": {
         "en": "{student}: confidence is nearest to the truth with {best}, calibration error {least}, and farthest with "
         "{worst}, {most}.",

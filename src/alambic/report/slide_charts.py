@@ -10,7 +10,7 @@ from alambic.report.print_svg import print_palette
 from alambic.report.svg import round_ticks
 from alambic.report.talk_parts import Bars, Scatter
 
-PLACE = (0.7, 1.4, 11.9, 5.05)  # inches: left, top, width, height
+PLACE = (0.7, 1.55, 11.9, 4.9)  # inches: left, top, width, height
 LINE = 19050  # EMU: of an interval's line
 
 

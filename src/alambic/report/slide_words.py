@@ -140,6 +140,10 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Gains below {effect} were not sure to show: they are called ties",
         "fr": "Sous {effect}, un gain pouvait rester caché : il est dit à égalité",
     },
+    "slide_sight_between": {
+        "en": "Differences between arms below {effect} were not sure to show",
+        "fr": "Sous {effect}, une différence entre bras pouvait rester cachée",
+    },
     "slide_sights": {
         "en": "By student, gains below {least} to {most} were not sure to show: they are called ties",
         "fr": "Selon l’élève, sous {least} à {most}, un gain pouvait rester caché : il est dit à égalité",

@@ -76,6 +76,8 @@ def _title_sight(findings: Findings) -> Claim:
     if not seen:
         return Claim("slide_blind", {})
     least, most = min(seen, key=lambda fact: fact.value), max(seen, key=lambda fact: fact.value)
+    if not has_baseline(findings):
+        return Claim("slide_sight_between", {"effect": most})
     if round(least.value, 4) == round(most.value, 4):
         return Claim("slide_sight", {"effect": most})
     return Claim("slide_sights", {"least": least, "most": most})
