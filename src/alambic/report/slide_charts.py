@@ -8,7 +8,7 @@ from typing import Any
 from alambic.report.facts import Fact
 from alambic.report.print_svg import print_palette
 from alambic.report.svg import round_ticks
-from alambic.report.talk_parts import Bars, Scatter
+from alambic.report.talk_parts import BARS, Bars, Scatter
 
 PLACE = (0.7, 1.55, 11.9, 4.9)  # inches: left, top, width, height
 LINE = 19050  # EMU: of an interval's line
@@ -22,7 +22,7 @@ def draw_chart(page: Any, shown: Bars | Scatter) -> None:
     data, kind = _fill_bars(shown) if isinstance(shown, Bars) else _fill_scatter(shown)
     chart = page.shapes.add_chart(getattr(XL_CHART_TYPE, kind), *map(Inches, PLACE), data).chart
     chart.has_title, chart.has_legend = False, isinstance(shown, Scatter)
-    chart.font.size = Pt(16 if isinstance(shown, Bars) else 14)
+    chart.font.size = Pt(14 if isinstance(shown, Scatter) else 16 if len(shown.labels) <= BARS else 10)
     for axis in (chart.category_axis, chart.value_axis):
         axis.has_major_gridlines = False
     if isinstance(shown, Bars):

@@ -17,9 +17,10 @@ SLIDE_TEXTS: dict[str, dict[Lang, str]] = {
     },
     "key_falls": {"en": "Lines: 95% intervals over seeds.", "fr": "Traits : intervalles à 95 % sur les graines."},
     "key_classes": {
-        "en": "Lines: 95% intervals, not corrected for the number of classes. Grey: the interval holds zero.",
-        "fr": "Traits : intervalles à 95 %, sans correction pour le nombre de classes. Gris : l’intervalle contient "
-        "zéro.",
+        "en": "Green: above zero, red: below, grey: not told apart. Lines: 95% intervals, not corrected for the number "
+        "of classes. Of many classes those at both ends.",
+        "fr": "Vert : au-dessus de zéro ; rouge : au-dessous ; gris : ne s’en distingue pas. Traits : intervalles à "
+        "95 %, sans correction pour le nombre de classes. De nombreuses classes, les deux bouts.",
     },
     "key_families": {
         "en": "Lines: 95% intervals. Green: gives more, red: gives less, grey: not told apart, brown: undecided.",
@@ -31,8 +32,8 @@ SLIDE_TEXTS: dict[str, dict[Lang, str]] = {
         "fr": "{panel} : un point par enseignant, la couleur dit la famille. Traits : intervalles à 95 %.",
     },
     "families_axis": {
-        "en": "points over the family of reference",
-        "fr": "points de plus que la famille de référence",
+        "en": "points that the first family gives over the second",
+        "fr": "points que la première famille apporte de plus que la seconde",
     },
     "teachers_score_axis": {
         "en": "the teacher’s own tune score, %",
@@ -194,12 +195,12 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Rien ne montre que le seul enseignant, {teacher}, aide ; au mieux avec {arm}, {gain}",
     },
     "slide_students": {
-        "en": "Of {count} students, a method was shown to help: {helped}",
-        "fr": "Sur {count} élèves, une méthode en aide, preuve à l’appui : {helped}",
+        "en": "Students that a method was shown to help: {helped} of {count}",
+        "fr": "Élèves qu’une méthode aide, preuve à l’appui : {helped} sur {count}",
     },
     "slide_families": {
-        "en": "Families told apart from {reference}: {clear} of {count}",
-        "fr": "Familles qui se distinguent de {reference} : {clear} sur {count}",
+        "en": "Differences between families of teachers that are beyond chance: {clear} of {count}",
+        "fr": "Différences entre familles d’enseignants que le hasard n’explique pas : {clear} sur {count}",
     },
     "slide_accuracy_more": {
         "en": "The better a teacher’s own {metric}, the more it gives (rank correlation {rho})",

@@ -58,16 +58,15 @@ def _families(found: Suitability, lang: Lang, texts: Texts) -> list[Slide]:
     main = [family for family in found.families if family.main]
     if not main:
         return []
-    scopes, references = ({getattr(family, name) for family in main} for name in ("scope", "reference"))
+    several = len({family.scope for family in main}) > 1
     named, colours = [], []
     for one in main:
         scope = SCOPES[one.scope][lang] if one.scope in SCOPES else one.scope
-        label = one.effect.family + (f" / {one.reference}" if len(references) > 1 else "")
-        named.append((f"{label} ({scope})" if len(scopes) > 1 else label, one.gain))
+        named.append((f"{one.effect.family} / {one.reference}" + (f" ({scope})" if several else ""), one.gain))
         apart = "gain" if one.effect.effect > 0 else "loss"
         colours.append(apart if one.effect.is_clear else "warn" if one.effect.low * one.effect.high > 0 else "tie")
     clear = sum(family.effect.is_clear for family in main)
-    title = Claim("slide_families", {"reference": ", ".join(sorted(references)), "clear": clear, "count": len(main)})
+    title = Claim("slide_families", {"clear": clear, "count": len(main)})
     bars = make_bars(named, texts["families_axis"], colours, texts["key_families"], lang)
     return [Slide(title, (), bars, tuple(say_families(found)))]
 
