@@ -554,7 +554,7 @@ def test_two_classes_are_calibrated_from_the_ledger_alone(tmp_path: Path) -> Non
 
 def test_recommendations_name_settings_and_what_not_to_do(ledger: Path) -> None:
     chapter = chapters(ledger)["recommendations"]
-    assert keys(chapter) == ["take_lead", "avoid"]
+    assert keys(chapter) == ["take_lead", "not_worse", "avoid"]
     (table,) = [block for block in chapter.blocks if isinstance(block, Table)]
     texts = " ".join(cell.text for cell in table.rows[0])
     for part in ("toy, 5,000\u202fimages, 8 epochs", "rsd", "lr=0.1", "at from"):

@@ -17,7 +17,7 @@ from alambic.report.findings import Findings
 from alambic.report.gather import Group
 from alambic.report.plots import draw_against
 from alambic.report.rows import DotRow, draw_dots
-from alambic.report.tables import Entry, Table, fact_entry
+from alambic.report.tables import Entry, Table, drop_empty, fact_entry
 from alambic.report.widening import WORDS as WIDENING
 from alambic.report.widening import describe_widening
 from alambic.report.wording import Lang, name_group, show_ticks
@@ -139,7 +139,7 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend, hints: bool = 
     images = max(row.numbers.get("kernel_images", 0) for group in groups for row in group.rows)
     blocks: list[Block] = [Figure(figure, words["caption"].format(images=images)), words["falls"], lost]
     blocks += [words["excess"], beyond, *_tell_excess(lost_more, words, findings.facts)] if beyond.rows else []
-    blocks += [*_draw_ram(findings, lang, legend, words), words["table"].format(images=images), table]
+    blocks += [*_draw_ram(findings, lang, legend, words), words["table"].format(images=images), drop_empty(table)]
     control = describe_widening(findings, lang, legend, hints)
     if control is not None:
         drawn, told = control

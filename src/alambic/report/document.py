@@ -76,7 +76,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         "chip": chip,
         "suitability": describe_suitability(findings, lang),
         "ideas": describe_ideas(findings.ideas, _own(findings), findings.ideas_changed, lang),
-        "recommendations": [*advice, tabulate_decisions(findings, lang)] if advice else [],
+        "recommendations": [*advice, tables.drop_empty(tabulate_decisions(findings, lang))] if advice else [],
         "limits": [*say_caveats(findings), *one, Claim("checkable", {})],
         "references": [tabulate_papers(findings, lang)],
     }
