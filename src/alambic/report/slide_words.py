@@ -69,7 +69,7 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "not_worse": {
         "en": "Not shown to be worse than {arm} for {student}: {listing}.",
-        "fr": "Rien ne montre, pour {student}, que fassent moins bien que {arm} : {listing}.",
+        "fr": "Rien ne montre que ces bras fassent moins bien que {arm} pour {student} : {listing}.",
     },
     "shown_none": {
         "en": "No method was shown to help {student}; effects under {effect} could not be seen",
