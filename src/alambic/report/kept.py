@@ -14,6 +14,7 @@ from alambic.report.findings import Findings
 from alambic.report.findings import find as read_findings
 from alambic.report.suited import NAME
 from alambic.report.texts import read_texts
+from alambic.report.wording import Lang
 from alambic.study.ledger import Ledger
 from alambic.study.study_file import _Head
 from alambic.suitability.judgement import load_judgement
@@ -28,7 +29,7 @@ def find(folder: Path) -> Findings:
     return _find(folder, max(path.stat().st_mtime_ns for path in read))
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=64)
 def _find(folder: Path, _changed: int) -> Findings:
     return read_findings(folder)
 
@@ -112,7 +113,7 @@ def mean_gains(findings: Findings) -> dict[str, float]:
     return {family: fmean(map(fmean, teachers.values())) for family, teachers in sorted(gains.items())}
 
 
-def find_former(contrast: Contrast, findings: Findings) -> str:
+def find_former(contrast: Contrast, findings: Findings, lang: Lang = "en") -> str:
     """The word for a declared contrast until CORRECTED, where it was another one: then what the design could see of a
     difference between two other arms was taken from differences to the student alone."""
     if str(findings.meta.get("started")) > CORRECTED_AT:
@@ -123,5 +124,5 @@ def find_former(contrast: Contrast, findings: Findings) -> str:
         return ""
     floor = sights[0].spread.floor(contrast.paired)
     former = dataclasses.replace(contrast, verdict=judge(contrast.paired, contrast.p_holm.value, floor))
-    was, now = (read_texts("en")[declared.name_verdict(one)] for one in (former, contrast))
+    was, now = (read_texts(lang)[declared.name_verdict(one)] for one in (former, contrast))
     return was if was != now else ""
