@@ -1,0 +1,97 @@
+"""Writes the answer over all studies: `python scripts/write_overview.py`; minutes, since it reads every ledger.
+
+A document and a talk, from the committed ledgers: docs/answer/report.pdf and slides.pptx, in French in docs/answer/fr/.
+The curves are those of docs/curves.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from write_curves import CURVES, Curve, Scores, read_scores
+
+from alambic.files import write_atomic
+from alambic.report.facts import Fact, Facts
+from alambic.report.overview import Curved, Overview, gather, list_facts
+from alambic.report.overview_document import compose_overview
+from alambic.report.overview_talk import compose_talk
+from alambic.report.overview_texts import read_overview_texts
+from alambic.report.print import set_pdf
+from alambic.report.slides import draw_deck
+from alambic.report.wording import LANGS, Lang
+from alambic.study.ledger import Ledger
+from alambic.study.stats import Interval, compare
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = "docs/answer"
+KEYS = {"Epochs": "epochs", "Training images": "images", "Labels": "labels"}  # title of a curve -> what differs
+HOW = "scripts/write_curves.py, paired by seed; 95 % interval over seeds and images"
+
+
+def read_curve(curve: Curve, root: Path, facts: Facts) -> Curved | None:
+    """A curve of docs/curves.md as facts; None where fewer than two amounts are there."""
+    read = [(folder, read_scores(root / folder, curve.number)) for folder in curve.folders.values()]
+    found = [(folder, scores) for folder, scores in read if scores is not None]
+    if len(found) < 2:
+        return None
+    key, sides = KEYS[curve.title], {side for _, scores in found for side in scores.values if side[1] is not None}
+
+    def add(name: str, told: Interval) -> Fact:
+        return facts.add(f"curve {key}/{name}", told.mean, "points", (), "", HOW, (told.low, told.high))
+
+    gains = {
+        (arm, str(teacher)): tuple(
+            add(f"{arm} {teacher}/{folder}", scores.gain((arm, teacher), scores))
+            if (arm, teacher) in scores.values
+            else None
+            for folder, scores in found
+        )
+        for arm, teacher in sorted(sides, key=str)
+    }
+    alone = tuple(
+        facts.add(
+            f"curve {key}/alone/{folder}", float(np.mean(list(scores.values[scores.alone].values()))), "share", ()
+        )
+        for folder, scores in found
+    )
+    steps = tuple(
+        add(f"step to {found[place + 1][0]}", step_alone(found[place][1], found[place + 1][1]))
+        for place in range(len(found) - 1)
+    )
+    return Curved(key, tuple(read_content(root / folder) for folder, _ in found), alone, gains, steps)
+
+
+def step_alone(less: Scores, more: Scores) -> Interval:
+    """What more of it gives the student alone."""
+    after, before = ((one.values[one.alone], one.draws[one.alone]) for one in (more, less))
+    return compare(after[0], before[0], after[1], before[1]).interval
+
+
+def read_content(folder: Path) -> dict[str, object]:
+    """What a finished cell of a ledger is, one with a teacher where there is one."""
+    found = [row.content for row in Ledger(folder / "ledger", read_only=True).rows("done")]
+    return min(found, key=lambda content: content.get("teacher") is None)
+
+
+def read_overview(root: Path) -> Overview:
+    facts = Facts()
+    curves = [read_curve(curve, root, facts) for curve in CURVES if curve.title in KEYS]
+    return gather(root, [curve for curve in curves if curve is not None], facts)
+
+
+def write_answer(overview: Overview, folder: Path, lang: Lang) -> None:
+    """The document and the talk in one language."""
+    words, sections = read_overview_texts(lang), compose_overview(overview, lang)
+    slides, facts = compose_talk(overview, sections, lang), list_facts(overview)
+    folder.mkdir(parents=True, exist_ok=True)
+    document = set_pdf(words["title"], words["subtitle"], sections, facts, lang)
+    write_atomic(folder / "report.pdf", lambda part: part.write_bytes(document))
+    deck = draw_deck(words["title"], slides, facts, lang)
+    write_atomic(folder / "slides.pptx", lambda part: part.write_bytes(deck))
+
+
+if __name__ == "__main__":
+    read = read_overview(ROOT)
+    for each in LANGS:
+        write_answer(read, ROOT / FOLDER / ("" if each == "en" else each), each)

@@ -1,0 +1,284 @@
+"""What all studies say together: each sentence only where its condition holds in all that it speaks of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from alambic.report.chapter_suitability import list_survey
+from alambic.report.claims import SENTENCES, Blank, Claim, Words, check_sentences
+from alambic.report.contrasts import Contrast
+from alambic.report.facts import Fact
+from alambic.report.ideas import Idea
+from alambic.report.overview import Curved, Overview, Study, main_families, see_families
+from alambic.report.overview_costs import name_amounts, tell_side
+from alambic.report.overview_tables import tell_data
+from alambic.report.overview_words import OVERVIEW_SENTENCES
+from alambic.report.wording import LANGS, Lang
+
+check_sentences(OVERVIEW_SENTENCES)
+SENTENCES.update(OVERVIEW_SENTENCES)  # claims are told by their keys, those of one study and those of all
+Pairs = Sequence[tuple[Study, Contrast]]
+
+
+def _words(tell: Callable[[Lang], str]) -> Words:
+    return Words({lang: tell(lang) for lang in LANGS})
+
+
+def say_question(overview: Overview) -> list[Claim]:
+    """What is asked, what distilling is, what the answer rests on, how to read it."""
+    sizes = [group.numbers["parameters"] for group in overview.groups if "parameters" in group.numbers]
+    count = sum(len(study.contents) for study in overview.studies)
+    cells = overview.facts.add("cells/all", count, "number", (), "", "finished cells of all studies")
+    told: dict[str, Blank] = {"studies": len(overview.studies), "cells": cells, "claims": len(overview.claims)}
+    asked = [Claim("all_question", _ends(sizes), "lead")] if sizes else []
+    late = [Claim("all_unfinished", {"listing": overview.unfinished}, "warning")] if overview.unfinished else []
+    return [*asked, Claim("all_distil", {}), Claim("all_evidence", told), Claim("all_read", {}), *late]
+
+
+def _ends(facts: Sequence[Fact]) -> dict[str, Blank]:
+    return {name: pick(facts, key=lambda fact: fact.value) for name, pick in (("least", min), ("most", max))}
+
+
+def say_accuracy(overview: Overview) -> list[Claim]:
+    """How accuracy ranks teachers in the judged studies, a pilot, the estimators."""
+    ranked = [(study, study.ranked) for study in overview.judged]
+    known = tuple((study.name, facts["spearman"]) for study, (facts, _) in ranked if "spearman" in facts)
+    claims = []
+    if known:
+        clear = all(rho.low is not None and rho.low > 0 for _, rho in known) and len(known) == len(ranked)
+        claims.append(Claim("all_accuracy_first" if clear else "all_accuracy_some", {"listing": known}, "lead"))
+    piloted = tuple((study.name, facts["spearman"]) for study, (_, facts) in ranked if "spearman" in facts)
+    claims += [Claim("all_pilot", {"listing": piloted})] if piloted else []
+    found = [judged.verdict for study in overview.judged for judged in list_survey(study.suitability)]
+    return [*claims, *([Claim("all_estimators", {})] if found and not any(v.beats_accuracy for v in found) else [])]
+
+
+def say_all_families(overview: Overview) -> list[Claim]:
+    """Whether any family was told from the reference, and what could have been seen."""
+    asked = [study for study in overview.judged if main_families(study)]
+    if not asked:
+        return []
+    clear = tuple(
+        (study.name, family.effect.family, family.gain)
+        for study in asked
+        for family in study.suitability.families
+        if family.main and family.effect.is_clear
+    )
+    if clear:
+        return [Claim("all_families_some", {"listing": clear}, "lead")]
+    seen = [fact for study in asked for fact in see_families(study, overview.facts).values()]
+    return [Claim("all_families_none", {"count": len(asked), **_ends(seen)}, "lead")]
+
+
+def split_between(overview: Overview) -> tuple[Pairs, Pairs]:
+    """Declared contrasts of two taught arms: with two teachers, with one."""
+    two = [(study, c) for study, c in overview.between if c.group.teacher != c.other.teacher]
+    return two, [(study, c) for study, c in overview.between if c.group.teacher == c.other.teacher]
+
+
+def say_brief(overview: Overview) -> list[Claim]:
+    """The leading sentence of each question, those of many arms made short."""
+    said = [say_accuracy(overview), say_all_families(overview), _brief_teachers(overview), _brief_methods(overview)]
+    said += [say_when(overview), say_ideas(overview), say_chip(overview)]
+    return [claims[0] for claims in said if claims]
+
+
+def _brief_teachers(overview: Overview) -> list[Claim]:
+    two, _ = split_between(overview)
+    sure = sorted(list_confirmed(two), key=lambda pair: -pair[1].gain.value)
+    if not sure:
+        return []
+    most = sure[0][1]
+    told: dict[str, Blank] = {"confirmed": len(sure), "count": len(two), "arm": most.group, "other": most.other}
+    return [Claim("all_brief_teachers", {**told, "gain": most.gain}, "lead")]
+
+
+def _brief_methods(overview: Overview) -> list[Claim]:
+    """How many gains are confirmed, from which to which, by which methods."""
+    sure = list_confirmed(overview.with_alone)
+    if not sure:
+        return []
+    methods = Counter("+".join(c.group.rows[0].content["arm"]["methods"]) for _, c in sure)
+    told: dict[str, Blank] = {"confirmed": len(sure), "count": len(overview.with_alone)}
+    told |= {"listing": tuple(methods.most_common()), **_ends([c.gain for _, c in sure])}
+    return [Claim("all_brief_methods", told, "lead")]
+
+
+def say_teachers_between(overview: Overview) -> list[Claim]:
+    """One method with two teachers, as declared."""
+    two, _ = split_between(overview)
+    sure = list_confirmed(two)
+    told: dict[str, Blank] = {"confirmed": len(sure), "count": len(two), "listing": list_pairs(sure)}
+    return [Claim("all_between_teachers", told, "gain")] if sure else []
+
+
+def list_confirmed(pairs: Pairs) -> Pairs:
+    """Those that were found, large enough to matter."""
+    return [(study, contrast) for study, contrast in pairs if study.is_confirmed(contrast)]
+
+
+def list_pairs(pairs: Pairs) -> tuple[Blank, ...]:
+    """Arm, what against, gain and study of each."""
+    against: Words = Words({"en": "against", "fr": "face à"})
+    return tuple((c.group, against, c.other, c.gain, f"({study.name})") for study, c in pairs)
+
+
+def say_methods(overview: Overview) -> list[Claim]:
+    """What was confirmed against the student alone: the largest of each data; where nothing was."""
+    pairs = overview.with_alone
+    if not pairs:
+        return []
+    best: dict[str, tuple[Study, Contrast]] = {}
+    for study, contrast in list_confirmed(pairs):
+        own = best.setdefault(tell_data(study, "en"), (study, contrast))
+        if contrast.gain.value > own[1].gain.value:
+            best[tell_data(study, "en")] = study, contrast
+    claims = []
+    if best:
+        listing = tuple((_words(_teller(s, " :")), c.group, c.gain, f"({c.group.student})") for s, c in best.values())
+        told: dict[str, Blank] = {"confirmed": len(list_confirmed(pairs)), "count": len(pairs), "listing": listing}
+        claims.append(Claim("all_methods", told, "lead"))
+    return claims + [Claim("all_none_shown", {"listing": bare}, "tie") for bare in [list_bare(overview)] if bare]
+
+
+def _teller(study: Study, after: str = "") -> Callable[[Lang], str]:
+    """What tells a study's data, with what follows it; no blank before a colon in English."""
+    return lambda lang: tell_data(study, lang) + (after.strip() if lang == "en" else after)
+
+
+def list_bare(overview: Overview) -> tuple[str, ...]:
+    """Confirmations whose every contrast with the student alone is unconfirmed."""
+    tried = {study.name for study, _ in overview.with_alone}
+    return tuple(sorted(tried - {study.name for study, _ in list_confirmed(overview.with_alone)}))
+
+
+def say_methods_between(overview: Overview) -> list[Claim]:
+    """Two arms with one teacher, as declared."""
+    _, one = split_between(overview)
+    sure = list_confirmed(one)
+    if not one:
+        return []
+    told: dict[str, Blank] = {"count": len(one)}
+    if not sure:
+        return [Claim("all_between_none", told, "tie")]
+    return [Claim("all_between", {**told, "confirmed": len(sure), "listing": list_pairs(sure)})]
+
+
+def is_fading(curve: Curved) -> bool:
+    """Whether the first arm of all amounts surely gains at the least of them and not surely at the most."""
+    if curve.longest is None:
+        return False
+    first, last = curve.longest[1][0], curve.longest[1][-1]
+    assert first is not None
+    assert last is not None
+    return (first.low or 0.0) > 0 >= (last.low or 0.0)
+
+
+def say_curve(curve: Curved) -> list[Claim]:
+    """What the first arm of all amounts gains at the least and at the most of them."""
+    if curve.longest is None:
+        return []
+    side, facts = curve.longest
+    amounts = {lang: name_amounts(curve, lang) for lang in LANGS}
+    told: dict[str, Blank] = {"arm": _words(lambda lang: tell_side(side, lang)), "first": facts[0] or 0}
+    told |= {"last": facts[-1] or 0}
+    told |= {name: Words({lang: amounts[lang][at] for lang in LANGS}) for name, at in (("least", 0), ("most", -1))}
+    last = facts[-1]
+    if is_fading(curve):
+        return [Claim("all_fading", told, "lead")]
+    sure = last is not None and last.low is not None and last.low > 0
+    return [Claim("all_lasting" if sure else "all_amounts", told, "lead")]
+
+
+def say_when(overview: Overview) -> list[Claim]:
+    """Each curve in a sentence, most telling first."""
+    order = sorted(overview.curves, key=lambda curve: (not is_fading(curve), curve.key == "epochs"))
+    return [claim for curve in order for claim in say_curve(curve)]
+
+
+def count_fates(overview: Overview) -> dict[str, Counter[str]]:
+    """Idea -> how often it met each fate."""
+    found: dict[str, Counter[str]] = {}
+    for study in overview.ideas:
+        for idea in study.findings.ideas:
+            found.setdefault(idea.name, Counter())[idea.fate] += 1
+    return found
+
+
+def say_ideas(overview: Overview) -> list[Claim]:
+    """How the ideas fared, the survivors, what became of them when they were declared."""
+    fates = count_fates(overview)
+    if not fates:
+        return []
+    survived = tuple(name for name, fate in fates.items() if fate["survives"])
+    refuted = tuple(name for name, fate in fates.items() if fate["refuted"] and not fate["survives"])
+    undecided = len(fates) - len(survived) - len(refuted)
+    told: dict[str, Blank] = {"ideas": len(fates), "undecided": undecided}
+    told |= {"survived": survived or "–", "refuted": refuted or "–"}
+    claims = [Claim("all_ideas", told, "lead")]
+    for name in survived:
+        studies, blanks = sum(fates[name].values()), dict[str, Blank](idea=name, survives=fates[name]["survives"])
+        claims += [Claim("all_survivor", {**blanks, "studies": studies}), *_say_again(name, overview)]
+    again = find_declared_ideas(overview)
+    won = [name for name in survived if again.get(name) and all(s.is_confirmed(c) for s, c in again[name])]
+    return claims if won else [*claims, Claim("all_no_winner", {}, "tie")]
+
+
+def find_declared_ideas(overview: Overview) -> dict[str, Pairs]:
+    """Idea that survived somewhere -> the declared contrasts of its arm with another teacher, earliest first."""
+    ideas = [idea for study in overview.ideas for idea in study.findings.ideas if idea.fate == "survives"]
+    arms = {idea.name: _arms(idea) for idea in ideas}
+    two, _ = split_between(overview)
+    ordered = sorted(two, key=lambda pair: str(pair[0].findings.meta.get("started")))
+    return {name: [(s, c) for s, c in ordered if c.group.arm in own] for name, own in arms.items()}
+
+
+def _arms(idea: Idea) -> set[str]:
+    return {contrast.group.arm for contrast in idea.contrasts}
+
+
+def _say_again(name: str, overview: Overview) -> list[Claim]:
+    """A survivor's contrast that two studies of one kind declared: the first and the last of them."""
+    kinds: dict[tuple[str, ...], list[tuple[Study, Contrast]]] = {}
+    for study, c in find_declared_ideas(overview)[name]:
+        kind = tell_data(study, "en"), c.group.student, c.group.arm, c.other.arm, str(c.other.teacher)
+        kinds.setdefault(kind, []).append((study, c))
+    claims = []
+    for pairs in kinds.values():
+        (first, before), (last, after) = pairs[0], pairs[-1]
+        if first is last or not first.is_confirmed(before):
+            continue
+        told: dict[str, Blank] = {"idea": name, "data": _words(_teller(first)), "gain": before.gain}
+        told |= {"first": first.name, "last": last.name, "again": after.gain}
+        sure = last.is_confirmed(after)
+        claims.append(Claim("all_again" if sure else "all_again_not", told, "gain" if sure else "tie"))
+    return claims
+
+
+def say_chip(overview: Overview) -> list[Claim]:
+    """What int8 costs the students of the confirmations, their bytes, their kernels."""
+    groups = [group for study in overview.claims for group in study.findings.groups]
+    falls = sorted(((g.numbers["fall"], g) for g in groups if "fall" in g.numbers), key=lambda pair: pair[0].value)
+    claims = []
+    if falls:
+        (least, mildest), (most, worst) = falls[0], falls[-1]
+        told: dict[str, Blank] = {"least": least, "mildest": mildest, "most": most, "worst": worst}
+        claims.append(Claim("all_int8", told, "lead"))
+    sizes = [[g.numbers[name] for g in groups if name in g.numbers] for name in ("weight_bytes", "arena_bytes")]
+    if all(sizes):
+        weights, arenas = map(_ends, sizes)
+        claims.append(Claim("all_bytes", {**weights, "small": arenas["least"], "large": arenas["most"]}))
+    kept = [
+        (row.numbers["agreement_between"], row.id)
+        for g in groups
+        for row in g.rows
+        if "agreement_between" in row.numbers
+    ]
+    if kept:
+        value, cell = min(kept)
+        how = "least agreement_between of the confirmations’ cells"
+        claims.append(
+            Claim("all_kernels", {"least": overview.facts.add("kernels/least", value, "share", [cell], "", how)})
+        )
+    return claims

@@ -1,0 +1,142 @@
+"""The printed document over all studies: question, answer, studies, teachers, methods, when, ideas, chip, advice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alambic.report.blocks import Block, Figure, Section
+from alambic.report.contrasts import Contrast
+from alambic.report.overview import Overview, Study
+from alambic.report.overview_claims import (
+    find_declared_ideas,
+    say_accuracy,
+    say_all_families,
+    say_brief,
+    say_chip,
+    say_ideas,
+    say_methods,
+    say_methods_between,
+    say_question,
+    say_teachers_between,
+    say_when,
+    split_between,
+)
+from alambic.report.overview_costs import (
+    tabulate_all_decisions,
+    tabulate_all_papers,
+    tabulate_costs,
+    tabulate_curve,
+    tabulate_trained,
+)
+from alambic.report.overview_limits import say_do, say_limits, say_plateau, say_trained
+from alambic.report.overview_tables import (
+    tabulate_data,
+    tabulate_declared,
+    tabulate_families,
+    tabulate_fates,
+    tabulate_judged,
+    tabulate_studies,
+    tell_data,
+)
+from alambic.report.overview_texts import read_overview_texts
+from alambic.report.rows import DotRow, draw_dots, split_rows
+from alambic.report.tables import Table
+from alambic.report.teachers import draw_teachers
+from alambic.report.texts import Texts, read_texts
+from alambic.report.wording import Lang, name_group, show_bounds, show_number, show_ticks
+
+
+def compose_overview(overview: Overview, lang: Lang) -> list[Section]:
+    """All chapters in order; those that would be empty are left out."""
+    words = read_overview_texts(lang)
+    parts: dict[str, Sequence[Block]] = {
+        "question": say_question(overview),
+        "short": say_brief(overview),
+        "studies": [*_table(tabulate_data(overview, lang)), *_table(tabulate_studies(overview, lang))],
+        "teacher": _describe_teachers(overview, lang, words),
+        "method": _describe_methods(overview, lang, words),
+        "when": _describe_when(overview, lang, words),
+        "ideas": _describe_ideas(overview, lang, words),
+        "chip": [*say_chip(overview), *_table(tabulate_costs(overview, lang), words["what_chip"])],
+        "do": _describe_advice(overview, lang),
+        "limits": say_limits(overview),
+        "references": [tabulate_all_papers(overview, lang)],
+    }
+    return [Section(key, words[key], tuple(blocks)) for key, blocks in parts.items() if blocks]
+
+
+def _table(table: Table, title: str = "") -> list[Block]:
+    """A table under its title; nothing where it has no row."""
+    return [*([title] if title else []), table] if table.rows else []
+
+
+def _describe_teachers(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
+    blocks: list[Block] = [*say_accuracy(overview), *_table(tabulate_judged(overview, lang), words["judged_table"])]
+    if overview.judged:
+        shown = max(overview.judged, key=count_taught)
+        texts = read_texts(lang)
+        drawn = draw_teachers(shown.findings, lang, texts)
+        blocks += [Figure(drawn, f"{shown.name}. {texts['teachers_caption']}")] if drawn is not None else []
+    blocks += [*say_all_families(overview), *_table(tabulate_families(overview, lang), words["family_table"])]
+    two, _ = split_between(overview)
+    return [*blocks, *say_teachers_between(overview), *_table(tabulate_declared(two, lang), words["teacher_table"])]
+
+
+def count_taught(study: Study) -> int:
+    """How many contrasts with the student alone a study of teachers has."""
+    return sum(len(found.contrasts) for found in study.findings.students)
+
+
+def _describe_methods(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
+    pairs = overview.with_alone
+    blocks: list[Block] = [*say_methods(overview)]
+    rows = _dot_rows(pairs, lang)
+    for part in split_rows(rows):
+        drawn = draw_dots(
+            part, words["alone_figure"], read_texts(lang)["axis_points"], lambda t: show_ticks(t, "points", lang), rows
+        )
+        blocks.append(Figure(drawn, words["alone_caption"]))
+    blocks += _table(tabulate_declared(pairs, lang), words["alone_figure"])
+    _, one = split_between(overview)
+    rest = [(s, c) for s, c in overview.declared if c.group.teacher is None or c.other.teacher is None]
+    rest = [pair for pair in rest if pair not in pairs]
+    blocks += [*say_methods_between(overview), *_table(tabulate_declared(one, lang), words["between_table"])]
+    return [*blocks, *_table(tabulate_declared(rest, lang), words["rest_table"])]
+
+
+def _dot_rows(pairs: Sequence[tuple[Study, Contrast]], lang: Lang) -> list[DotRow]:
+    """Under the head of each study its contrasts with the student alone."""
+    rows: list[DotRow] = []
+    before = ""
+    for study, c in pairs:
+        if study.place != before:
+            told = f"{study.name}: {tell_data(study, lang)}, {c.group.student}, {study.findings.scored.precision}"
+            rows.append(DotRow(told, head=True))
+        before, gain = study.place, c.gain
+        told = f"{show_number(gain.value, 'points', lang, noun=False)} {show_bounds(gain, lang)}"
+        tone = colour_of(study, c)
+        rows.append(DotRow(name_group(c.group, lang), gain.value, gain.low, gain.high, (), told, tone))
+    return rows
+
+
+def colour_of(study: Study, contrast: Contrast) -> str:
+    """Of a declared contrast's mark: what is too small to matter is a tie."""
+    declared = study.findings.declared
+    return "tie" if declared is not None and declared.is_small(contrast) else contrast.verdict
+
+
+def _describe_when(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
+    blocks: list[Block] = [*say_when(overview), *say_trained(overview), *say_plateau(overview)]
+    for curve in overview.curves:
+        blocks += _table(tabulate_curve(curve, lang), words[f"curve_{curve.key}"])
+    return [*blocks, *_table(tabulate_trained(overview, lang), words["trained_table"])]
+
+
+def _describe_ideas(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
+    again = [pair for pairs in find_declared_ideas(overview).values() for pair in pairs]
+    blocks: list[Block] = [*say_ideas(overview), *_table(tabulate_fates(overview, lang))]
+    return [*blocks, *_table(tabulate_declared(again, lang), words["again_table"])]
+
+
+def _describe_advice(overview: Overview, lang: Lang) -> list[Block]:
+    return [*say_do(overview), tabulate_all_decisions(overview, lang)] if overview.claims else []

@@ -1,0 +1,187 @@
+"""Tables of the document and the talk over all studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alambic.report.chapter_suitability import best_estimator, list_survey, tell_title
+from alambic.report.claims import METRIC_NAMES
+from alambic.report.contrasts import Contrast
+from alambic.report.data_told import tell_task
+from alambic.report.document_words import HEADINGS
+from alambic.report.kept import find_former, mean_gains
+from alambic.report.overview import Overview, Study, main_families, see_families
+from alambic.report.overview_texts import read_overview_texts
+from alambic.report.suitability_words import COVARIATES
+from alambic.report.suited import Judged
+from alambic.report.tables import Entry, Table, drop_empty, fact_entry
+from alambic.report.texts import read_texts
+from alambic.report.wording import Lang, name_group, show_number
+
+
+def tell_data(study: Study, lang: Lang) -> str:
+    """The data's name, what the student sees where it is not the whole image, the metric where it is not accuracy."""
+    content, metric = study.findings.groups[0].rows[0].content, study.findings.scored.metric
+    told, shape = [str(content["data"]["source"])], content.get("input")
+    if shape is not None:
+        told.append(f"{shape[2]} × {shape[1]} {HEADINGS['grey' if shape[0] == 1 else 'colour'][lang]}")
+    told += [METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric] * (metric != "accuracy")
+    return ", ".join(told)
+
+
+def tabulate_studies(overview: Overview, lang: Lang) -> Table:
+    """A row a study: data and task, students, teachers, arms, seeds, what for."""
+    words, texts = read_overview_texts(lang), read_texts(lang)
+    names = ("study", "task", "students", "teachers", "arms")
+    table = Table(
+        (*((words[name], "", False) for name in names), (texts["seeds"], "", True), (words["purpose"], "", False))
+    )
+    for study in overview.studies:
+        contents, findings = study.contents, study.findings
+        counts = [len(group.rows) for group in findings.groups]
+        seeds = show_number(min(counts), "number", lang)
+        seeds += f"–{show_number(max(counts), 'number', lang)}" if max(counts) > min(counts) else ""
+        task = tell_task(findings.groups[0], findings.scored.metric, lang)
+        told = [", ".join(sorted({c["student"] for c in contents}))]
+        told.append(_count({c["teacher"] for c in contents if c.get("teacher")}, lang))
+        told.append(_count({c["arm"]["name"] for c in contents}, lang))
+        last = [Entry(seeds), Entry(texts[f"purpose_{findings.purpose}"])]
+        first = [
+            Entry(study.place),
+            Entry(task),
+            *(Entry(t) for t in told),
+        ]
+        table.rows.append([*first, *last])
+    return table
+
+
+def _count(names: set[str], lang: Lang) -> str:
+    return show_number(len(names), "number", lang)
+
+
+def tabulate_data(overview: Overview, lang: Lang) -> Table:
+    """A row a data set as students see it: studies, confirmations, students, teachers, trainings."""
+    words, texts = read_overview_texts(lang), read_texts(lang)
+    heads = ("task", "number", "claims", "students", "teachers")
+    table = Table((*((words[name], "", name in ("number", "claims")) for name in heads), (texts["cells"], "", True)))
+    found: dict[str, list[Study]] = {}
+    for study in overview.studies:
+        found.setdefault(tell_data(study, lang), []).append(study)
+    for data, studies in sorted(found.items(), key=lambda item: -len(item[1])):
+        contents = [content for study in studies for content in study.contents]
+        claims = sum(study in overview.claims for study in studies)
+        counts = [len(studies), claims, len({c["student"] for c in contents})]
+        counts += [len({c["teacher"] for c in contents if c.get("teacher")}), len(contents)]
+        table.rows.append([Entry(data), *(Entry(show_number(n, "number", lang), n) for n in counts)])
+    return table
+
+
+def tabulate_judged(overview: Overview, lang: Lang) -> Table:
+    """A row a judged study: how accuracy, a pilot, the best and the worst estimator rank; what the first two lose."""
+    words = read_overview_texts(lang)
+    names = (
+        "study",
+        "teachers",
+        "rank_accuracy",
+        "rank_pilot",
+        "rank_best",
+        "rank_worst",
+        "lost_accuracy",
+        "lost_pilot",
+    )
+    table = Table(tuple((words[name], "", name not in ("study", "rank_best", "rank_worst")) for name in names))
+    for study in overview.judged:
+        accuracy, pilot = study.ranked
+        best, worst = best_estimator(study.suitability), next(reversed(list_survey(study.suitability)), None)
+        ends = [Entry("–") if one is None else Entry(_name_rank(one, lang)) for one in (best, worst)]
+        teachers = fact_entry(accuracy.get("teachers"), lang, noun=False)
+        ranks = [fact_entry(facts.get("spearman"), lang) for facts in (accuracy, pilot)]
+        lost = [fact_entry(facts.get("regret"), lang, noun=False) for facts in (accuracy, pilot)]
+        table.rows.append([Entry(study.name), teachers, *ranks, *ends, *lost])
+    return drop_empty(table)
+
+
+def _name_rank(judged: Judged, lang: Lang) -> str:
+    entry = fact_entry(judged.facts["spearman"], lang, noun=False)
+    return f"{tell_title(judged).by_lang[lang]} {entry.text} {entry.note}".strip()
+
+
+def tabulate_families(overview: Overview, lang: Lang) -> Table:
+    """A row a study and family: what it gave, what it gives more than the reference, what could have been seen."""
+    words, texts = read_overview_texts(lang), read_texts(lang)
+    heads = [words["study"], texts["family"], words["mean_gain"], words["against_reference"], words["could_see"]]
+    table = Table(tuple((head, "", place > 1) for place, head in enumerate(heads)))
+    for study in overview.judged:
+        families = {family.effect.family: family for family in main_families(study)}
+        if not families:
+            continue
+        seen, first = see_families(study, overview.facts), next(iter(families.values()))
+        allowed = ", ".join(COVARIATES[name][lang] for name in first.covariates)
+        head = f"{study.name} ({allowed})"
+        for family, mean in mean_gains(study.findings).items():
+            row = [
+                Entry(head),
+                Entry(family),
+                Entry(show_number(mean, "points", lang, noun=False), mean),
+            ]
+            own = families.get(family)
+            given = fact_entry(own.gain, lang, noun=False) if own else Entry(words["reference"])
+            table.rows.append([*row, given, fact_entry(seen.get(family), lang, noun=False)])
+            head = ""
+    return table
+
+
+def tabulate_families_brief(overview: Overview, lang: Lang) -> Table:
+    """For a wall: a row a family, a column a judged study."""
+    studies = [study for study in overview.judged if main_families(study)]
+    found = [{one.effect.family: one for one in main_families(study)} for study in studies]
+    table = Table(((read_texts(lang)["family"], "", False), *((study.name, "", True) for study in studies)))
+    for family in sorted({family for study in studies for family in mean_gains(study.findings)}):
+        bare = Entry(read_overview_texts(lang)["reference"])
+        gains = [fact_entry(one[family].gain, lang, noun=False) if family in one else bare for one in found]
+        table.rows.append([Entry(family), *gains])
+    return table
+
+
+def tabulate_declared(pairs: Sequence[tuple[Study, Contrast]], lang: Lang) -> Table:
+    """A row a declared contrast: study and student, both arms, gain, p, seeds, verdict with what else is to be told."""
+    words, texts = read_overview_texts(lang), read_texts(lang)
+    heads = [words["study"], texts["arm"], texts["against"], texts["gain_column"], texts["p_holm"]]
+    heads += [texts["seeds"], texts["verdict"]]
+    table = Table(tuple((head, "", place in (3, 4, 5)) for place, head in enumerate(heads)))
+    before = ""
+    for study, c in pairs:
+        head = f"{study.name}, {c.group.student}"
+        names = [name_group(c.group, lang), name_group(c.other, lang)]
+        first = [Entry("" if head == before else head)]
+        counts = [fact_entry(c.gain, lang, noun=False), fact_entry(c.p_holm, lang), Entry(str(len(c.paired.seeds)))]
+        verdict = Entry(tell_verdict(study, c, lang))
+        table.rows.append([*first, *(Entry(name) for name in names), *counts, verdict])
+        before = head
+    return table
+
+
+def tell_verdict(study: Study, contrast: Contrast, lang: Lang) -> str:
+    """Confirmed or what else; the word until the rule was corrected, and whether seeds were added after a look."""
+    words, texts, declared = read_overview_texts(lang), read_texts(lang), study.findings.declared
+    assert declared is not None
+    told = [HEADINGS["confirmed"][lang] if study.is_confirmed(contrast) else texts[declared.name_verdict(contrast)]]
+    former = find_former(contrast, study.findings, lang)
+    told += [words["formerly"].format(was=former)] * bool(former)
+    told += [words["looked"]] * (declared.first_seeds is not None)
+    return ", ".join(told)
+
+
+def tabulate_fates(overview: Overview, lang: Lang) -> Table:
+    """A row an idea and study: its fate beside its hardest control."""
+    words, texts = read_overview_texts(lang), read_texts(lang)
+    heads = [texts["idea"], words["study"], words["fate"], words["hardest"], texts["gain_column"]]
+    table = Table(tuple((head, "", place == 4) for place, head in enumerate(heads)))
+    rows = [(idea, study) for study in overview.ideas for idea in study.findings.ideas]
+    for idea, study in sorted(rows, key=lambda row: (row[0].fate != "survives", row[0].fate, row[0].name)):
+        hardest = idea.hardest
+        assert hardest is not None  # a finished study misses no control
+        against = f"{name_group(hardest.group, lang)} – {name_group(hardest.other, lang)}"
+        first = [Entry(idea.name), Entry(study.name), Entry(texts[idea.fate])]
+        table.rows.append([*first, Entry(against), fact_entry(hardest.gain, lang, noun=False)])
+    return table

@@ -1,0 +1,271 @@
+"""Sentences of the document and the talk over all studies, in English and French side by side."""
+
+from __future__ import annotations
+
+from alambic.report.overview_texts import TALK_SENTENCES
+from alambic.report.wording import Lang
+
+OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
+    **TALK_SENTENCES,
+    "all_question": {
+        "en": "A tiny network must fit a tiny chip: here {least} to {most} parameters, each a byte in int8. Can a "
+        "bigger network make it better without making it bigger? Which one, by which method, and what is left of that "
+        "on the chip?",
+        "fr": "Un réseau minuscule doit tenir sur une puce minuscule : ici de {least} à {most} paramètres, un octet "
+        "chacun en int8. Un plus gros réseau peut-il l’améliorer sans le grossir ? Lequel, par quelle méthode, et "
+        "qu’en reste-t-il sur la puce ?",
+    },
+    "all_distil": {
+        "en": "To distil is to train the small network, the student, on what a bigger one, the teacher, says of each "
+        "image, beside the labels. The teacher stays in the workshop: the chip runs the student alone, with the bytes, "
+        "the operations and the time that it would have had without a teacher.",
+        "fr": "Distiller, c’est entraîner le petit réseau, l’élève, sur ce qu’un plus gros, l’enseignant, dit de "
+        "chaque image, en plus des étiquettes. L’enseignant reste à l’atelier : la puce n’exécute que l’élève, avec "
+        "les octets, les opérations et le temps qu’il aurait eus sans enseignant.",
+    },
+    "all_evidence": {
+        "en": "The answer rests on {studies} studies and {cells} finished trainings of students. {claims} of them "
+        "declared what they would test before they ran, and looked at the test images for that alone; the others "
+        "explore, and what an exploration finds is a lead.",
+        "fr": "La réponse repose sur {studies} études et {cells} entraînements d’élèves menés à terme. {claims} ont "
+        "déclaré ce qu’elles testeraient avant d’être lancées, et n’ont regardé les images de test que pour cela ; "
+        "les autres explorent, et ce qu’une exploration trouve est une piste.",
+    },
+    "all_read": {
+        "en": "Confirmed means: declared beforehand, and found beyond chance with all declared contrasts of its study "
+        "counted (Holm). A tie means not shown: smaller than such a test shows four times in five, or than was "
+        "declared to matter; it does not mean equal, so read the interval. Gains are in points over the same student "
+        "without a teacher, paired by seed; brackets are 95% intervals.",
+        "fr": "Confirmé veut dire : déclaré d’avance, et trouvé au-delà du hasard en comptant tous les contrastes "
+        "déclarés de l’étude (Holm). Une égalité veut dire non montré : plus petit que ce qu’un tel test montre quatre "
+        "fois sur cinq, ou que ce qui a été déclaré compter ; ce n’est pas l’égalité vraie, lire l’intervalle. Les "
+        "gains sont en points sur le même élève sans enseignant, appariés par graine ; entre crochets, les intervalles "
+        "à 95 %.",
+    },
+    "all_unfinished": {
+        "en": "Not finished, hence not told: {listing}.",
+        "fr": "Inachevées, donc non racontées : {listing}.",
+    },
+    "all_accuracy_first": {
+        "en": "Which teacher? The most accurate one: in each study of teachers, accuracy on the task ranks what they "
+        "give. Rank correlation: {listing}.",
+        "fr": "Quel enseignant ? Le plus exact : dans chaque étude d’enseignants, l’exactitude sur la tâche classe ce "
+        "qu’ils donnent. Corrélation de rang : {listing}.",
+    },
+    "all_accuracy_some": {
+        "en": "Which teacher? Accuracy was not shown to rank what teachers give in each study. Rank correlation: "
+        "{listing}.",
+        "fr": "Quel enseignant ? Rien ne montre que l’exactitude classe dans chaque étude ce qu’ils donnent. "
+        "Corrélation de rang : {listing}.",
+    },
+    "all_pilot": {
+        "en": "A short pilot distillation with each teacher ranks them with {listing}.",
+        "fr": "Un court essai de distillation avec chaque enseignant les classe avec {listing}.",
+    },
+    "all_estimators": {
+        "en": "In no study was an estimator shown to rank teachers better than their accuracy does; the best and the "
+        "worst of each study stand in the table.",
+        "fr": "Dans aucune étude un estimateur n’a montré qu’il classait mieux que l’exactitude ; le meilleur et le "
+        "pire de chaque étude figurent au tableau.",
+    },
+    "all_families_none": {
+        "en": "From which architecture? In none of {count} studies was a family of teachers told from the reference, "
+        "once accuracy and what else differs are allowed for. Only large differences could have been seen, {least} to "
+        "{most}.",
+        "fr": "De quelle architecture ? Dans aucune des {count} études une famille d’enseignants ne s’est distinguée "
+        "de la référence, une fois comptés l’exactitude et le reste. Seules de grandes différences pouvaient se voir, "
+        "de {least} à {most}.",
+    },
+    "all_families_some": {
+        "en": "From which architecture? Told from the reference beyond chance, accuracy and what else differs allowed "
+        "for: {listing}.",
+        "fr": "De quelle architecture ? Se distinguent de la référence au-delà du hasard, une fois comptés "
+        "l’exactitude et le reste : {listing}.",
+    },
+    "all_brief_teachers": {
+        "en": "Which of two teachers, by one method? {confirmed} of {count} declared contrasts are confirmed, the "
+        "largest {arm} against {other}, {gain}.",
+        "fr": "Lequel de deux enseignants, par une méthode ? {confirmed} contrastes déclarés sur {count} sont "
+        "confirmés, le plus grand {arm} face à {other}, {gain}.",
+    },
+    "all_brief_methods": {
+        "en": "Which method? {confirmed} of {count} declared gains over the student alone are confirmed, from {least} "
+        "to {most}; confirmed by method: {listing}.",
+        "fr": "Quelle méthode ? {confirmed} gains déclarés sur {count} face à l’élève seul sont confirmés, de {least} "
+        "à {most} ; confirmés par méthode : {listing}.",
+    },
+    "all_between_teachers": {
+        "en": "Which teacher, declared: by one method with two teachers, {confirmed} of {count} contrasts are "
+        "confirmed: {listing}.",
+        "fr": "Quel enseignant, déclaré : par une méthode avec deux enseignants, {confirmed} contrastes sur {count} "
+        "sont confirmés : {listing}.",
+    },
+    "all_methods": {
+        "en": "Which method? {confirmed} of {count} declared contrasts with the student alone are confirmed. The "
+        "largest gain for each data and metric: {listing}.",
+        "fr": "Quelle méthode ? {confirmed} contrastes déclarés sur {count} face à l’élève seul sont confirmés. Le "
+        "plus grand gain par données et mesure : {listing}.",
+    },
+    "all_none_shown": {
+        "en": "Nothing was shown to help in {listing}.",
+        "fr": "Rien n’y a montré d’aide : {listing}.",
+    },
+    "all_between": {
+        "en": "Between two methods with one teacher, {confirmed} of {count} declared contrasts are confirmed: "
+        "{listing}.",
+        "fr": "Entre deux méthodes avec un même enseignant, {confirmed} contrastes déclarés sur {count} sont confirmés "
+        ": {listing}.",
+    },
+    "all_between_none": {
+        "en": "Between two methods with one teacher, none of {count} declared contrasts is confirmed.",
+        "fr": "Entre deux méthodes avec un même enseignant, aucun des {count} contrastes déclarés n’est confirmé.",
+    },
+    "all_fading": {
+        "en": "When does it pay? Where there is little: {arm} gains {first} with {least}, and with {most} it is not "
+        "shown to gain, {last}.",
+        "fr": "Quand cela paie-t-il ? Quand il y a peu : {arm} gagne {first} avec {least}, et avec {most} rien ne "
+        "montre un gain, {last}.",
+    },
+    "all_lasting": {
+        "en": "When does it pay? {arm} gains {first} with {least}, and still {last} with {most}.",
+        "fr": "Quand cela paie-t-il ? {arm} gagne {first} avec {least}, et encore {last} avec {most}.",
+    },
+    "all_amounts": {
+        "en": "{arm}: {first} with {least}, {last} with {most}.",
+        "fr": "{arm} : {first} avec {least}, {last} avec {most}.",
+    },
+    "all_teacher_saw": {
+        "en": "The teachers of these curves had learnt from {images} with a label each, in {epochs} epochs or fewer, "
+        "whatever the student was given: part of what a student with few images gains are the teacher’s labels.",
+        "fr": "Les enseignants de ces courbes avaient appris de {images} toutes étiquetées, en {epochs} époques au "
+        "plus, quoi que reçoive l’élève : une part du gain d’un élève à peu d’images sont les étiquettes de "
+        "l’enseignant.",
+    },
+    "all_plateau": {
+        "en": "The student alone was not trained to its plateau: from {less} to {more} it still changes by {gain}.",
+        "fr": "L’élève seul n’a pas atteint son plateau : de {less} à {more} il change encore de {gain}.",
+    },
+    "all_ideas": {
+        "en": "Which new idea? {ideas} were put beside the controls that would refute them. Survived in at least one "
+        "study: {survived}; refuted: {refuted}; undecided: {undecided}.",
+        "fr": "Quelle idée nouvelle ? {ideas} ont été confrontées aux témoins qui les réfuteraient. Survivent dans une "
+        "étude au moins : {survived} ; réfutées : {refuted} ; indécises : {undecided}.",
+    },
+    "all_survivor": {
+        "en": "{idea} survived in {survives} of {studies} studies.",
+        "fr": "{idea} a survécu dans {survives} études sur {studies}.",
+    },
+    "all_again_not": {
+        "en": "{idea}, declared on {data} against the teacher that it began with: {gain} ({first}). Declared anew with "
+        "other seeds ({last}) it was not shown to help: {again}.",
+        "fr": "{idea}, déclarée sur {data} face à l’enseignant de départ : {gain} ({first}). Déclarée à nouveau avec "
+        "d’autres graines ({last}), rien ne montre qu’elle aide : {again}.",
+    },
+    "all_again": {
+        "en": "{idea}, declared on {data} against the teacher that it began with: {gain} ({first}); declared anew with "
+        "other seeds ({last}): {again}, confirmed.",
+        "fr": "{idea}, déclarée sur {data} face à l’enseignant de départ : {gain} ({first}) ; déclarée à nouveau avec "
+        "d’autres graines ({last}) : {again}, confirmé.",
+    },
+    "all_no_winner": {
+        "en": "No new idea has won: none is confirmed against the teacher or method that it was to improve in each "
+        "study that declared it.",
+        "fr": "Aucune idée nouvelle n’a gagné : aucune n’est confirmée face à ce qu’elle devait améliorer dans chaque "
+        "étude qui l’a déclarée.",
+    },
+    "all_int8": {
+        "en": "On the chip? int8 costs the students of the confirmations {least} ({mildest}) to {most} ({worst}); the "
+        "gains told above are those of the int8 network.",
+        "fr": "Sur la puce ? L’int8 coûte aux élèves des confirmations de {least} ({mildest}) à {most} ({worst}) ; les "
+        "gains donnés plus haut sont ceux du réseau int8.",
+    },
+    "all_bytes": {
+        "en": "Their int8 weights take {least} to {most}, the arena of their activations {small} to {large}.",
+        "fr": "Leurs poids int8 prennent de {least} à {most}, l’arène de leurs activations de {small} à {large}.",
+    },
+    "all_kernels": {
+        "en": "The device’s own kernels, run on some of the images, answer as the int8 network does on {least} of them "
+        "or more.",
+        "fr": "Les noyaux de la puce, lancés sur une partie des images, répondent comme le réseau int8 sur {least} "
+        "d’entre elles ou plus.",
+    },
+    "all_do_teacher": {
+        "en": "Take the most accurate teacher at hand, measured on the task itself; leave its architecture and the "
+        "estimators aside.",
+        "fr": "Prendre l’enseignant le plus exact à disposition, mesuré sur la tâche même ; laisser de côté son "
+        "architecture et les estimateurs.",
+    },
+    "all_do_made": {
+        "en": "Where two teachers were compared as declared, take the one that won: {listing}.",
+        "fr": "Là où deux enseignants ont été comparés comme déclaré, prendre celui qui a gagné : {listing}.",
+    },
+    "all_do_few": {
+        "en": "Distil where there is little to learn from; with as much as {most}, train the student alone first and "
+        "see whether a teacher adds anything.",
+        "fr": "Distiller là où il y a peu à apprendre ; avec autant que {most}, entraîner d’abord l’élève seul et voir "
+        "si un enseignant ajoute quelque chose.",
+    },
+    "all_dont_claims": {
+        "en": "Do not expect help where none was shown: {listing}.",
+        "fr": "N’attendre aucune aide là où rien n’en montre : {listing}.",
+    },
+    "all_dont_harm": {
+        "en": "Do not use what was shown to harm in a confirmation: {listing}.",
+        "fr": "Ne pas employer ce qui a nui dans une confirmation : {listing}.",
+    },
+    "all_dont_explored": {
+        "en": "Nor what harmed most in explorations: {listing}.",
+        "fr": "Ni ce qui a le plus nui dans les explorations : {listing}.",
+    },
+    "all_small_teachers": {
+        "en": "The teachers are small: those whose card lies in the repository have at most {parameters} parameters "
+        "and were trained for {seconds} at most. What large pretrained teachers give is not answered here.",
+        "fr": "Les enseignants sont petits : ceux dont la fiche est dans le dépôt ont au plus {parameters} paramètres "
+        "et ont été entraînés {seconds} au plus. Ce que donnent de grands enseignants préentraînés n’a pas de réponse "
+        "ici.",
+    },
+    "all_superset": {
+        "en": "In {count} of {studies} studies teachers saw more images with a label than their students did "
+        "(superset).",
+        "fr": "Dans {count} études sur {studies} les enseignants ont vu plus d’images étiquetées que leurs élèves "
+        "(sur-ensemble).",
+    },
+    "all_external": {
+        "en": "Teachers that had learnt from other images were tried in {listing} alone.",
+        "fr": "Des enseignants instruits d’autres images n’ont été essayés que dans {listing}.",
+    },
+    "all_seeds": {
+        "en": "Confirmations have {least} to {most} seeds, explorations as few as {fewest}: a small effect is beyond "
+        "them.",
+        "fr": "Les confirmations ont de {least} à {most} graines, les explorations parfois {fewest} seulement : un "
+        "petit effet leur échappe.",
+    },
+    "all_tuned": {
+        "en": "{tuned} of {losses} losses that take a teacher were tuned ({listing}); of the others one can say no "
+        "more than an untuned sweep does.",
+        "fr": "{tuned} pertes avec enseignant sur {losses} ont été réglées ({listing}) ; des autres on ne sait que ce "
+        "qu’en dit un balayage sans réglage.",
+    },
+    "all_corrected": {
+        "en": "The rule for comparing two arms with a teacher was corrected on 29 November 2026, results known. Told "
+        "otherwise before: {listing}.",
+        "fr": "La règle qui compare deux bras avec enseignant a été corrigée le 29 novembre 2026, résultats connus. "
+        "Dit autrement avant : {listing}.",
+    },
+    "all_looked": {
+        "en": "Seeds were added after a look in {listing}: that test errs more often than its p tells.",
+        "fr": "Des graines ont été ajoutées après un regard dans {listing} : ce test se trompe plus souvent que son p "
+        "ne le dit.",
+    },
+    "all_void": {
+        "en": "The control is void in {listing}: a teacher made to teach nothing taught no less than some honest one.",
+        "fr": "Le témoin est nul dans {listing} : un enseignant fait pour ne rien apprendre n’a pas moins apporté "
+        "qu’un honnête.",
+    },
+    "all_checkable": {
+        "en": "Each number comes from a ledger that the repository keeps with the predictions of every image; alambic "
+        "report STUDY/ledger --check STUDY/report.html computes those of one study again.",
+        "fr": "Chaque nombre vient d’un registre que le dépôt garde avec les prédictions de chaque image ; alambic "
+        "report ÉTUDE/ledger --check ÉTUDE/report.html recalcule ceux d’une étude.",
+    },
+}
