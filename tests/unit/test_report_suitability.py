@@ -14,6 +14,7 @@ from alambic.report.findings import find
 from alambic.report.suitability_words import ESTIMATORS, ORDERS
 from alambic.report.tables import Table
 from alambic.report.talk import compose_slides
+from alambic.report.talk_parts import Scatter
 from alambic.report.wording import LANGS
 from alambic.study.ledger import Ledger, Row
 from alambic.suitability.base import all_estimators
@@ -244,3 +245,12 @@ def test_old_cells_without_a_task_are_of_accuracy(suited):
         held.record(Row(row.id, {k: v for k, v in row.content.items() if k != "task"}, "done", "", row.numbers))
     held.close()
     assert find(suited / "ledger.sqlite").suitability.metric == "accuracy"
+
+
+def test_families_with_most_teachers_come_first_on_the_slide(suited):
+    """LibreOffice leaves out the points of a series that stands before a longer one."""
+    slides = compose_slides(find(suited / "ledger.sqlite"), "en")
+    (shown,) = [slide.shown for slide in slides if isinstance(slide.shown, Scatter)]
+    counts = [len(series.facts) for series in shown.series]
+    assert len(counts) > 1
+    assert counts == sorted(counts, reverse=True)

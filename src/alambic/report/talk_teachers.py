@@ -89,6 +89,7 @@ def _accuracy(found: Suitability, findings: Findings, lang: Lang, texts: Texts) 
     title = Claim(f"slide_accuracy_{key}", {"rho": rho, "metric": metric})
     listing = tuple((contrast.group, contrast.gain) for contrast in sorted(own, key=read_score, reverse=True))
     axes = (texts["teachers_score_axis"], texts["axis_points"])
+    series.sort(key=lambda one: -len(one.facts))  # LibreOffice leaves out series that stand before a longer one
     shown = Scatter(tuple(series), axes, texts["key_accuracy"].format(panel=name))
     ranks = [claim for claim in say_judgement(found) if claim.key in OF_ACCURACY]
     return [Slide(title, (), shown, (*ranks, Claim("note_accuracy", {"listing": listing})))]
