@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tempfile
 from collections.abc import Sequence
@@ -95,6 +96,10 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _weigh(column: Sequence[str]) -> int:
-    """The share of a column of texts: room for its longest word, and for more where its texts are longer."""
+    """The share of a column of texts: room for its longest word, and for more where its texts are longer.
+
+    Rows are lowest where the widths of long texts go with the root of their lengths.
+    """
     word = max((len(word) for text in column for word in BREAKS.split(text)), default=1)
-    return MARGIN + max(word, min(LONG, max(map(len, column))))
+    longest = max(map(len, column))
+    return MARGIN + max(word, min(LONG, longest), round(2 * math.sqrt(longest)))
