@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -165,3 +167,17 @@ def test_few_teachers_are_asked_less_or_told_why_not() -> None:
     case = ask_families(cards, gains, {f"t{i}" for i in range(2, 16)})[0]
     assert case.answer is None
     assert "under two degrees" in case.reason
+
+
+def test_a_teacher_that_shares_neither_family_nor_provenance_leaves_the_answer_to_the_others() -> None:
+    cards, gains = cards_and_gains(1.5, distilled=True)
+    alone = ("t0", "hash t0")
+    cards = [
+        dataclasses.replace(c, family="net", provenance="pretrained") if c.teacher == alone[0] else c for c in cards
+    ]
+    scopes = {case.scope: case for case in ask_families(cards, gains) if case.main}
+    whole = scopes["all"].answer
+    assert whole is not None
+    assert whole.teachers == 15
+    assert {effect.family for effect in whole.effects} | {whole.reference} == {"vit", "cnn"}
+    assert scopes["pretrained"].answer is None

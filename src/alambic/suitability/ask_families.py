@@ -41,16 +41,26 @@ def ask_families(
 ) -> list[FamilyCase]:
     """Which families give more, all else in the model equal.
 
+    A teacher whose provenance has no other family, and whose family no other provenance, says nothing of families: it
+    is left out where provenances are pooled.
+
     Args:
         outside: names of teachers that are controls. reference: the family that others are compared with.
     """
-    kinds = sorted({_provenance(card) for card in cards if card.teacher not in outside})
-    cases = _fit("all", cards, measured, outside, reference)
+    told = {card.teacher: (card.family, _provenance(card)) for card in cards if card.teacher not in outside}
+    kinds = sorted({kind for _, kind in told.values()})
+    pairs = set(told.values())
+    apart = {
+        name
+        for name, (family, kind) in told.items()
+        if len(kinds) > 1 and not any((family == f) != (kind == k) for f, k in pairs)
+    }
+    cases = _fit("all", cards, measured, {*outside, *apart}, reference)
     if len(kinds) > 1:
         for kind in kinds:
             others = {card.teacher for card in cards if _provenance(card) != kind}
             cases += _fit(kind, cards, measured, {*outside, *others}, reference)
-    return [*cases, *_fit("matched", cards, measured, outside, reference, matched=True)]
+    return [*cases, *_fit("matched", cards, measured, {*outside, *apart}, reference, matched=True)]
 
 
 def gather_taught(
