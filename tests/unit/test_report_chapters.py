@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from alambic.errors import AlambicError
-from alambic.report import chapter_classes, chapter_trust
+from alambic.report import chapter_classes, chapter_trust, classes
 from alambic.report.advice import decide
 from alambic.report.blocks import Figure
 from alambic.report.chapter_declared import describe_declared
@@ -117,6 +117,20 @@ def test_of_many_classes_the_ends_are_drawn_and_all_are_tabulated(tmp_path: Path
 def test_two_seeds_tell_nothing_of_single_classes(tmp_path: Path) -> None:
     assert "no_classes" not in keys(chapters(make_ledger(tmp_path / "three.sqlite", seeds=3))["classes"])
     assert keys(chapters(make_ledger(tmp_path / "two.sqlite", seeds=2))["classes"]) == ["no_classes"]
+
+
+def test_seeds_that_agree_by_chance_are_no_certainty() -> None:
+    """Three seeds, each ahead by 4 images of 25, were told as +16 points exactly."""
+    part = np.zeros((3, 25))
+    for seed in range(3):
+        part[seed, 4 * seed : 4 * seed + 4] = 1.0
+    weights = np.random.default_rng(0).multinomial(25, np.full(25, 1 / 25), 2000)
+    low, high, source = classes._bound(part, weights)
+    assert low < 0.16 < high
+    assert high - low > 1 / 25
+    assert "one image" in source
+    part[0, :12] = 1.0
+    assert classes._bound(part, weights)[2] == ""
 
 
 def test_no_class_can_gain_more_than_what_it_lacks(tmp_path: Path) -> None:

@@ -64,17 +64,31 @@ def measure_classes(
         own = np.flatnonzero(labels == label)
         part = difference[:, own]
         weights = np.random.default_rng([0, int(label)]).multinomial(len(own), np.full(len(own), 1 / len(own)), DRAWS)
-        seen = bootstrap_interval(part.mean(1), part @ weights.T / len(own))
+        low, high, source = _bound(part, weights)
         key = f"class {label}/{scored.number}/{best.group.key}-{best.other.key}"
         least, most = -float(alone[:, own].mean()), 1 - float(alone[:, own].mean())
-        bounds = (max(seen.low, least), min(seen.high, most))
-        gain = facts.add(f"gain of {key}", seen.mean, "points", rows, "", how, bounds)
+        bounds = (max(low, least), min(high, most))
+        gain = facts.add(f"gain of {key}", float(part.mean()), "points", rows, "", how + source, bounds)
         score = facts.add(f"alone in {key}", float(alone[:, own].mean()), "share", best.other.ids, "", how)
         found.append(ClassGain(str(called[label]), len(own), score, gain))
     clear = [c for c in found if c.gain.low is not None and c.gain.high is not None and c.gain.low * c.gain.high > 0]
     told = f"classes whose interval leaves out zero, of {len(found)}"
     count = facts.add(f"clear classes/{scored.number}/{best.group.key}", len(clear), "classes", rows, "", told)
     return ClassFindings(best, tuple(sorted(found, key=lambda c: (-c.gain.value, c.name))), count)
+
+
+def _bound(part: Array, weights: Array) -> tuple[float, float, str]:
+    """95 % interval of the mean of seeds x images, each resample weighing the images; what else its source is.
+
+    Few seeds that agree by chance leave an interval narrower than one image: then that over the images alone counts.
+    """
+    images = part.shape[1]
+    moved = part @ weights.T / images
+    seen = bootstrap_interval(part.mean(1), moved)
+    if seen.high - seen.low >= 1 / images:
+        return seen.low, seen.high, ""
+    low, high = np.quantile(moved.mean(0), [0.025, 0.975])
+    return float(low), float(high), "; narrower than one image, hence over images alone"
 
 
 def _rights(ledger: Ledger, group: Group, scored: Scored, labels: Array) -> dict[int, Array]:
