@@ -161,7 +161,7 @@ def read_cards(root: Path) -> dict[str, dict[str, Any]]:
 
 def read_tuned(root: Path) -> tuple[str, ...]:
     """Losses that some study tuned, in the alphabet's order: methods that have a teacher."""
-    files = [tomllib.loads(path.read_text()) for path in (root / "studies").rglob("tuned.toml")]
+    files = [tomllib.loads(path.read_text()) for path in (root / "studies").rglob("tuned*.toml")]
     names = {name for file in files for arm in file["arms"] for name in arm["method"]}
     return tuple(sorted(names & set(list_losses())))
 

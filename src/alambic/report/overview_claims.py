@@ -55,20 +55,24 @@ def say_accuracy(overview: Overview) -> list[Claim]:
 
 
 def say_all_families(overview: Overview) -> list[Claim]:
-    """Whether any family was told from the reference, and what could have been seen."""
+    """Whether any family was told from the reference over all teachers, what could have been seen, and leads: those
+    told apart among some of the teachers only."""
     asked = [study for study in overview.judged if main_families(study)]
     if not asked:
         return []
-    clear = tuple(
-        (study.name, family.effect.family, family.gain)
+    clear = [
+        (study, family)
         for study in asked
         for family in study.suitability.families
         if family.main and family.effect.is_clear
-    )
-    if clear:
-        return [Claim("all_families_some", {"listing": clear}, "lead")]
+    ]
+    whole = tuple((s.name, f.effect.family, f.gain) for s, f in clear if f.scope == "all")
+    part = tuple((s.name, f.effect.family, f.gain, f.teachers) for s, f in clear if f.scope != "all")
+    leads = [Claim("all_families_part", {"listing": part})] if part else []
+    if whole:
+        return [Claim("all_families_some", {"listing": whole}, "lead"), *leads]
     seen = [fact for study in asked for fact in see_families(study, overview.facts).values()]
-    return [Claim("all_families_none", {"count": len(asked), **_ends(seen)}, "lead")]
+    return [Claim("all_families_none", {"count": len(asked), **_ends(seen)}, "lead"), *leads]
 
 
 def split_between(overview: Overview) -> tuple[Pairs, Pairs]:

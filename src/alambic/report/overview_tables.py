@@ -125,7 +125,8 @@ def tabulate_families(overview: Overview, lang: Lang) -> Table:
                 Entry(show_number(mean, "points", lang, noun=False), mean),
             ]
             own = families.get(family)
-            given = fact_entry(own.gain, lang, noun=False) if own else Entry(words["reference"])
+            bare = Entry(words["reference"] if family == first.reference else "–")
+            given = fact_entry(own.gain, lang, noun=False) if own else bare
             table.rows.append([*row, given, fact_entry(seen.get(family), lang, noun=False)])
             head = ""
     return table
@@ -136,9 +137,12 @@ def tabulate_families_brief(overview: Overview, lang: Lang) -> Table:
     studies = [study for study in overview.judged if main_families(study)]
     found = [{one.effect.family: one for one in main_families(study)} for study in studies]
     table = Table(((read_texts(lang)["family"], "", False), *((study.name, "", True) for study in studies)))
-    for family in sorted({family for study in studies for family in mean_gains(study.findings)}):
-        bare = Entry(read_overview_texts(lang)["reference"])
-        gains = [fact_entry(one[family].gain, lang, noun=False) if family in one else bare for one in found]
+    known = [{*one, next(iter(one.values())).reference} for one in found]
+    for family in sorted(set().union(*known)):
+        gains = []
+        for one, names in zip(found, known, strict=True):
+            bare = Entry(read_overview_texts(lang)["reference"] if family in names else "–")
+            gains.append(fact_entry(one[family].gain, lang, noun=False) if family in one else bare)
         table.rows.append([Entry(family), *gains])
     return table
 

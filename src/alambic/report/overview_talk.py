@@ -84,7 +84,12 @@ def _teachers(overview: Overview, lang: Lang) -> list[Slide]:
     if families:
         key = "talk_families_none" if families[0].key == "all_families_none" else "talk_families_some"
         made.append(
-            Slide(Claim(key, {}), (families[0].text(lang),), tabulate_families_brief(overview, lang), tuple(families))
+            Slide(
+                Claim(key, {}),
+                tuple(claim.text(lang) for claim in families),
+                tabulate_families_brief(overview, lang),
+                tuple(families),
+            )
         )
     return made
 

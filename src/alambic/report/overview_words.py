@@ -82,6 +82,12 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "De quelle architecture ? Se distinguent de la référence au-delà du hasard, une fois comptés "
         "l’exactitude et le reste : {listing}.",
     },
+    "all_families_part": {
+        "en": "A lead, told apart among some of the teachers only (those trained on labels, or the distilled): "
+        "{listing}.",
+        "fr": "Une piste, distinguée parmi une partie des enseignants seulement (ceux entraînés sur étiquettes, ou les "
+        "distillés) : {listing}.",
+    },
     "all_brief_teachers": {
         "en": "Which of two teachers, by one method? {confirmed} of {count} declared contrasts are confirmed, the "
         "largest {arm} against {other}, {gain}.",
