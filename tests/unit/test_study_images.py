@@ -13,7 +13,7 @@ from alambic.study import images as shared
 from alambic.study import run as driver
 from alambic.study import work
 from alambic.study.artefact import CleanImages, see_clean
-from alambic.study.images import FOLDER, share_images
+from alambic.study.images import FOLDER, MARKER, share_images
 from alambic.study.prepare import prepare
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study
@@ -56,6 +56,7 @@ def quiet(text):
 def test_shared_images_are_the_loaded_ones_and_go_at_the_end(study, tmp_path):
     expected, out = load_source(study.data), tmp_path / "out"
     (out / FOLDER).mkdir(parents=True)
+    (out / FOLDER / MARKER).touch()
     (out / FOLDER / "images.u8").write_bytes(b"left by a driver that was killed")
     with share_images(study.data, out) as (source, folder):
         assert folder == out / FOLDER
@@ -82,6 +83,42 @@ def test_a_full_disk_is_named(study, tmp_path, monkeypatch):
     with pytest.raises(AlambicError, match="No space left on device"), share_images(study.data, tmp_path / "out"):
         pass
     assert not (tmp_path / "out" / FOLDER).exists()
+
+
+def test_an_error_without_the_systems_words_is_told(study, tmp_path, monkeypatch):
+    def fail(folder, source):
+        raise OSError("4096 requested and 12 written")  # as NumPy tells of a full disk
+
+    monkeypatch.setattr(shared, "write_store", fail)
+    with pytest.raises(AlambicError, match="4096 requested and 12 written"), share_images(study.data, tmp_path / "out"):
+        pass
+
+
+def test_a_folder_of_images_beside_the_study_file_stays(study, tmp_path):
+    mine = tmp_path / "images" / "cat.png"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    with share_images(study.data, tmp_path) as (_, folder):
+        assert folder != mine.parent
+    assert mine.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_what_alambic_did_not_make_is_refused_and_stays(study, tmp_path, kind):
+    mine, there = tmp_path / "mine" / "cat.png", tmp_path / "out" / FOLDER
+    for file in (mine, there / "cat.png"):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"mine")
+    if kind != "folder":
+        (there / "cat.png").unlink()
+        there.rmdir()
+        (mine.parent / MARKER).touch()
+        there.symlink_to(mine.parent) if kind == "link" else there.write_bytes(b"mine")
+    refused = pytest.raises(AlambicError, match="expected a folder that alambic made")
+    with refused, share_images(study.data, tmp_path / "out"):
+        pass
+    kept = mine if kind == "link" else there / "cat.png" if kind == "folder" else there
+    assert kept.read_bytes() == b"mine"
 
 
 def test_a_worker_maps_what_the_driver_wrote(study, tmp_path, monkeypatch):
