@@ -95,8 +95,23 @@ def test_an_operator_without_c_is_refused(tmp_path: Path) -> None:
     torch.manual_seed(0)
     done = quantize_student(Net(F.hardswish, 8).eval(), torch.randn(4, 3, 8, 8), (3, 8, 8), tmp_path)
     emit_tflite(read_graph(done.onnx_int8), tmp_path / "a.tflite")
-    with pytest.raises(AlambicError, match=r"BakeNN writes as C, but it says: .*HARD_SWISH.*try ReLU"):
-        write_c(tmp_path / "a.tflite", tmp_path / "c")
+    for _ in range(2):
+        with pytest.raises(AlambicError, match=r"BakeNN writes as C, but it says: .*HARD_SWISH.*try ReLU"):
+            write_c(tmp_path / "a.tflite", tmp_path / "c")
+
+
+def test_only_c_sources_of_its_own_are_replaced(tmp_path: Path) -> None:
+    _, tflite, _ = make("dscnn_24x3", tmp_path)
+    mine = tmp_path / "c" / "main.c"
+    mine.parent.mkdir()
+    write_c(tflite, mine.parent)  # an empty folder is nobody's
+    write_c(tflite, mine.parent)
+    shutil.rmtree(mine.parent)
+    mine.parent.mkdir()
+    mine.write_text("int main(void) { return 0; }")
+    with pytest.raises(AlambicError, match=r"got one without bakenn_sources\.cmake"):
+        write_c(tflite, mine.parent)
+    assert mine.read_text().startswith("int main")
 
 
 def test_a_missing_toolchain_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from alambic.errors import AlambicError
 
 Kernels = Literal["cmsis-nn", "portable"]
 NAME = "student"
+BUILD = "bakenn_sources.cmake"  # BakeNN's list of sources: a folder that holds it was written here
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class CSource:
 
 
 def write_c(tflite: Path | str, folder: Path | str, kernels: Kernels = "cmsis-nn") -> CSource:
-    """Writes C sources, their licences included, into a folder; what stood there is replaced.
+    """Writes C sources, their licences included, into a folder; C sources that stood there are replaced.
 
-    Raises AlambicError where BakeNN is missing, or lacks an operator of the network (mean, hard-swish, requantisation).
+    Raises AlambicError where BakeNN is missing, or lacks an operator of the network (mean, hard-swish, requantisation),
+    or where the folder holds anything else.
     """
     if kernels not in get_args(Kernels):
         raise AlambicError(f"expected kernels {' or '.join(get_args(Kernels))}, got {kernels!r}")
@@ -49,11 +51,13 @@ def write_c(tflite: Path | str, folder: Path | str, kernels: Kernels = "cmsis-nn
     policy = selection.KernelPolicy.STATIC_PRIORITY if fast else selection.KernelPolicy.PORTABLE
     options = selection.CBackendOptions(kernel_policy=policy, enable_cmsis_nn=fast, target=bakenn.CORTEX_M4)
     folder = Path(folder).resolve()
+    check_folder(folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         made = bakenn.compile_tflite(str(tflite), str(folder), name=NAME, backend_options=options)
     except bakenn.BakeNNError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # half written, it would stand in the way of the next
         said = _name_operators(str(error))
         raise AlambicError(
             f"{tflite}: expected a network that BakeNN writes as C, but it says: {said}; try ReLU or ReLU6, average "
@@ -62,7 +66,7 @@ def write_c(tflite: Path | str, folder: Path | str, kernels: Kernels = "cmsis-nn
     header = folder / f"bknn_{NAME}.h"
     wanted = rf"BKNN_{NAME.upper()}_(ARENA_SIZE|INPUT_BYTES|OUTPUT_BYTES) (\d+)u"
     sizes = {key: int(value) for key, value in re.findall(wanted, header.read_text())}
-    build = (folder / "bakenn_sources.cmake").read_text()
+    build = (folder / BUILD).read_text()
     return CSource(
         folder=folder,
         sources=tuple(Path(item) for item in _read_list(build, "BAKENN_MODEL_SOURCES", folder)),
@@ -74,6 +78,19 @@ def write_c(tflite: Path | str, folder: Path | str, kernels: Kernels = "cmsis-nn
         input_bytes=sizes["INPUT_BYTES"],
         output_bytes=sizes["OUTPUT_BYTES"],
         kernels=tuple(sorted(set(re.findall(r"\[\d+\] \S+: (\S+) ", made.memory_report.to_text())))),
+    )
+
+
+def check_folder(folder: Path) -> None:
+    """Raises AlambicError for what ``write_c`` must not replace: anything but its own C sources or an empty folder."""
+    if folder.is_dir():
+        if (folder / BUILD).is_file() or not any(folder.iterdir()):
+            return
+    elif not folder.exists():
+        return
+    raise AlambicError(
+        f"{folder}: expected no such folder, an empty one, or C sources of an earlier deploy, got one without {BUILD}, "
+        "because what stands there would be removed; try to move it, or another --out"
     )
 
 
