@@ -59,6 +59,7 @@ class _Given:
     test: Any
     folder: Path
     warnings: list[str]
+    one_logit: bool  # instead of two class scores would do too
 
 
 def deploy_one(options: argparse.Namespace) -> int:
@@ -66,31 +67,41 @@ def deploy_one(options: argparse.Namespace) -> int:
 
     from alambic.deploy.chips import find_chip
     from alambic.deploy.pack import deploy_student
+    from alambic.deploy.targets.c_source import check_folder
     from alambic.models.own_code import create_own, is_own_code
     from alambic.models.students import create_student
     from alambic.models.teachers import load_weights
+    from alambic.training.setup import probe
 
     started = time.monotonic()
     for option in ("classes", "calibration_images", "test_images"):
         count = getattr(options, option)
         if count is not None and count < 1:
             raise AlambicError(f"expected --{option.replace('_', '-')} of at least 1, got {count}; try to leave it out")
+    _refuse_unread(options)
     chip = find_chip(options.chip, options.chips)
+    own = is_own_code(options.student)
+    name = Path(options.student.rpartition(":")[0]).stem if own else options.student
+    out = options.out or Path("runs") / "deploy" / f"{name}-{chip.name}"
+    check_folder(out / "c")
     given = _read_study(options) if options.study or options.data else _read_shape(options)
     channels, height, width = given.shape
-    own = is_own_code(options.student)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if own:
             net = create_own(options.student, given.folder, in_channels=channels, num_classes=given.classes)
         else:
             net = create_student(options.student, channels, (height, width), given.classes)
+    found = probe(net, torch.zeros(2, *given.shape), f"student {options.student!r}").classes
+    if found != given.classes and not (found == 1 and given.one_logit):
+        raise AlambicError(
+            f"student {options.student!r}: expected {given.classes} class scores an image, got {found}, because each "
+            "class has one; try a last layer of num_classes, which your function is given"
+        )
     if options.weights:
         load_weights(net, options.weights, f"student {options.student!r}")
     else:
         given.warnings.insert(0, "weights are random: sizes hold, answers do not")
-    name = Path(options.student.rpartition(":")[0]).stem if own else options.student
-    out = options.out or Path("runs") / "deploy" / f"{name}-{chip.name}"
     for line in given.warnings:
         print(line)
     facts = deploy_student(
@@ -115,6 +126,22 @@ def deploy_one(options: argparse.Namespace) -> int:
         print(f"accuracy over {found['images']:,} test images: fp32 {found['fp32']:.4f}, int8 {found['chip']:.4f}")
     print((out / "index.html").resolve())
     return 0
+
+
+def _refuse_unread(options: argparse.Namespace) -> None:
+    """Refuses an option that nothing would read, because what stands beside it says the same."""
+    if options.study:
+        why, unread = "the study file says it", ("data", "size", "channels", "input", "classes")
+    elif options.data:
+        why, unread = "the data say it", ("input", "classes")
+    else:
+        why, unread = "there is no image to resize", ("size", "channels")
+    for option in unread:
+        if getattr(options, option) is not None:
+            beside = f"beside --{'study' if options.study else 'data'}" if options.study or options.data else "alone"
+            raise AlambicError(
+                f"expected no --{option} {beside}, got {getattr(options, option)}, because {why}; try to leave it out"
+            )
 
 
 def _read_study(options: argparse.Namespace) -> _Given:
@@ -144,7 +171,9 @@ def _read_study(options: argparse.Namespace) -> _Given:
     ids = source.splits["test"][: options.test_images]
     ids = ids[source.labels[ids] >= 0]
     test = (clean(ids).numpy(), source.labels[ids].numpy(), source.class_names) if len(ids) else None
-    return _Given(input_shape(source, views), classes, clean(chosen), test, folder, [])
+    return _Given(
+        input_shape(source, views), classes, clean(chosen), test, folder, [], not options.study and classes == 2
+    )
 
 
 def _read_shape(options: argparse.Namespace) -> _Given:
@@ -170,4 +199,4 @@ def _read_shape(options: argparse.Namespace) -> _Given:
     classes = options.classes or describe_student(options.student).classes
     noise = torch.randn(16, channels, height, width, generator=torch.Generator().manual_seed(0))
     warning = "no data given: ranges come from noise, so sizes hold and answers do not"
-    return _Given((channels, height, width), classes, noise, None, Path(), [warning])
+    return _Given((channels, height, width), classes, noise, None, Path(), [warning], classes == 2)

@@ -86,6 +86,52 @@ def test_deploy_refuses_counts_that_are_none(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--data DATA --classes 3", "expected no --classes beside --data, got 3, because the data say it"),
+        ("--data DATA --input 1x8x8", "expected no --input beside --data"),
+        ("--study s.toml --classes 3", "expected no --classes beside --study"),
+        ("--study s.toml --input 1x8x8", "expected no --input beside --study"),
+        ("--study s.toml --data DATA", "expected no --data beside --study"),
+        ("--study s.toml --size 9", "expected no --size beside --study"),
+        ("--input 1x8x8 --classes 2 --size 9", "expected no --size alone"),
+        ("--data DATA", "expected 3 class scores an image, got 11"),
+        ("--input 1x8x8 --classes 2", "expected 2 class scores an image, got 11"),
+        ("--input 1x8x8 --classes 11 --out .", "got one without bakenn_sources.cmake"),
+    ],
+)
+def test_deploy_refuses_what_it_would_not_read_and_another_width(
+    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez("d.npz", x=images, y=np.arange(60) % 3)
+    Path("nets.py").write_text(
+        "from torch import nn\ndef eleven(in_channels, num_classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 11))\n"
+    )
+    Path("c").mkdir()
+    Path("c/mine.c").write_text("mine")
+    given = ["deploy", "nets.py:eleven", "--chip", "acc-32", "--no-emulation", "--out", "out"]
+    assert message in refuse(capsys, *given, *words.replace("DATA", "d.npz").split())
+    assert not Path("out").exists()
+    assert Path("c/mine.c").exists()
+
+
+def test_deploy_takes_one_logit_for_two_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez("d.npz", x=images, y=np.arange(60) % 2)
+    Path("nets.py").write_text(
+        "from torch import nn\ndef one(in_channels, num_classes):\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 1))\n"
+    )
+    given = ["deploy", "nets.py:one", "--chip", "acc-32", "--no-emulation", "--out", "out", "--data", "d.npz"]
+    assert main(given) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
         ("--classes 0", "expected --classes of at least 1, got 0"),
         ("--cost -1", "expected --cost above 0, got -1"),
         ("--cost nan", "expected --cost above 0, got nan"),
