@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,15 @@ def _parse_setting(text: str) -> tuple[str, Any]:
     name, separator, value = text.partition("=")
     if not separator:
         raise AlambicError(f"expected --setting NAME=VALUE, got {text!r}")
+    if not (name.isascii() and name.isidentifier()):
+        raise AlambicError(
+            f"expected --setting NAME=VALUE with the name of a setting, got {name!r}; "
+            "try `alambic methods NAME`, which lists those of a method"
+        )
     try:
         read = json.loads(value)
     except (ValueError, RecursionError):
         return name, value
-    if not isinstance(read, str | int | float | bool) or read != read:
-        raise AlambicError(f"expected --setting {name} as a number, a text, true or false, got {value!r}")
+    if not isinstance(read, str | int | float | bool) or (isinstance(read, float) and not math.isfinite(read)):
+        raise AlambicError(f"expected --setting {name} as a finite number, a text, true or false, got {value!r}")
     return name, read

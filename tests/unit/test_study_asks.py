@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sqlite3
+import tomllib
 
 import numpy as np
 import pytest
@@ -170,6 +171,19 @@ def test_own_networks_are_named_from_the_study_files_folder(tmp_path, monkeypatc
     assert "size = 0\n" in text
     assert "train = 0\n" in text
     assert 'students = ["nets.py:make", "dscnn_8x2"]' in compose_study(request, tmp_path)
+
+
+def test_teachers_of_one_stem_and_odd_names_give_a_study_that_reads(tmp_path):
+    given = ["a/big.onnx", "b/big.onnx", "c/big_2.onnx", "l'\"été.onnx", "timm:", "timm:vit_tiny"]
+    settings = {"temperature": 2.5, "told": "\U0001f600\x7f", "odd name": True}
+    request = Request("x", ["dscnn_8x2"], "fashion-mnist", given, ["kd"], settings=settings)
+    found = tomllib.loads(compose_study(request, tmp_path))
+    assert list(found["teachers"]) == ["big", "big_2", "big_2_2", "l__été", "", "vit_tiny"]
+    assert [table["net"].rsplit("/", 1)[-1] for table in found["teachers"].values()] == [
+        "big.onnx", "big.onnx", "big_2.onnx", 'l\'"été.onnx', "timm:", "timm:vit_tiny",
+    ]  # fmt: skip
+    assert found["teachers"]["vit_tiny"]["recipe"] == {"epochs": 20}
+    assert found["arms"] == [{"method": "kd", "settings": settings}]
 
 
 def row(name, arm, seed, numbers, **more):

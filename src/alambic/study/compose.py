@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,27 +70,26 @@ def compose_study(request: Request, folder: Path) -> str:
         "weight_decay = 1e-4",
         "",
     ]
-    for teacher in request.teachers:
-        lines += [*_teacher_lines(teacher, request.teacher_epochs, folder), ""]
+    for name, teacher in zip(_teacher_names(request.teachers), request.teachers, strict=True):
+        lines += [*_teacher_lines(f"teachers.{_key(name)}", teacher, request.teacher_epochs, folder), ""]
     if request.settings:
         (method,) = request.methods
-        pairs = ", ".join(f"{name} = {json.dumps(value)}" for name, value in request.settings.items())
+        pairs = ", ".join(f"{_key(name)} = {_value(value)}" for name, value in request.settings.items())
         lines += ["[[arms]]", f"method = {quote(method)}", f"settings = {{ {pairs} }}", ""]
     return "\n".join(line for i, line in enumerate(lines) if line or (i and lines[i - 1])) + "\n"
 
 
-def _teacher_lines(teacher: str, epochs: int, folder: Path) -> list[str]:
-    name = teacher_name(teacher)
+def _teacher_lines(table: str, teacher: str, epochs: int, folder: Path) -> list[str]:
     if teacher.endswith((".safetensors", ".pt", ".pth")):
-        return [f"[teachers.{name}]", 'net = "card"', f"weights = {quote(relative(teacher, folder))}"]
+        return [f"[{table}]", 'net = "card"', f"weights = {quote(relative(teacher, folder))}"]
     if teacher.endswith(".onnx"):
-        return [f"[teachers.{name}]", f"net = {quote(relative(teacher, folder))}"]
+        return [f"[{table}]", f"net = {quote(relative(teacher, folder))}"]
     if ".py:" in teacher:
-        return [f"[teachers.{name}]", f"net = {quote(own_or_zoo(teacher, folder))}"]
+        return [f"[{table}]", f"net = {quote(own_or_zoo(teacher, folder))}"]
     return [
-        f"[teachers.{name}]  # trained on this data's train split, once",
+        f"[{table}]  # trained on this data's train split, once",
         f"net = {quote(teacher)}",
-        f"[teachers.{name}.recipe]",
+        f"[{table}.recipe]",
         f"epochs = {epochs}",
     ]
 
@@ -98,6 +98,26 @@ def teacher_name(teacher: str) -> str:
     """A plain table name for a teacher: ``timm:vit_tiny`` gives ``vit_tiny``, ``nets/big.onnx`` gives ``big``."""
     stem = teacher.rsplit(":", 1)[-1] if ".py:" in teacher or ":" in teacher else Path(teacher).stem
     return "".join(c if c.isalnum() or c in "_-" else "_" for c in stem)
+
+
+def _teacher_names(teachers: Sequence[str]) -> list[str]:
+    """One name a teacher: the second of a name gets _2, or the next number that is free."""
+    names: list[str] = []
+    for teacher in teachers:
+        name, count = teacher_name(teacher), 1
+        while (name if count == 1 else f"{name}_{count}") in names:
+            count += 1
+        names.append(name if count == 1 else f"{name}_{count}")
+    return names
+
+
+def _key(name: str) -> str:
+    """A TOML key: bare where TOML allows it."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quote(name)
+
+
+def _value(value: object) -> str:
+    return quote(value) if isinstance(value, str) else json.dumps(value)
 
 
 def own_or_zoo(net: str, folder: Path) -> str:
@@ -115,8 +135,8 @@ def relative(path: str, folder: Path) -> str:
 
 
 def quote(text: str) -> str:
-    """A TOML basic string (JSON's escapes are TOML's)."""
-    return json.dumps(text, ensure_ascii=False)
+    """A TOML basic string (JSON's escapes are TOML's, which wants one more for DEL)."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def quote_list(texts: Sequence[str]) -> str:
