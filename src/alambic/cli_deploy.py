@@ -130,6 +130,7 @@ def deploy_one(options: argparse.Namespace) -> int:
 
 def _refuse_unread(options: argparse.Namespace) -> None:
     """Refuses an option that nothing would read, because what stands beside it says the same."""
+    unread: tuple[str, ...]
     if options.study:
         why, unread = "the study file says it", ("data", "size", "channels", "input", "classes")
     elif options.data:

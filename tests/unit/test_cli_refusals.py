@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,27 @@ def test_methods_refuse_a_filter_that_nothing_passes(
     assert message in refuse(capsys, "methods", *words.split())
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("temperature", "expected --setting NAME=VALUE, got 'temperature'"),
+        ("temperature=1e400", "expected --setting temperature as a finite number"),
+        ("temperature=-Infinity", "expected --setting temperature as a finite number"),
+        ("temperature=NaN", "expected --setting temperature as a finite number"),
+        ("temperature=[1]", "expected --setting temperature as a finite number"),
+        ("=1", "with the name of a setting, got ''"),
+        ("a b=1", "with the name of a setting, got 'a b'"),
+        ("été=1", "with the name of a setting, got 'été'"),
+    ],
+)
+def test_distill_refuses_settings_that_no_study_file_could_hold(
+    setting: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["distill", "--student", "dscnn_8x2", "--data", "none", "--out", str(tmp_path / "out")]
+    assert message in refuse(capsys, *given, "--setting", setting)
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unreadable_image_is_told_by_its_name(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
@@ -171,6 +193,38 @@ def test_a_function_that_asks_for_more_than_it_is_given_says_where_to_write_it(t
     with pytest.raises(AlambicError, match=r"'num_classes'; try kwargs = \{ NAME = VALUE \} in the table"):
         create_own(f"{file}:make")
     assert create_own(f"{file}:make", num_classes=3).out_features == 3
+
+
+@pytest.mark.parametrize("code", ["", "'no GPU'"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_file_that_ends_the_program_is_told(inside: bool, code: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("import sys\n" + "def make():\n    " * inside + f"sys.exit({code})\n")
+    line = 3 if inside else 2
+    with pytest.raises(AlambicError, match=rf"it ended the program in line {line} .*try to put .* __name__ == '__main"):
+        create_own(f"{file}:make")
+
+
+def test_a_file_may_hold_dataclasses_and_import_what_stands_beside_it(tmp_path: Path) -> None:
+    path = list(sys.path)
+    for folder, width in (("a", 3), ("b", 4)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(
+            "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom typing import ClassVar\n"
+            "@dataclass\nclass Width:\n    kind: ClassVar[str] = 'w'\n    value: int = 0\n"
+            "def make():\n    from nets_beside import make\n    return make()\n"
+        )
+        (tmp_path / folder / "nets_beside.py").write_text(
+            f"from torch import nn\ndef make():\n    return nn.Linear(2, {width})\n"
+        )
+        for _ in range(2):
+            assert create_own(f"{tmp_path / folder}/own.py:make").out_features == width
+        assert sys.path == path
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "own.py").write_text("from nets_beside import make\n")
+    with pytest.raises(AlambicError, match="failed in line 1: ModuleNotFoundError"):
+        create_own(f"{tmp_path}/c/own.py:make")
+    assert sys.path == path
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("out of memory"), AlambicError("no such chip")])

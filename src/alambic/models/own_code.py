@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 from alambic.errors import AlambicError, nearest
+
+_BESIDE: set[str] = set()  # modules that the last file imported from its own folder
 
 
 def is_own_code(name: str) -> bool:
@@ -36,14 +43,12 @@ def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Modul
             f"expected the Python file {path} for the network {name!r}, found none, because such a name is looked for "
             f"from the study file's folder, a card's too; try net = \"FOLDER/{name}\""
         )
-    spec = importlib.util.spec_from_file_location(f"alambic_user_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code may raise anything
-        raise AlambicError(f"expected {path} to run, but it failed{_tell(error, path)}") from error
+    with _importing(path.absolute().parent):
+        return _create(name, path, function, kwargs)
+
+
+def _create(name: str, path: Path, function: str, kwargs: dict[str, Any]) -> nn.Module:
+    module = _load(path)
     if not hasattr(module, function):
         known = [
             item
@@ -55,19 +60,69 @@ def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Modul
         net = getattr(module, function)(**kwargs)
     except AlambicError:
         raise
-    except Exception as error:  # the user's own code may raise anything
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything
         call = f"{function}({', '.join(f'{key}={value!r}' for key, value in kwargs.items())})"
         wants = "; try kwargs = { NAME = VALUE } in the table that names it" * ("required" in str(error) and not kwargs)
         raise AlambicError(
-            f"expected {call} of {path} to return a torch.nn.Module, but it failed{_tell(error, path)}{wants}"
+            f"expected {call} of {path} to return a torch.nn.Module, but it {_tell(error, path)}{wants}"
         ) from error
     if not isinstance(net, nn.Module):
         raise AlambicError(f"expected {name!r} to return a torch.nn.Module, got {type(net).__name__}")
     return net
 
 
-def _tell(error: Exception, path: Path) -> str:
-    """`` in line 3: ValueError: ...``, the line being the last one of the user's own file."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+def _load(path: Path) -> ModuleType:
+    """Runs the file as a module of its own name in ``sys.modules``, where dataclasses and ``torch.compile`` look."""
+    title = f"alambic_user_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(title, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(title)
+    sys.modules[title] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:  # the user's own code may raise anything
+        sys.modules.pop(title)
+        if before is not None:
+            sys.modules[title] = before
+        if not isinstance(error, Exception | SystemExit):
+            raise
+        raise AlambicError(f"expected {path} to run, but it {_tell(error, path)}") from error
+    return module
+
+
+@contextmanager
+def _importing(folder: Path) -> Iterator[None]:
+    """Lets files of a folder be imported by their names, each time anew: another folder may have the same names."""
+    if str(folder) in sys.path:  # they are everyone's
+        yield
+        return
+    while _BESIDE:
+        sys.modules.pop(_BESIDE.pop(), None)
+    known = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the user's own code may have done so
+            sys.path.remove(str(folder))
+        for title in set(sys.modules) - known:
+            file = getattr(sys.modules[title], "__file__", None) or ""
+            if Path(file).parent == folder or Path(file).is_relative_to(folder / title.partition(".")[0]):
+                _BESIDE.add(title)
+
+
+def _tell(error: BaseException, path: Path) -> str:
+    """``failed in line 3: ValueError: ...``, the line being the last one of the user's own file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).absolute() == path.absolute()]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-    return f"{f' in line {line}' if line else ''}: {type(error).__name__}: {error}"
+    where = f" in line {line}" if line else ""
+    if isinstance(error, SystemExit):
+        return (
+            f"ended the program{where} (exit {error.code or 0}), because a file that alambic imports must only define "
+            "things; try to put what it runs under if __name__ == '__main__'"
+        )
+    return f"failed{where}: {type(error).__name__}: {error}"
