@@ -192,3 +192,47 @@ def test_a_replication_takes_seeds_that_no_run_has_seen(write: Write, tmp_path: 
     assert [cell.id for cell in more.cells] == [cell.id for cell in (*first.cells, *fresh.cells)]
     with pytest.raises(AlambicError, match=r"study\.toml.*first_seed.*expected 0 to 999,999, got -1"):
         write(("seeds = 1", "seeds = 1\nfirst_seed = -1"))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-0.1"])
+def test_a_claim_without_a_size_that_matters_is_refused_at_reading(write: Write, value: str) -> None:
+    confirm = '\n[[contrasts]]\narm = "kd"\nstudent = "dscnn_8x2"\nteacher = "big"\n'
+    changes = (('"demo"', '"claim"'), ('["none"]', '["none", "kd"]'))
+    assert write(*changes, more=TEACHERS, confirm="smallest_effect = 0" + confirm).confirmation is not None
+    with pytest.raises(AlambicError, match="smallest_effect"):
+        write(*changes, more=TEACHERS, confirm=f"smallest_effect = {value}" + confirm)
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "said"),
+    [
+        ((("[views]", "[task]\nclass_weights = [-1.0, 1.0]\n[views]"),), "", "class weights"),
+        ((("[views]", "[task]\nclass_weights = [nan, 1.0]\n[views]"),), "", "class weights"),
+        ((("[views]", "[task]\nclass_weights = [0.0, 0.0]\n[views]"),), "", "class weights"),
+        ((("[views]", "[task]\nclass_weights = [1.0]\none_logit = true\n[views]"),), "", "one_logit"),
+        ((), '[[arms]]\nmethod = "kd"\nce_weight = nan\n', "ce_weight"),
+        ((), '[[arms]]\nmethod = "kd"\nce_weight = -1.0\n', "ce_weight"),
+        ((), '[[arms]]\nmethod = "kd"\nweights = [inf]\n', "weights"),
+        ((), '[[arms]]\nmethod = "kd"\nweights = [-1]\n', "weights"),
+        ((), '[[arms]]\nmethod = "kd"\nbalance = nan\n', "balance"),
+        ((), '[[arms]]\nmethod = "kd"\nbalance = -1\n', "balance"),
+        ((('["none"]', '["none", "kd"]\nbalances = [1, nan]'),), "", "balances"),
+        ((('["none"]', '["none", "kd"]\nbalances = [-1]'),), "", "balances"),
+        ((('["dscnn_8x2"]', '["dscnn_8x2", "dscnn_8x2"]'),), "", "each student once"),
+        ((), "[finalists]\nqat_lr = nan\n", "qat_lr"),
+    ],
+)
+def test_what_would_train_on_nothing_is_refused(
+    write: Write, changes: tuple[tuple[str, str], ...], more: str, said: str
+) -> None:
+    with pytest.raises(AlambicError, match=said):
+        write(*changes, more=more)
+
+
+def test_arms_that_differ_in_their_names_alone_are_refused(write: Write, tmp_path: Path) -> None:
+    arms = '[[arms]]\nname = "one"\nmethod = "none"\nrecipe = { lr = 0.1 }\n'
+    study = write(more=arms + arms.replace('"one"', '"two"'))
+    with pytest.raises(AlambicError, match="'one into dscnn_8x2, seed 0' and 'two into"):
+        prepare(study, tmp_path / "out", lambda text: None)
+    study = write(more=arms + arms.replace('"one"', '"two"').replace("0.1", "0.2"))
+    assert len(prepare(study, tmp_path / "out", lambda text: None).cells) == 3

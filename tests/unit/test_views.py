@@ -247,6 +247,7 @@ def test_bank_key_changes_with_what_the_side_sees(change: dict[str, object]) -> 
         ({"mix": "mixin"}, "mixup or cutmix"),
         ({"padding": "wrap"}, "zero or reflect"),
         ({"mix_alpha": 0.0}, "mix_alpha"),
+        ({"mix_alpha": float("nan")}, "mix_alpha"),
     ],
 )
 def test_bad_view_specs(wrong: dict[str, object], text: str) -> None:

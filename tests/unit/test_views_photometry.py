@@ -199,7 +199,21 @@ def test_cutmix_asks_for_the_canvas_and_render_for_the_pool(images: Tensor) -> N
         render(images, torch.arange(4), zeros(4), ViewSpec(mix="mixup"), "student")
 
 
-@pytest.mark.parametrize("wrong", [{"down": 0}, {"bits": 0}, {"gain": 0.0}, {"shot": -0.1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"down": 0},
+        {"bits": 0},
+        {"gain": 0.0},
+        {"gain": float("nan")},
+        {"gain": float("inf")},
+        {"shot": -0.1},
+        {"shot": float("nan")},
+        {"read": float("nan")},
+        {"blur": float("nan")},
+        {"blur": float("inf")},
+    ],
+)
 def test_bad_sensors(wrong: dict[str, float]) -> None:
     with pytest.raises(AlambicError, match="sensor: expected"):
         Sensor(**wrong)  # type: ignore[arg-type]

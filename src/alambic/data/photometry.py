@@ -43,9 +43,11 @@ class Sensor:
     bits: int = 8
 
     def __post_init__(self) -> None:
-        if self.down < 1 or not 1 <= self.bits <= 16 or self.gain <= 0 or min(self.shot, self.read, self.blur) < 0:
+        noise = all(0 <= value < math.inf for value in (self.shot, self.read, self.blur))
+        if self.down < 1 or not 1 <= self.bits <= 16 or not 0 < self.gain < math.inf or not noise:
             raise AlambicError(
-                f"sensor: expected down of at least 1, bits from 1 to 16, gain above 0, no negative noise; got {self}"
+                "sensor: expected down of at least 1, bits from 1 to 16, gain above 0, no negative noise or blur, all "
+                f"of them finite; got {self}"
             )
 
 

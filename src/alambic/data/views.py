@@ -11,6 +11,7 @@ sensor (per side); resize. So both sides mix the same scenes, and a sensor photo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -72,8 +73,8 @@ class ViewSpec:
             )
         if self.zoom is not None and not 0 < self.zoom[0] <= self.zoom[1] <= 1:
             raise AlambicError(f"views: expected zoom = (low, high) with 0 < low <= high <= 1, got {self.zoom}")
-        if self.mix_alpha <= 0:
-            raise AlambicError(f"views: expected mix_alpha above 0, got {self.mix_alpha}")
+        if not 0 < self.mix_alpha < math.inf:
+            raise AlambicError(f"views: expected a finite mix_alpha above 0, got {self.mix_alpha}")
 
 
 def view_ids(epoch: int, ids: Tensor, spec: ViewSpec) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry]) 
     if arm.weights and len(arm.weights) != len(methods):
         where = document.at(("arms", "weights"))
         raise AlambicError(f"{where}: expected one weight per method ({len(methods)}), got {len(arm.weights)}")
+    _check_factors(arm, document)
     _check_schedules(arm, methods, document)
     single = len(methods) == 1 and not any(isinstance(value, dict) for value in arm.settings.values())
     settings = {methods[0]: arm.settings} if single and arm.settings else arm.settings
@@ -114,6 +116,17 @@ def read_arm(table: Any, document: Document, teachers: dict[str, TeacherEntry]) 
         arm.schedules,
         arm.recipe,
     )
+
+
+def _check_factors(arm: _ArmTable, document: Document) -> None:
+    """Refuses factors of a loss that would train in silence on none, or away from it."""
+    for key, values in (("ce_weight", (arm.ce_weight,)), ("weights", arm.weights), ("balance", (arm.balance,))):
+        for value in values:
+            if value is not None and not 0 <= value < math.inf:
+                raise AlambicError(
+                    f"{document.at(('arms', key))}: expected {key} finite and >= 0, got {value}, because a loss is "
+                    "multiplied by it; try 1.0"
+                )
 
 
 def _check_schedules(arm: _ArmTable, methods: tuple[str, ...], document: Document) -> None:

@@ -7,6 +7,7 @@ computes the test split for the cells of these contrasts and for no other; explo
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,11 @@ def read_confirmation(folder: Path, students: tuple[str, ...], arms: list[Arm], 
     given = build(_File, document.tables, document)
     if not 1 <= len(given.contrasts) <= MOST_CONTRASTS:
         raise AlambicError(f"{path}: expected 1 to {MOST_CONTRASTS} contrasts, got {len(given.contrasts)}")
+    if not 0 <= given.smallest_effect < math.inf:
+        raise AlambicError(
+            f"{document.at(('smallest_effect',))}: expected a finite number of points >= 0, got "
+            f"{given.smallest_effect}, because no difference could be judged by it; try 0.3"
+        )
     named = {arm.name: arm for arm in arms}
     for index, contrast in enumerate(given.contrasts):
         for name, known in (

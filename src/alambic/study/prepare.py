@@ -149,7 +149,20 @@ def _make_cells(
                     cells += seeds
                 else:
                     skipped += [(cell, reason) for cell in seeds]
+    _check_different([*cells, *(cell for cell, _ in skipped)])
     return cells, skipped
+
+
+def _check_different(cells: list[Cell]) -> None:
+    """Refuses cells that a ledger could not keep apart: each would be trained, and one row would stay."""
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        known = first.setdefault(cell.id, cell)
+        if known is not cell:
+            raise AlambicError(
+                f"expected cells that differ, got {known.label!r} and {cell.label!r}, because all but the names of arm "
+                "and teacher is equal and the ledger would keep one row of both; try leaving one out"
+            )
 
 
 def _make_cell(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal
 
 from alambic.errors import AlambicError
-from alambic.training.task import Metric
+from alambic.training.task import Metric, check_class_weights
 
 DEFAULT_VIEWS = 16  # of each image, where a study file does not say: docs/views.md has what fewer would cost
 
@@ -25,6 +26,14 @@ class TaskSpec:
     class_weights: tuple[float, ...] = ()
     one_logit: bool = False
     also: tuple[Metric, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_class_weights(self.class_weights)
+        if self.class_weights and self.one_logit:
+            raise AlambicError(
+                f"task: expected no class_weights beside one_logit, got {self.class_weights}, because one logit has no "
+                "weight for each class; try leaving one of them out"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +74,7 @@ class Finalists:
     qat_lr: float = 0.1
 
     def __post_init__(self) -> None:
-        if min(self.count, self.qat_epochs) < 0 or self.qat_lr <= 0:
+        if min(self.count, self.qat_epochs) < 0 or not 0 < self.qat_lr < math.inf:
             raise AlambicError(
                 "expected count >= 0, qat_epochs >= 0 and qat_lr > 0, got "
                 f"{self.count}, {self.qat_epochs} and {self.qat_lr}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 from typing import Literal
@@ -199,6 +200,18 @@ def _check(head: _Head, arms: list[Arm], document: Document) -> None:
             f"{document.at(('first_seed',))}: expected 0 to {LARGEST_SEED - head.seeds:,}, got {head.first_seed:,}"
         )
     check_plain(head.name, document, ("name",))
+    repeated = sorted({name for name in head.students if head.students.count(name) > 1})
+    if repeated:
+        raise AlambicError(
+            f"{document.at(('students',))}: expected each student once, got {', '.join(repeated)} more often, because "
+            "its cells would be the same; try leaving one out"
+        )
+    for balance in head.balances:
+        if not 0 <= balance < math.inf:
+            raise AlambicError(
+                f"{document.at(('balances',))}: expected finite numbers >= 0, got {balance}, because a gradient is "
+                "multiplied by it; try balances = [0.5, 1.0, 2.0]"
+            )
     names = [arm.name for arm in arms]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -5,6 +5,7 @@ Cross-entropy lives here and nowhere else. Label -1 is an unlabelled image: it a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -50,6 +51,12 @@ class Task:
                 f"expected {self.classes} class weights, one per class, got {len(self.class_weights)}; "
                 "try leaving class_weights out"
             )
+        if self.class_weights and self.classes == 1:
+            raise AlambicError(
+                f"expected no class weights for one logit, got {self.class_weights}, because its loss has none; "
+                "try leaving class_weights out"
+            )
+        check_class_weights(self.class_weights)
 
     def loss(self, logits: Tensor, labels: Tensor, partner: Tensor | None = None, lam: Tensor | None = None) -> Tensor:
         """Cross-entropy per sample, B values; 0 for unlabelled images. Mixed batches mix the targets."""
@@ -66,6 +73,15 @@ class Task:
         return cross_entropy(logits.float(), targets)
 
 
+def check_class_weights(weights: tuple[float, ...]) -> None:
+    """Refuses weights of cross-entropy that would train in silence on nothing, or away from the labels."""
+    if weights and not (all(0 <= weight < math.inf for weight in weights) and any(weights)):
+        raise AlambicError(
+            f"expected class weights that are finite and >= 0, not all of them 0, got {weights}, because each image's "
+            "loss is multiplied by its class's; try leaving class_weights out"
+        )
+
+
 @lru_cache(maxsize=16)
 def _on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
     """Copied to the device once: a copy in each step would make the host wait."""
@@ -76,7 +92,15 @@ def predict(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(predicted class int, margin) per image; N x C logits.
 
     The margin is the top score minus the second; for one logit it is the logit itself and the class is logit > 0.
+    Raises AlambicError where a score is NaN or infinite: argmax would take it for a class.
     """
+    wrong = int((~np.isfinite(logits)).any(axis=1).sum())
+    if wrong:
+        kind = "NaN" if np.isnan(logits).any() else "infinity"
+        raise AlambicError(
+            f"expected finite scores in evaluation, got {kind} for {wrong:,} of {len(logits):,} images, because the "
+            "network overflows or divides by zero there; try a lower learning rate, or a look at its normalisation"
+        )
     if logits.shape[1] == 1:
         return (logits[:, 0] > 0).astype(np.int64), logits[:, 0].astype(np.float32)
     top = np.partition(logits, -2, axis=1)[:, -2:]
