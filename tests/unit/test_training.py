@@ -322,3 +322,42 @@ def test_layout_that_corrupts_memory_is_not_used():
     assert not safe_channels_last(create_student("resnet8_w4", 1, 16, 3))
     assert safe_channels_last(create_student("resnet8_w8", 1, 16, 3))
     assert safe_channels_last(create_student("dscnn_24x3", 1, 28, 10))
+
+
+def test_scores_that_are_none_are_not_taken_for_a_class():
+    logits = np.zeros((5, 3), np.float32)
+    assert predict(logits)[0].tolist() == [0] * 5
+    logits[1, 2] = logits[3, 0] = np.nan
+    with pytest.raises(AlambicError, match="NaN for 2 of 5 images"):
+        predict(logits)
+    with pytest.raises(AlambicError, match="infinity for 1 of 4 images"):
+        predict(np.array([[0.0], [1.0], [np.inf], [2.0]], np.float32))
+
+
+def test_class_weights_that_one_logit_would_ignore_are_refused():
+    with pytest.raises(AlambicError, match="one logit"):
+        Task(1, (2.0,))
+
+
+def test_a_teacher_that_draws_at_random_is_not_told_to_delete_its_bank(source, teacher, tmp_path):
+    feed, path = bank_parts(source, teacher, tmp_path)
+    asked = []
+
+    def dropping(ids, views):
+        asked.append(ids)
+        found = feed(ids, views)
+        noise = torch.randn(found.logits.shape, generator=torch.Generator().manual_seed(len(asked)))
+        return Outputs(found.logits + noise, found.embedding, energy=found.energy)
+
+    with pytest.raises(AlambicError, match="others each time it is asked"):
+        Bank(path, verify=dropping)
+
+
+def test_a_teacher_that_ends_in_softmax_is_refused(source, tmp_path):
+    body = "from torch import nn\n\ndef make(last=True):\n    layers = [nn.Flatten(), nn.Linear(256, 3)]\n"
+    body += "    return nn.Sequential(*layers, *([nn.Softmax(1)] if last else []))\n"
+    (tmp_path / "net.py").write_text(body)
+    given = (3, 1, (16, 16), source.mean, source.std, tmp_path)
+    assert load_teacher("plain", TeacherSpec("net.py:make", {"last": False}), *given).classes == 3
+    with pytest.raises(AlambicError, match="before softmax, got probabilities"):
+        load_teacher("soft", TeacherSpec("net.py:make"), *given)

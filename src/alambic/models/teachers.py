@@ -209,7 +209,8 @@ def load_teacher(
         load_weights(net, folder / spec.weights, f"teacher {name!r}")
     digest = hash_file(folder / spec.net) if isinstance(net, OnnxNet) else hash_tensors(net.state_dict())
     net.eval().requires_grad_(False)
-    scores = run_once(net, torch.zeros(2, channels, *size), f"teacher {name!r}")
+    scores = run_once(net, torch.linspace(0, 1, 4).view(-1, 1, 1, 1).repeat(1, channels, *size), f"teacher {name!r}")
+    _check_scores(scores, name)
     classes_given = int(scores.shape[1]) if isinstance(scores, Tensor) and scores.ndim == 2 else None
     teacher = Teacher(name, net, replace(spec, groups=()), size, mean, std, classes_given, digest, card)
     if not spec.groups:
@@ -217,6 +218,16 @@ def load_teacher(
     from alambic.models.grouped import group_classes  # it needs a Teacher
 
     return group_classes(teacher, spec.groups)
+
+
+def _check_scores(scores: Any, name: str) -> None:
+    """Refuses a teacher that ends in softmax, as many exports do: its probabilities would be taken for scores."""
+    several = isinstance(scores, Tensor) and scores.ndim == 2 and min(scores.shape) > 1
+    if several and bool((scores >= 0).all()) and bool(((scores.float().sum(1) - 1).abs() <= 1e-3).all()):
+        raise AlambicError(
+            f"teacher {name!r}: expected scores before softmax, got probabilities, because each image's are >= 0 and "
+            "sum to 1; try to export without the last layer"
+        )
 
 
 def fit_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
@@ -267,8 +278,9 @@ def save_teacher(path: Path, net: nn.Module, card: dict[str, Any]) -> None:
     own = net.state_dict()
     card = {**card, "weights_hash": hash_tensors({k: v.to(own[k].dtype) for k, v in half.items()})}
     write_atomic(path, lambda part: save_file(half, part))
-    text = json.dumps(card, indent=2, sort_keys=True) + "\n"
-    write_atomic(path.with_suffix(".json"), lambda part: part.write_text(text))
+    write_atomic(
+        path.with_suffix(".json"), lambda part: part.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
+    )
 
 
 def merge_card(spec: TeacherSpec, card: dict[str, Any]) -> TeacherSpec:

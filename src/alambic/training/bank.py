@@ -201,6 +201,7 @@ class Bank:
         ids = self.ids[torch.randint(len(self.ids), (CHECKED_PAIRS,), generator=pick)]
         views = torch.randint(self.views, (CHECKED_PAIRS,), generator=pick)
         stored, live = _quantities(self(ids, views)), _quantities(feed(ids, views))
+        _check_repeats(live, _quantities(feed(ids, views)), tolerance)
         for name, value in live.items():
             if name not in stored:
                 continue
@@ -233,6 +234,19 @@ class Bank:
         read = {name: torch.from_numpy(array[view, row]).to(ids.device).float() for name, array in self.arrays.items()}
         energy = tuple(read[name] for name in sorted(read) if name.startswith("energy"))
         return Outputs(logits=read.get("logits"), embedding=read.get("embedding"), energy=energy)
+
+
+def _check_repeats(first: dict[str, Tensor], second: dict[str, Tensor], tolerance: float) -> None:
+    """Refuses a teacher that answers the same images twice differently: no bank could hold what it says."""
+    for name, value in first.items():
+        spread = value.float().std().clamp_min(1e-6)
+        worst = float((second[name].float() - value.float()).abs().max() / spread)
+        if worst > tolerance:
+            raise AlambicError(
+                f"expected a teacher whose {name} depend on the image alone, got others each time it is asked "
+                f"({worst:.3g} standard deviations apart), because something in it is drawn at random, such as dropout "
+                "left on; try self.training in your function instead of training=True"
+            )
 
 
 def _argmax_differs(stored: Tensor, live: Tensor, tolerance: Tensor) -> bool:
