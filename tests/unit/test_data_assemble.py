@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -78,6 +80,16 @@ def test_class_map_with_rest() -> None:
     source = assemble("x", raw(), DataSpec("x", classes={"rest": "*", "wanted": ["b", "d"]}))
     assert source.class_names == ("rest", "wanted")
     assert source.labels.tolist() == [i % 2 for i in range(400)]
+
+
+def test_a_star_within_a_name_is_a_letter() -> None:
+    names = ("a*", "b", "c", "d")
+    source = assemble("x", dataclasses.replace(raw(), class_names=names), DataSpec("x", classes={"x": "a*", "y": "b"}))
+    assert source.labels.bincount().tolist() == [100, 100]
+    with pytest.raises(AlambicError, match="no class of it"):
+        assemble("x", raw(), DataSpec("x", classes={"x": "a*"}))
+    source = assemble("x", raw(), DataSpec("x", classes={"x": ["a", "*"], "y": "b"}))
+    assert source.labels.bincount().tolist() == [300, 100]
 
 
 def test_class_map_without_rest_leaves_out_and_keeps_each_images_split() -> None:

@@ -42,3 +42,11 @@ def test_without_labels_the_usual_names_are_told(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=X, klass=Y)
     with pytest.raises(AlambicError, match=r"expected an array named label or y or labels or targets.*'klass'"):
         load_source(DataSpec(str(tmp_path / "x.npz")))
+
+
+@pytest.mark.parametrize("split", ["", "_train"])
+def test_two_arrays_of_images_of_one_split_are_refused(split: str, tmp_path: Path) -> None:
+    arrays = {f"x{split}": X, f"y{split}": Y, f"images{split}": X[:30], f"labels{split}": FINE[:30]}
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(AlambicError, match=rf"one array of images for each split, got 'x{split}' and 'images{split}'"):
+        load_source(DataSpec(str(tmp_path / "x.npz")))

@@ -155,6 +155,11 @@ def _take(name: str, division: Tensor, units: Tensor, wanted: int, split: int, s
     division[(division == TRAIN) & torch.isin(units, chosen)] = split
 
 
+def _titles(old: str | Sequence[str]) -> list[str]:
+    """The old classes of an entry of a class map."""
+    return [old] if isinstance(old, str) else list(old)
+
+
 def _map_classes(
     name: str, raw: RawImages, spec: DataSpec
 ) -> tuple[Tensor, tuple[str, ...], Tensor, tuple[tuple[int, ...], ...]]:
@@ -167,7 +172,7 @@ def _map_classes(
         names = tuple(spec.classes)
         table = torch.full((len(raw.class_names) + 1,), -2, dtype=torch.int64)
         for new, old in enumerate(spec.classes.values()):
-            for title in [old] if isinstance(old, str) else old:
+            for title in _titles(old):
                 if title == "*":
                     continue
                 if title not in raw.class_names:
@@ -182,7 +187,7 @@ def _map_classes(
                         f"{names[new]!r}; a class can go to one place"
                     )
                 table[index] = new
-        rest = [new for new, old in enumerate(spec.classes.values()) if old == "*" or "*" in list(old)]
+        rest = [new for new, old in enumerate(spec.classes.values()) if "*" in _titles(old)]
         if len(rest) > 1:
             raise AlambicError(f"source {name!r}: expected at most one '*' in the class map, got {len(rest)}")
         if rest:

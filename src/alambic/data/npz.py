@@ -37,6 +37,11 @@ def read(spec: DataSpec, download: bool) -> RawImages:
     for name in arrays:
         word, split = _meaning(name)
         if word in _IMAGE_WORDS:
+            if split in pairs:
+                raise AlambicError(
+                    f"{path}: expected one array of images for each split, got {pairs[split][0]!r} and {name!r}, "
+                    "because only one of them would be read; try to save the other one under another name"
+                )
             pairs[split] = (name, _partner(arrays, split, label_words, path))
     if not pairs:
         raise AlambicError(
