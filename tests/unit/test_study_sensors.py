@@ -19,6 +19,7 @@ from alambic.report.findings import find
 from alambic.report.page import write_report
 from alambic.report.sensors import read_condition
 from alambic.report.tables import Table
+from alambic.study.content import ask_students
 from alambic.study.ledger import Ledger
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study
@@ -75,6 +76,23 @@ def write(folder: Path, grey: str = "true", name: str = "blind") -> Path:
     text = STUDY.format(path=folder / "set.npz", grey=grey).replace("test_sensors.blind", f"test_sensors.{name}")
     (folder / "study.toml").write_text(text)
     return folder / "study.toml"
+
+
+@pytest.mark.parametrize(
+    ("classes", "one_class", "said"),
+    [(3, False, "metric 'average_precision' expected one or two classes, got 3"), (2, True, "expected both classes")],
+)
+def test_another_metric_is_refused_as_the_one_that_ranks(tmp_path: Path, classes: int, one_class: bool, said: str):
+    path = write(tmp_path)
+    labels = np.arange(60) % classes
+    test = labels * 0 if one_class else labels
+    images = np.random.default_rng(0).integers(0, 255, (60, 16, 16, 3), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", x_train=images, y_train=labels, x_test=images, y_test=test)
+    text = path.read_text().replace('"average_precision"', '"accuracy"')
+    path.write_text(text.replace('"recall_at_1_percent_false_alarms"', '"average_precision"'))
+    study = read_study(path)
+    with pytest.raises(AlambicError, match=said):
+        ask_students(study, load_source(study.data))
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,10 @@ def make_task(study: Study, source: Source) -> Task:
     """The task of a study on its data."""
     if study.task.one_logit and source.num_classes != 2:
         raise AlambicError(f"{study.path}: expected two classes for one_logit, got {source.num_classes}")
-    return Task(1 if study.task.one_logit else source.num_classes, study.task.class_weights, study.task.metric)
+    task = Task(1 if study.task.one_logit else source.num_classes, study.task.class_weights, study.task.metric)
+    for metric in study.task.also:
+        dataclasses.replace(task, metric=metric)  # is refused as the metric that ranks would be
+    return task
 
 
 def train_ids(study: Study, source: Source) -> Tensor:
@@ -101,7 +104,8 @@ def _ask_scores(study: Study, source: Source, split: str) -> None:
     if split == "test" and (study.purpose == "explore" or (study.purpose == "demo" and not (labels >= 0).any())):
         return  # never looked at
     try:
-        evaluate_metric(study.task.metric, labels, np.ones(len(labels)), labels)
+        for metric in (study.task.metric, *study.task.also):
+            evaluate_metric(metric, labels, np.ones(len(labels)), labels)
     except AlambicError as error:
         raise AlambicError(
             f"{study.path}: {error} of the {split} split, because each training is scored on them; try tune = 0.1 in "
