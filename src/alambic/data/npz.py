@@ -33,7 +33,7 @@ def read(spec: DataSpec, download: bool) -> RawImages:
     arrays = _load(path)
     # only who asked for no array by name gets one of the usual names: others would train on labels they did not ask for
     label_words = _LABEL_WORDS if spec.label == DataSpec.label else (spec.label,)
-    pairs = {}
+    pairs: dict[int | None, tuple[str, str]] = {}
     for name in arrays:
         word, split = _meaning(name)
         if word in _IMAGE_WORDS:
