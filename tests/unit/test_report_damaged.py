@@ -147,3 +147,30 @@ def test_a_margin_that_was_cut_is_told(path: Path) -> None:
     ask(path, "UPDATE predictions SET margin = substr(margin, 1, 20) WHERE cell = '0000000000000000'")
     claim = caveats(find(path))["score_unseen"]
     assert claim.rows == ("0000000000000000",)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (sqlite3.DatabaseError("database disk image is malformed"), "damaged; try a copy of it, or `alambic study exp"),
+        (sqlite3.OperationalError("database or disk is full"), "untouched; try freeing disk space"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "untouched$"),
+    ],
+)
+def test_what_cannot_be_written_is_told(tmp_path: Path, error: sqlite3.Error, said: str) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    with pytest.raises(AlambicError, match=said), ledger._write():
+        raise error
+
+
+def test_a_damaged_page_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger(path)
+    for index in range(200):
+        ledger.record(Row(f"{index}", {"text": "x" * 200}, "done", "", {}))
+    ledger.close()
+    whole = path.read_bytes()
+    ledger = Ledger(path)
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(AlambicError, match="damaged; try a copy"):
+        ledger.record(Row("150", {"text": "y" * 200}, "done", "", {}))

@@ -131,7 +131,15 @@ class Ledger:
             with self._db:
                 yield self._db
         except sqlite3.OperationalError as error:
-            raise AlambicError(f"cannot write the ledger {self.path}: {error}; what it held is untouched") from error
+            tip = "; try freeing disk space" if "disk" in str(error) else ""
+            raise AlambicError(
+                f"cannot write the ledger {self.path}: {error}; what it held is untouched{tip}"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise AlambicError(
+                f"cannot write the ledger {self.path}: {error}, because the file is damaged; try a copy of it, or "
+                "`alambic study export` for what can still be read"
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
