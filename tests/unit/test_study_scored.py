@@ -236,3 +236,28 @@ def test_arms_that_differ_in_their_names_alone_are_refused(write: Write, tmp_pat
         prepare(study, tmp_path / "out", lambda text: None)
     study = write(more=arms + arms.replace('"one"', '"two"').replace("0.1", "0.2"))
     assert len(prepare(study, tmp_path / "out", lambda text: None).cells) == 3
+
+
+@pytest.mark.parametrize("data", ['source = "images.npz"', 'source = "npz"\npath = "images.npz"\nstore = "kept"'])
+def test_data_start_at_the_folder_of_the_file(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
+    was = f'source = "{tmp_path / "images.npz"}"'
+    expected = load_source(write().data)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "kept").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    study = write((was, f"{data}\nsize = 12\nchannels = 1"))
+    found = load_source(study.data)
+    assert (found.name, found.hash, found.split_hash) == (expected.name, expected.hash, expected.split_hash)
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert bool(list((tmp_path / "kept").iterdir())) == ("kept" in data)
+
+
+def test_data_below_the_data_folder_stay_as_told(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("ALAMBIC_DATA", str(tmp_path / "data"))
+    study = write((f'source = "{tmp_path / "images.npz"}"', 'source = "npz"\npath = "all.npz"'))
+    (tmp_path / "images.npz").rename(tmp_path / "data" / "all.npz")
+    assert study.data.path == "all.npz"
+    assert load_source(study.data).name == "all"

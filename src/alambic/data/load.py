@@ -39,6 +39,18 @@ def source_names() -> tuple[str, ...]:
     return tuple(sorted(_modules()))
 
 
+def start_at(spec: DataSpec, folder: Path) -> DataSpec:
+    """The spec of a file in ``folder``: source, path and store start there where something is there, else as told."""
+    found = {}
+    for name in ("source", "path", "store"):
+        told = getattr(spec, name)
+        if not told or not (folder / Path(told).expanduser()).exists():
+            continue
+        if name != "source" or told not in _modules():
+            found[name] = str(folder / Path(told).expanduser())
+    return replace(spec, **found) if found else spec
+
+
 def load_source(spec: DataSpec, download: bool = False) -> Source:
     """Reads the images that ``spec`` names into memory (or into its store), splits them, and hashes all of it.
 

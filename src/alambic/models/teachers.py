@@ -278,15 +278,13 @@ def save_teacher(path: Path, net: nn.Module, card: dict[str, Any]) -> None:
     own = net.state_dict()
     card = {**card, "weights_hash": hash_tensors({k: v.to(own[k].dtype) for k, v in half.items()})}
     write_atomic(path, lambda part: save_file(half, part))
-    write_atomic(
-        path.with_suffix(".json"), lambda part: part.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
-    )
+    text = json.dumps(card, indent=2, sort_keys=True) + "\n"
+    write_atomic(path.with_suffix(".json"), lambda part: part.write_text(text))
 
 
 def merge_card(spec: TeacherSpec, card: dict[str, Any]) -> TeacherSpec:
     """The spec with what the card knows where the spec says nothing (``net = "card"`` takes the card's network)."""
-    values = asdict(spec)
-    defaults = asdict(TeacherSpec(spec.net))
+    values, defaults = asdict(spec), asdict(TeacherSpec(spec.net))
     made = card.get("spec", {})
     for name in CARD_FIELDS:
         if name != "net" and name in made and values[name] == defaults[name]:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from alambic.config import Document, build, check_plain, read_extended, read_tables
 from alambic.data import DataSpec, Sensor, ViewSpec
+from alambic.data.load import start_at
 from alambic.deploy.chips import Chip, find_chip
 from alambic.errors import AlambicError, nearest
 from alambic.methods.base import create_method
@@ -145,7 +146,7 @@ def read_study(path: Path) -> Study:
         head.seeds,
         head.students,
         tuple(arms),
-        build(DataSpec, document.tables.get("data", {}), document, ("data",)),
+        start_at(build(DataSpec, document.tables.get("data", {}), document, ("data",)), document.path.parent),
         views,
         recipe,
         build(TaskSpec, document.tables.get("task", {}), document, ("task",)),
