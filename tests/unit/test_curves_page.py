@@ -33,14 +33,20 @@ def test_means_and_gains_by_a_plain_count(script: ModuleType) -> None:
     assert found.alone == ("none, labelled only", None)
     gains = [seen["kd"][seed] - seen["none, labelled only"][seed] for seed in seen["kd"]]
     assert len(gains) == 10
-    assert found.gain(("kd", "mixer")).mean == pytest.approx(sum(gains) / 10)
+    assert found.gain(("kd", "mixer"), found).mean == pytest.approx(sum(gains) / 10)
+    assert found.taught_on == ("superset",)
+    fresh = script.read_scores(ROOT / script.PRESENCE / "fresh", "tune")
+    alone = fresh.values[fresh.alone]
+    over = [seen["kd"][seed] - alone[seed] for seed in alone]
+    assert found.gain(("kd", "mixer"), fresh).mean == pytest.approx(sum(over) / len(over))
+    assert sum(over) / len(over) < sum(gains) / 10  # the student alone is better with fresh views
 
 
 def test_a_plateau_is_claimed_only_below_the_margin(script: ModuleType) -> None:
     def make(score: float) -> object:
         values = {("none", None): {seed: score + 1e-4 * seed for seed in range(3)}}
         draws = {side: {seed: np.full(50, value) for seed, value in own.items()} for side, own in values.items()}
-        return script.Scores(values, draws, ("none", None))
+        return script.Scores(values, draws, ("none", None), ())
 
     few, flat, higher = make(0.5), make(0.5005), make(0.51)
     (line,) = script.tell_steps({"24 epochs": few, "48 epochs": flat}, True)
