@@ -13,6 +13,7 @@ import pkgutil
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import alambic.data
 from alambic.data.assemble import assemble
@@ -41,7 +42,7 @@ def source_names() -> tuple[str, ...]:
 
 def start_at(spec: DataSpec, folder: Path) -> DataSpec:
     """The spec of a file in ``folder``: source, path and store start there where something is there, else as told."""
-    found = {}
+    found: dict[str, Any] = {}
     for name in ("source", "path", "store"):
         told = getattr(spec, name)
         if not told or not (folder / Path(told).expanduser()).exists():
