@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import sys
@@ -28,6 +29,23 @@ def locate(name: str, folder: Path) -> str:
     """The same name with the file's absolute path, for use from another folder."""
     file, function = name.rsplit(":", 1)
     return f"{(folder / file).resolve()}:{function}"
+
+
+def list_files(file: Path) -> list[Path]:
+    """The file and those beside it that it imports by name, theirs too; the file itself first, the others by name."""
+    found, waiting = {file}, [file]
+    while waiting:
+        try:
+            tree = ast.parse(waiting.pop().read_bytes())
+        except (SyntaxError, ValueError, OSError):  # running it tells what is wrong
+            continue
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+        beside = {file.parent / f"{name.partition('.')[0]}.py" for name in names}
+        new = {path for path in beside if path.is_file()} - found
+        found |= new
+        waiting += new
+    return [file, *sorted(found - {file})]
 
 
 def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Module:

@@ -20,7 +20,7 @@ from alambic.functional.schedule import SCHEDULES
 from alambic.methods.base import create_method
 from alambic.models.cards import read_card
 from alambic.models.feature import OutputSpec
-from alambic.models.own_code import create_own, is_own_code
+from alambic.models.own_code import create_own, is_own_code, list_files
 from alambic.models.students import create_student
 from alambic.models.teachers import TeacherSpec, merge_card, widest_data
 from alambic.study.cell import Arm, method_version
@@ -217,8 +217,10 @@ def _own_input(spec: TeacherSpec) -> dict[str, Any]:
 
 
 def code_version(net: str, folder: Path) -> str:
-    """Hash of the user's file behind ``file.py:function``: a changed network is another one. Imports do not count."""
-    return hash_file(folder / net.rsplit(":", 1)[0])[:12]
+    """Hash of the user's file behind ``file.py:function`` and of those beside it that it imports: a changed network is
+    another one. What it imports from elsewhere does not count."""
+    first, *others = [hash_file(path) for path in list_files(folder / net.rsplit(":", 1)[0])]
+    return (hashlib.sha256("".join([first, *others]).encode()).hexdigest() if others else first)[:12]
 
 
 def _provenance(spec: TeacherSpec, teacher: PreparedTeacher) -> str:

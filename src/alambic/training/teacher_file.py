@@ -11,7 +11,7 @@ from typing import Any
 from alambic.config import Document, build, read_document, read_tables
 from alambic.data import DataSpec, Source, ViewSpec, load_source
 from alambic.errors import AlambicError, nearest
-from alambic.models.own_code import is_own_code
+from alambic.models.own_code import is_own_code, list_files
 from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
 from alambic.training import together
 from alambic.training.recipe import Recipe
@@ -182,11 +182,13 @@ def train_teachers(
 
 def _bring_code(nets: list[str], folder: Path, out: Path) -> None:
     """Copies the users' own networks beside the cards that will name them, which look for their code there."""
-    for file in sorted({net.rsplit(":", 1)[0] for net in nets if is_own_code(net)}):
+    named = {Path(net.rsplit(":", 1)[0]) for net in nets if is_own_code(net)}
+    needed = {file.parent / path.name for file in named for path in list_files(folder / file)}
+    for file in sorted(needed):
         old, new = folder / file, out / file
-        if Path(file).is_absolute() or not old.is_file() or old.resolve() == new.resolve():
+        if file.is_absolute() or not old.is_file() or old.resolve() == new.resolve():
             continue
-        if ".." in Path(file).parts:
+        if ".." in file.parts:
             raise AlambicError(
                 f"{old}: expected code beside or below the file of teachers, so that it can go with the weights into "
                 f"{out}; try --out {folder}, or move it"
