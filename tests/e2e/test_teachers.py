@@ -313,7 +313,7 @@ def other():
         ("torchvision:resnet18", {"kwargs": {"depht": 3}}, "could not be made with {'depht': 3}"),
         ("timm:resnet18", {"kwargs": {"depht": 3}}, "could not be made with {'depht': 3}"),
         ("zoo:resnet8_w8", {"kwargs": {"depht": 3}}, "expected no kwargs"),
-        ("timm:vit_tiny_patch16_224", {"kwargs": {"depth": 1}}, r"runs on images of shape \(2, 1, 16, 16\).*img_size"),
+        ("timm:vit_tiny_patch16_224", {"kwargs": {"depth": 1}}, r"runs on images of shape \(4, 1, 16, 16\).*img_size"),
     ],
 )
 def test_a_network_that_cannot_be_made_or_run_says_so(source, tmp_path, net, more, said):
