@@ -64,3 +64,12 @@ def test_what_a_study_says_of_one_that_it_trains_from_another(tmp_path: Path, ho
     entries = read_teacher_file(file)[1]
     seen = {name: _seen_data(entries, name, tmp_path, partial=False) for name in entries}
     assert seen == {"hub": "external", "mine": "external", "last": "external", "lost": "unknown", "vague": "unknown"}
+
+
+def test_data_of_a_teacher_file_start_at_its_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "all.npz").write_bytes(b"")
+    file = tmp_path / "teachers.toml"
+    file.write_text('[data]\nsource = "all.npz"\n[teachers.one]\nnet = "zoo:resnet8_w16"\n')
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert read_teacher_file(file)[0].source == str(tmp_path / "all.npz")

@@ -10,6 +10,7 @@ from typing import Any
 
 from alambic.config import Document, build, read_document, read_tables
 from alambic.data import DataSpec, Source, ViewSpec, load_source
+from alambic.data.load import start_at
 from alambic.errors import AlambicError, nearest
 from alambic.models.own_code import is_own_code, list_files
 from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
@@ -77,7 +78,7 @@ def read_teacher_file(path: Path) -> tuple[DataSpec, dict[str, TeacherEntry]]:
     for name in document.tables:
         if name not in known:
             raise AlambicError(f"{document.at((name,))}: unknown table; {nearest(name, known)}")
-    data = build(DataSpec, document.tables.get("data", {}), document, ("data",))
+    data = start_at(build(DataSpec, document.tables.get("data", {}), document, ("data",)), document.path.parent)
     build(ViewSpec, document.tables.get("views", {}), document, ("views",))  # their errors belong to their own lines
     build(Recipe, document.tables.get("recipe", {}), document, ("recipe",))
     entries = {name: read_entry(name, table, document) for name, table in read_tables(document, "teachers").items()}
