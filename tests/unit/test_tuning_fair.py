@@ -132,7 +132,7 @@ net = "zoo:dscnn_16x2"
 epochs = 1
 """
 FEWER = '[tuning]\ntrials = 3\nkeep = 1\nrungs = [1.0]\n[[arms]]\nmethod = "kd"\n'
-FEWER += '[[arms]]\nname = "by a"\nmethod = "kd"\nteachers = ["a"]\n' + TWO
+FEWER += '[[arms]]\nname = "by a"\nmethod = "kd"\nsettings = { temperature = 2.0 }\nteachers = ["a"]\n' + TWO
 
 
 def test_an_arm_of_fewer_teachers_is_tuned_beside_the_others(write: Callable[[str], Study], tmp_path: Path) -> None:
