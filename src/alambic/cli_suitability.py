@@ -100,8 +100,12 @@ def _write_study(options: argparse.Namespace) -> Path:
     from alambic.files import make_folder, write_atomic
     from alambic.study.compose import compose_study
 
-    if not (options.student and options.data and options.teachers):
-        raise AlambicError("expected a study file, or --student, --data and --teachers, got neither; name them all")
+    missing = [f"--{name}" for name in ("student", "data", "teachers") if not getattr(options, name)]
+    if missing:
+        raise AlambicError(
+            f"expected a study file, or --student, --data and --teachers, got none of {' and '.join(missing)}; try to "
+            "name what is missing"
+        )
     options.out = options.out or Path("runs") / "rank"
     make_folder(options.out)
     text = compose_study(make_request(options, "rank"), options.out)

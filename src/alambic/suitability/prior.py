@@ -6,6 +6,7 @@ the gain by ``kd`` of every honest teacher. ``scripts/write_prior.py`` writes it
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Sequence
@@ -33,10 +34,11 @@ class Known:
     gain: tuple[float, ...]
 
 
-def read_prior() -> list[Known]:
-    """What comes with the package."""
+@functools.cache
+def read_prior() -> tuple[Known, ...]:
+    """What comes with the package; read once, since every teacher of a ranking asks."""
     told = json.loads(FILE.read_text())
-    return [Known(one["data"], one["student"], tuple(one["headroom"]), tuple(one["gain"])) for one in told]
+    return tuple(Known(one["data"], one["student"], tuple(one["headroom"]), tuple(one["gain"])) for one in told)
 
 
 def expect_elsewhere(headroom: float, known: Sequence[Known]) -> Expected | None:
