@@ -21,7 +21,8 @@ from alambic.report.tables import Entry, Table, drop_empty, fact_entry
 from alambic.report.widening import WORDS as WIDENING
 from alambic.report.widening import describe_widening
 from alambic.report.wording import Lang, name_group, show_ticks
-from alambic.study.stats import adjust_holm, bootstrap_interval, compare
+from alambic.study.stats import bootstrap_interval, compare
+from alambic.suitability.ranks import adjust_holm
 
 WORDS: dict[str, dict[Lang, str]] = {
     "title": {"en": "On the chip", "fr": "Sur la puce"},

@@ -16,7 +16,7 @@ from alambic.report.contrasts import (
 )
 from alambic.report.facts import Fact, Facts
 from alambic.report.gather import Group, Scored
-from alambic.study.stats import adjust_holm
+from alambic.suitability.ranks import adjust_holm
 
 
 @dataclass(frozen=True)

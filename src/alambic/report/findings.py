@@ -30,7 +30,8 @@ from alambic.report.ideas import Idea, judge_ideas
 from alambic.report.sensors import measure_conditions
 from alambic.report.suited import Suitability, read_suitability
 from alambic.study.ledger import Ledger, Row
-from alambic.study.stats import Paired, adjust_holm
+from alambic.study.stats import Paired
+from alambic.suitability.ranks import adjust_holm
 
 
 @dataclass(frozen=True)

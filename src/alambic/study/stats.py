@@ -16,7 +16,6 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from alambic.errors import AlambicError
-from alambic.suitability.ranks import adjust_holm as adjust_holm
 
 Array = np.ndarray[Any, Any]
 DRAWS, LEVEL, MOST_SEEDS = 2000, 0.95, 200
