@@ -13,6 +13,7 @@ from alambic.methods.base import Method
 from alambic.report import tables
 from alambic.report.answers import name_student, say_answers, say_caveats, say_purpose, say_sight
 from alambic.report.blocks import Block, Figure, Section
+from alambic.report.chapter_across import describe_across
 from alambic.report.chapter_classes import describe_classes
 from alambic.report.chapter_decisions import say_decisions, tabulate_decisions
 from alambic.report.chapter_declared import describe_declared
@@ -70,6 +71,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         "protocol": [*_say_protocol(findings), tables.tabulate_teachers(findings, lang, texts)],
         "declared": describe_declared(findings.declared, lang),
         "results": said,
+        "across": describe_across(findings.across, lang),
         "classes": describe_classes(findings, lang),
         "trust": describe_trust(findings, lang),
         "alignment": describe_alignment(findings, lang),

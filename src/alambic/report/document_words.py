@@ -10,6 +10,23 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "protocol": {"en": "How it was measured", "fr": "Comment c’est mesuré"},
     "declared": {"en": "Declared beforehand, and the rest", "fr": "Déclaré d’avance, et le reste"},
     "results": {"en": "Results", "fr": "Résultats"},
+    "across": {"en": "Beyond what was tried", "fr": "Au-delà de ce qui a été essayé"},
+    "across_levels": {"en": "Data · teachers · students", "fr": "Données · enseignants · élèves"},
+    "across_data": {"en": "Between data", "fr": "Entre données"},
+    "across_teacher": {"en": "Between teachers", "fr": "Entre enseignants"},
+    "across_student": {"en": "Between students", "fr": "Entre élèves"},
+    "across_pair": {"en": "Teacher × student", "fr": "Enseignant × élève"},
+    "across_seed": {"en": "Between seeds", "fr": "Entre graines"},
+    "across_rest": {"en": "Rest", "fr": "Reste"},
+    "ranks": {"en": "Mean ranks", "fr": "Rangs moyens"},
+    "ranks_caption": {
+        "en": "Mean rank of each arm over teachers, students and data that all of them were tried with, 1 the best; a "
+        "bar joins arms that are not told apart (Nemenyi’s critical difference). An illustration: what shares a "
+        "teacher is not independent, as this test takes it to be.",
+        "fr": "Rang moyen de chaque bras sur les enseignants, élèves et données avec lesquels tous ont été essayés, 1 "
+        "pour le meilleur ; une barre relie les bras que rien ne distingue (différence critique de Nemenyi). Une "
+        "illustration : ce qui partage un enseignant n’est pas indépendant, comme ce test le suppose.",
+    },
     "classes": {"en": "Class by class", "fr": "Classe par classe"},
     "trust": {"en": "Agreement and calibration", "fr": "Accord et calibration"},
     "alignment": {"en": "How alike student and teacher become", "fr": "Combien élève et enseignant se ressemblent"},
@@ -114,6 +131,29 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "déclarées d’avance, des idées, de ce que coûtent les arithmétiques. Ce qui est plus petit que ce que le plan "
         "montre quatre fois sur cinq est appelé égalité.",
     },
+    "across_clear": {
+        "en": "Of {count} comparisons of two arms over all their teachers, shown beyond those that were tried: "
+        "{listing}.",
+        "fr": "Sur {count} comparaisons de deux bras parmi tous leurs enseignants, établi au-delà de ceux essayés : "
+        "{listing}.",
+    },
+    "across_none": {
+        "en": "Of {count} comparisons of two arms over all their teachers, none is shown beyond those that were tried.",
+        "fr": "Sur {count} comparaisons de deux bras parmi tous leurs enseignants, aucune n’est établie au-delà de "
+        "ceux essayés.",
+    },
+    "across_what": {
+        "en": "What would another teacher, another student, other data of these kinds give? Each that was tried is one "
+        "draw of its kind, crossed with the others (a mixed model, by restricted maximum likelihood), and so are the "
+        "seeds and the images; p is corrected by Holm over this table. The last columns are standard deviations in "
+        "points: how far the difference moves from one data set, teacher, student or seed to the next, where several "
+        "tell.",
+        "fr": "Que donneraient un autre enseignant, un autre élève, d’autres données de ces sortes ? Chacun de ceux "
+        "essayés est un tirage de sa sorte, croisé avec les autres (modèle mixte, par maximum de vraisemblance "
+        "restreint), comme le sont les graines et les images ; p est corrigé par Holm sur ce tableau. Les dernières "
+        "colonnes sont des écarts types en points : de combien la différence bouge d’un jeu de données, d’un "
+        "enseignant, d’un élève ou d’une graine à l’autre, là où plusieurs le disent.",
+    },
     "no_ideas": {
         "en": "No method of our own was run in this study.",
         "fr": "Aucune méthode de notre cru n’a été lancée dans cette étude.",
@@ -182,6 +222,12 @@ SOURCES: tuple[tuple[dict[Lang, str], str], ...] = (
     (
         {"en": "correction", "fr": "correction"},
         "Holm. A Simple Sequentially Rejective Multiple Test Procedure. Scandinavian Journal of Statistics 1979.",
+    ),
+    (
+        {"en": "over teachers", "fr": "entre enseignants"},
+        "Kuznetsova, Brockhoff, Christensen. lmerTest Package: Tests in Linear Mixed Effects Models. Journal of "
+        "Statistical Software 2017. Ranks: Demšar. Statistical Comparisons of Classifiers over Multiple Data Sets. "
+        "JMLR 2006.",
     ),
     (
         {"en": "calibration", "fr": "calibration"},

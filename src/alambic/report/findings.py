@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alambic.errors import AlambicError
+from alambic.report.across import Compared, compare_across, read_units
 from alambic.report.classes import ClassFindings, measure_classes
 from alambic.report.contrasts import (
     GOAL,
@@ -76,6 +77,7 @@ class Findings:
         declared: of a claim study. suitability, examination: of the files beside the ledger, None without them.
         two_classes: group's key -> calibration from the ledger's own margins, where there are two classes.
         conditions: group's key -> number -> what it scores behind other sensors and by other metrics.
+        across: pairs of arms over all teachers and students.
         ideas: beside the controls that the study file declared; ``ideas_changed`` since the ledger's first run.
     """
 
@@ -98,6 +100,7 @@ class Findings:
     conditions: dict[str, dict[str, Fact]] = field(default_factory=dict)
     ideas: tuple[Idea, ...] = ()
     ideas_changed: bool = False
+    across: Compared = field(default_factory=Compared)
 
     @property
     def settings(self) -> int:
@@ -111,6 +114,14 @@ class Findings:
     def judged(self) -> bool:
         """Whether estimates of its teachers were judged by the gains."""
         return self.suitability is not None and self.suitability.judgement is not None
+
+    @property
+    def nasty(self) -> set[str]:
+        """Hashes of teachers made to teach nothing."""
+        if self.suitability is None or self.suitability.judgement is None:
+            return set()
+        nasty = self.suitability.judgement.nasty
+        return {key for key, name in self.suitability.names.items() if name in nasty}
 
     @property
     def named(self) -> tuple[Contrast, ...]:
@@ -171,6 +182,7 @@ def find(path: Path) -> Findings:
             ledger.meta("falsifiers_first") not in (None, ledger.meta("falsifiers")),
         )
         found.students = [_see_between(one, found, _read_smallest(ledger)) for one in students]
+        found.across = compare_across(read_units([found]), facts, found.nasty)
         return found
     finally:
         ledger.close()

@@ -12,6 +12,7 @@ from typing import Any
 from scipy import stats
 
 from alambic.methods import all_methods
+from alambic.report.across import Compared, compare_across, read_units
 from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact, Facts
 from alambic.report.findings import Findings
@@ -100,7 +101,8 @@ class Overview:
 
     Attributes:
         cards: hash of a teacher's weights -> how it was trained. tuned: losses that some study tuned. untold: studies
-            that have a file and no ledger here. facts: of this overview, beside those of the studies.
+            that have a file and no ledger here. facts: of this overview, beside those of the studies. across: arms over
+            all teachers, students and data.
     """
 
     studies: tuple[Study, ...]
@@ -112,6 +114,7 @@ class Overview:
     cards: dict[str, dict[str, Any]]
     tuned: tuple[str, ...]
     facts: Facts
+    across: Compared
 
     @property
     def groups(self) -> list[Group]:
@@ -147,9 +150,11 @@ def gather(root: Path, curves: Sequence[Curved], facts: Facts) -> Overview:
     late = {made[folder].place for found in states.values() for folder, whole in found.items() if not whole}
     kept = {name: tuple(made[f] for f, whole in found.items() if whole) for name, found in states.items()}
     studies = tuple(study for study in made.values() if study.place not in late)
+    found = [study.findings for study in studies]
+    nasty = set().union(*(one.nasty for one in found))
     return Overview(
         studies, **kept, unfinished=tuple(sorted(late)), curves=tuple(curves), cards=read_cards(root),
-        tuned=read_tuned(root), facts=facts,
+        tuned=read_tuned(root), facts=facts, across=compare_across(read_units(found), facts, nasty),
     )  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alambic.report.blocks import Block, Figure, Section
+from alambic.report.chapter_across import describe_across
 from alambic.report.contrasts import Contrast
+from alambic.report.document_words import HEADINGS
 from alambic.report.overview import Overview, Study
 from alambic.report.overview_claims import (
     find_declared_ideas,
@@ -101,7 +103,9 @@ def _describe_methods(overview: Overview, lang: Lang, words: Texts) -> list[Bloc
     rest = [(s, c) for s, c in overview.declared if c.group.teacher is None or c.other.teacher is None]
     rest = [pair for pair in rest if pair not in pairs]
     blocks += [*say_methods_between(overview), *_table(tabulate_declared(one, lang), words["between_table"])]
-    return [*blocks, *_table(tabulate_declared(rest, lang), words["rest_table"])]
+    blocks += _table(tabulate_declared(rest, lang), words["rest_table"])
+    over = describe_across(overview.across, lang)
+    return [*blocks, *([HEADINGS["across"][lang]] if over else []), *over]
 
 
 def _dot_rows(pairs: Sequence[tuple[Study, Contrast]], lang: Lang) -> list[DotRow]:
