@@ -1,17 +1,20 @@
 """Writes the answer over all studies: `python scripts/write_overview.py`; minutes, since it reads every ledger.
 
 A document and a talk, from the committed ledgers: docs/answer/report.pdf and slides.pptx, in French in docs/answer/fr/.
-The curves are those of docs/curves.md.
+The curves are those of docs/curves.md. `--check` writes nothing: it computes each fact again and fails on a difference.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 from write_curves import CURVES, Curve, Scores, read_scores
 
 from alambic.files import write_atomic
+from alambic.report.check import Checked, compare_facts
 from alambic.report.facts import Fact, Facts
 from alambic.report.overview import Curved, Overview, gather, list_facts
 from alambic.report.overview_document import compose_overview
@@ -19,6 +22,7 @@ from alambic.report.overview_talk import compose_talk
 from alambic.report.overview_texts import read_overview_texts
 from alambic.report.print import set_pdf
 from alambic.report.slides import draw_deck
+from alambic.report.stamp import hash_source, read_stamp
 from alambic.report.wording import LANGS, Lang
 from alambic.study.ledger import Ledger
 from alambic.study.stats import Interval, compare
@@ -91,7 +95,33 @@ def write_answer(overview: Overview, folder: Path, lang: Lang) -> None:
     write_atomic(folder / "slides.pptx", lambda part: part.write_bytes(deck))
 
 
+def check_answer(overview: Overview, folder: Path, name: str, lang: Lang) -> Checked:
+    """A written document or talk with what the ledgers give now."""
+    compose_talk(overview, compose_overview(overview, lang), lang)  # registers the facts that they show
+    stamp, known = read_stamp(folder / name), {fact.name: fact for fact in list_facts(overview)}
+    checked = Checked(facts=len(known))
+    compare_facts(stamp, known, stamp.source == hash_source(), checked)
+    return checked
+
+
+def main(check: bool) -> int:
+    """Writes, or checks; 1 where a check finds a difference."""
+    overview, differences = read_overview(ROOT), 0
+    for lang in LANGS:
+        folder = ROOT / FOLDER / ("" if lang == "en" else lang)
+        if not check:
+            write_answer(overview, folder, lang)
+            continue
+        for name in ("report.pdf", "slides.pptx"):
+            checked = check_answer(overview, folder, name, lang)
+            differences += len(checked.differences)
+            print(f"{folder / name}: {checked.shown} facts compared, {len(checked.differences) or 'no'} differences")
+            for line in checked.differences[:12]:
+                print(f"  {line}")
+    return 1 if differences else 0
+
+
 if __name__ == "__main__":
-    read = read_overview(ROOT)
-    for each in LANGS:
-        write_answer(read, ROOT / FOLDER / ("" if each == "en" else each), each)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compute each fact again, and compare")
+    sys.exit(main(parser.parse_args().check))

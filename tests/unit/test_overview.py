@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -81,6 +82,12 @@ def test_small_ledgers_pass_through(overview: Overview, script: ModuleType, tmp_
     gain = next(contrast.gain for _, contrast in overview.with_alone)
     assert show_number(gain.value, "points", lang, noun=False) in words.replace("\u00a0", "\u202f")
     assert "{" not in words
+    for name in ("report.pdf", "slides.pptx"):
+        assert script.check_answer(overview, tmp_path, name, lang).differences == []
+    # a number that a later ledger changes is found
+    moved = replace(overview, facts=Facts())
+    moved.facts.add(overview.facts.all[0].name, 0.5, overview.facts.all[0].unit, ())
+    assert script.check_answer(moved, tmp_path, "report.pdf", lang).differences
 
 
 def test_what_is_not_finished_is_named_and_not_told(overview: Overview) -> None:

@@ -62,7 +62,7 @@ def check_report(path: Path, ledger: Path) -> Checked:
         rows = ", ".join(findings.scored.contradicted[:6])
         checked.differences.append(f"the stored predictions of {rows} do not give their stored scores")
     notices = _judge_again(findings, checked)
-    _compare_facts(stamp, known, same_code, checked)
+    compare_facts(stamp, known, same_code, checked)
     if path.suffix == ".html":
         _compare_links(path.read_text("utf-8"), stamp, known, checked)
     if not checked.shown:
@@ -118,7 +118,8 @@ def _ask(ledger: Path, findings: Findings, checked: Checked) -> None:
                     checked.differences.append(f"{fact.name}: its query gives {value}, the report's code {fact.value}")
 
 
-def _compare_facts(stamp: Stamp, known: dict[str, Fact], same_code: bool, checked: Checked) -> None:
+def compare_facts(stamp: Stamp, known: dict[str, Fact], same_code: bool, checked: Checked) -> None:
+    """Each fact of a written document with those computed now; with ``same_code`` no other may be there."""
     written = {entry.name for entry in stamp.facts}
     if same_code:
         checked.differences += [f"{name}: in the ledger only" for name in known if name not in written]

@@ -16,6 +16,7 @@ from alambic.report.caveat_words import CAVEAT_SENTENCES
 from alambic.report.document_words import DOCUMENT_SENTENCES
 from alambic.report.facts import Fact
 from alambic.report.gather import Group
+from alambic.report.overview_words import OVERVIEW_SENTENCES
 from alambic.report.section_words import SECTION_SENTENCES
 from alambic.report.slide_words import SLIDE_SENTENCES
 from alambic.report.wording import LANGS, Lang, name_group, plain, show_fact
@@ -25,6 +26,7 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     **SECTION_SENTENCES,
     **SLIDE_SENTENCES,
     **CAVEAT_SENTENCES,
+    **OVERVIEW_SENTENCES,
     "demo": {
         "en": "Results, not a ranking. This study is a demonstration: nothing was tuned, and few seeds were run.",
         "fr": "Des résultats, pas un classement. Cette étude est une démonstration : rien n’a été réglé, et peu de "

@@ -6,18 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from alambic.report.chapter_suitability import list_survey
-from alambic.report.claims import SENTENCES, Blank, Claim, Words, check_sentences
+from alambic.report.claims import Blank, Claim, Words
 from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact
 from alambic.report.ideas import Idea
 from alambic.report.overview import Curved, Overview, Study, main_families, see_families
 from alambic.report.overview_costs import name_amounts, tell_side
 from alambic.report.overview_tables import tell_data
-from alambic.report.overview_words import OVERVIEW_SENTENCES
 from alambic.report.wording import LANGS, Lang
 
-check_sentences(OVERVIEW_SENTENCES)
-SENTENCES.update(OVERVIEW_SENTENCES)  # claims are told by their keys, those of one study and those of all
 Pairs = Sequence[tuple[Study, Contrast]]
 
 
