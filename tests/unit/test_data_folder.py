@@ -118,6 +118,16 @@ def test_transparent_pixels_become_white_and_16_bits_are_scaled(tmp_path: Path) 
     assert images[1].unique().tolist() == [0x80]
 
 
+def test_sixteen_bits_that_hold_ten_are_named_and_not_taken_as_black(tmp_path: Path) -> None:
+    fill(tmp_path, 30)
+    ten_bits = np.full((10, 12), 1023, np.uint16)
+    Image.fromarray(ten_bits).save(tmp_path / "cat" / "001.png")
+    source = load_source(DataSpec(str(tmp_path)))
+    ((name, reason),) = source.unreadable
+    assert name == "cat/001.png"
+    assert "16-bit pixels of at most 1023" in reason
+
+
 def test_truncated_jpeg_is_counted_and_named(tmp_path: Path) -> None:
     fill(tmp_path, 20, suffix="jpg")
     bad = tmp_path / "cat" / "002.jpg"

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
@@ -23,6 +24,7 @@ from alambic.errors import AlambicError
 
 MAX_PIXELS = 50_000_000  # a 50-megapixel phone; a header may claim far more than the file is worth
 MAX_UNREADABLE = 0.05
+FEW_BITS = 4096  # 16-bit pixels all below: of a sensor of 12 bits or fewer, which as 16 would be all but black
 # Named, because trying every format takes half of the time, and some of Pillow's start other programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _BLOCK = 512
@@ -114,6 +116,8 @@ def _decode(open_image: Opener, spec: DataSpec) -> Tensor | str:
         channels = spec.channels or (1 if image.mode in _GREY_MODES and "transparency" not in image.info else 3)
         if image.mode in ("I", "F"):
             return f"pixels of mode {image.mode!r}, whose range is not known"
+        if image.mode.startswith("I;16") and (most := int(np.asarray(image).max())) < FEW_BITS:
+            return f"16-bit pixels of at most {most}, so of fewer bits, whose range is not known; save them as 8-bit ones"
         image = fit_channels(image, channels)
         return to_tensor(image if spec.size is None else resize(image, spec.size))
     except UnidentifiedImageError as error:  # its own words name an object in memory, not the file

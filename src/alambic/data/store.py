@@ -55,7 +55,7 @@ def load_stored(spec: DataSpec, load: Callable[[DataSpec], Source]) -> Source:
             if not (target / _CARD).exists():  # else another process was faster
                 part.replace(target)
         except OSError as error:
-            raise AlambicError(f"cannot write the store {target}: {error.strerror}; try another folder") from error
+            raise AlambicError(f"cannot write the store {target}: {error.strerror or error}; try another folder") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return open_store(target)
