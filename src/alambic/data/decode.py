@@ -117,7 +117,7 @@ def _decode(open_image: Opener, spec: DataSpec) -> Tensor | str:
         if image.mode in ("I", "F"):
             return f"pixels of mode {image.mode!r}, whose range is not known"
         if image.mode.startswith("I;16") and (most := int(np.asarray(image).max())) < FEW_BITS:
-            return f"16-bit pixels of at most {most}, so of fewer bits, whose range is not known; save them as 8-bit ones"
+            return f"16-bit pixels of at most {most}, so of fewer bits, whose range is not known; try 8-bit ones"
         image = fit_channels(image, channels)
         return to_tensor(image if spec.size is None else resize(image, spec.size))
     except UnidentifiedImageError as error:  # its own words name an object in memory, not the file

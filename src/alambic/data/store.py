@@ -55,7 +55,8 @@ def load_stored(spec: DataSpec, load: Callable[[DataSpec], Source]) -> Source:
             if not (target / _CARD).exists():  # else another process was faster
                 part.replace(target)
         except OSError as error:
-            raise AlambicError(f"cannot write the store {target}: {error.strerror or error}; try another folder") from error
+            told = error.strerror or error
+            raise AlambicError(f"cannot write the store {target}: {told}; try another folder") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return open_store(target)
