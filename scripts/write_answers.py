@@ -19,6 +19,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from alambic.report.chapter_across import describe_across
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.chapter_ideas import describe_ideas
 from alambic.report.chapter_suitability import (
@@ -32,7 +33,7 @@ from alambic.report.chapter_suitability import (
 from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
 from alambic.report.contrasts import Contrast
 from alambic.report.document import detail_data
-from alambic.report.facts import Fact
+from alambic.report.facts import Fact, Facts
 from alambic.report.findings import Findings
 from alambic.report.kept import (
     CORRECTED,
@@ -50,11 +51,12 @@ from alambic.report.kept import (
     judged_ledgers,
     mean_gains,
 )
+from alambic.report.overview import gather
 from alambic.report.print_svg import paint
 from alambic.report.suitability_words import COVARIATES
 from alambic.report.suited import Judged, Suitability
 from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
-from alambic.report.tables import fact_entry
+from alambic.report.tables import Table, fact_entry
 from alambic.report.teachers import draw_teachers
 from alambic.report.texts import read_texts
 from alambic.report.wording import name_group, show_number
@@ -368,6 +370,18 @@ def tell_ideas(folder: Path, root: Path) -> list[str]:
     return [head, "", *lines, "", *traced]
 
 
+def tell_across(root: Path) -> list[str]:
+    """Pairs of arms over all teachers, students and data of the finished studies."""
+    told: list[str] = []
+    for block in describe_across(gather(root, (), Facts()).across, "en"):
+        if isinstance(block, Claim):
+            told += [block.text("en"), ""]
+        elif isinstance(block, Table):
+            told += [f"| {' | '.join(head for head, *_ in block.heads)} |", "|---" * len(block.heads) + "|"]
+            told += [f"| {' | '.join(f'{e.text} {e.note}'.strip() for e in row)} |" for row in block.rows] + [""]
+    return ["## Beyond what was tried", "", *told] if told else []
+
+
 def _between_marks(path: Path, told: list[str]) -> str:
     before, rest = path.read_text().split(START)
     return before + START + "\n".join(told) + END + rest.split(END)[1]
@@ -386,6 +400,7 @@ def write_details(root: Path) -> str:
         *("## Which teacher?", "", *[line for f in judged_ledgers(root) for line in tell_teachers(f, root)]),
         *("## Which method?", "", *tabulate_claims(root)),
         *[line for f in claim_ledgers(root) for line in tell_study(f, root)],
+        *tell_across(root),
         *("## Which new idea?", "", *tabulate_ideas(root)),
         *[line for f in idea_ledgers(root) for line in tell_ideas(f, root)],
     ]

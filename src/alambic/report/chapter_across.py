@@ -73,11 +73,14 @@ def draw_ranks(ranks: Ranks, label: str, lang: Lang) -> Markup:
     """Mean ranks on a line, the best at the left; bars join arms that are not told apart (Demšar 2006)."""
     names, count = list(ranks.means), len(ranks.means)
     scale, row = Scale(1, count, 130.0, WIDTH - 130.0), 22.0
-    bars, axis = ranks.alike, 34.0
+    bars, axis = ranks.alike, 52.0
     parts = [line(scale(1), axis, scale(count), axis, "zero")]
     for tick in range(1, count + 1):
         parts += [line(scale(tick), axis - 5, scale(tick), axis, "zero")]
         parts += [text(scale(tick), axis - 9, show_number(tick, "number", lang), "middle", "tick")]
+    end = scale(1) + (scale(2) - scale(1)) * ranks.critical
+    told = f"{HEADINGS['critical'][lang]} {show_number(ranks.critical, 'decimal', lang)}"
+    parts += [line(scale(1), 12, end, 12, "whisker tie"), text(end + 6, 16, told, "start", "tick")]
     low = axis + 12 + 9 * len(bars)
     for place, bar in enumerate(bars):
         y = axis + 10 + 9 * place

@@ -19,6 +19,7 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "across_seed": {"en": "Between seeds", "fr": "Entre graines"},
     "across_rest": {"en": "Rest", "fr": "Reste"},
     "ranks": {"en": "Mean ranks", "fr": "Rangs moyens"},
+    "critical": {"en": "critical difference", "fr": "différence critique"},
     "ranks_caption": {
         "en": "Mean rank of each arm over teachers, students and data that all of them were tried with, 1 the best; a "
         "bar joins arms that are not told apart (Nemenyi’s critical difference). An illustration: what shares a "
