@@ -23,7 +23,9 @@ def add_commands(commands: Any) -> None:
         help="a ledger.sqlite, its folder, or one that `study export` wrote; with --check: the one beside the report",
     )
     report.add_argument(
-        "--out", type=Path, help="a .html, .pdf or .pptx file, or else a folder; the ledger's folder by default"
+        "--out",
+        type=Path,
+        help="a .html, .pdf or .pptx file, or else a folder; the ledger's by default; in French, fr in it",
     )
     report.add_argument("--format", nargs="+", choices=tuple(NAMES), default=["html"], dest="formats")
     report.add_argument("--lang", choices=("en", "fr"), default="en")
@@ -49,9 +51,10 @@ def make_report(options: argparse.Namespace) -> int:
     if options.ledger is None:
         raise AlambicError("expected a ledger to report on, got none; try alambic report runs/NAME/ledger.sqlite")
     ledger = locate_ledger(options.ledger)
+    usual = ledger.parent if options.lang == "en" else ledger.parent / options.lang  # neither replaces the other
     for name in NAMES:
         if name in options.formats:
-            target = _choose_file(options.out or ledger.parent, name)
+            target = _choose_file(options.out or usual, name)
             write = write_report_of if name == "html" else write_other
             print(write(ledger, target, options.lang).resolve())
     return 0
@@ -74,9 +77,13 @@ def _choose_file(out: Path, name: str) -> Path:
 
 
 def _ledger_beside(report: Path) -> Path:
-    """``ledger.sqlite``, or the folder ``ledger`` of Parquet files that stands for it in a repository."""
-    exported = report.parent / "ledger"
-    ledger = report.parent / "ledger.sqlite"
+    """``ledger.sqlite``, or the folder ``ledger`` of Parquet files that stands for it in a repository.
+
+    A French report stands in a folder of its own beside them.
+    """
+    folder = report.parent.parent if report.parent.name == "fr" else report.parent
+    exported = folder / "ledger"
+    ledger = folder / "ledger.sqlite"
     return exported if exported.is_dir() and not ledger.exists() else ledger
 
 

@@ -11,6 +11,7 @@ import pytest
 from alambic.cli import main
 from alambic.errors import AlambicError
 from alambic.report.check import check_report
+from alambic.report.findings import find
 from alambic.report.page import write_report
 from alambic.report.stamp import read_stamp
 from alambic.report.wording import Lang
@@ -51,6 +52,31 @@ def change(page: Path, pattern: str, new: str, place: int = 0) -> None:
     text = page.read_text("utf-8")
     found = list(re.finditer(pattern, text))[place]
     page.write_text(text[: found.start(1)] + new + text[found.end(1) :], encoding="utf-8")
+
+
+def test_a_french_report_leaves_the_english_one(ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = tmp_path / "ledger"
+    write_archive(ledger, folder)
+    assert main(["report", str(folder)]) == 0
+    english = (tmp_path / "report.html").read_text("utf-8")
+    assert main(["report", str(folder), "--lang", "fr"]) == 0
+    assert (tmp_path / "report.html").read_text("utf-8") == english
+    assert main(["report", "--check", str(tmp_path / "fr" / "report.html")]) == 0
+    assert "no differences" in capsys.readouterr().out
+
+
+def test_few_seeds_give_no_share_below_nothing(tmp_path: Path) -> None:
+    # two seeds whose scores differ: t with one degree of freedom reaches below zero and above one
+    findings = find(make_ledger(tmp_path / "ledger.sqlite", seeds=2, images=40))
+    shares = [fact for fact in findings.facts.all if fact.name.startswith("score/")]
+    assert shares
+    assert all(fact.low is not None and fact.high is not None for fact in shares)
+    assert all(0 <= (fact.low or 0.0) <= (fact.high or 0.0) <= 1 for fact in shares)
+    # images that could not be told from chance are not said to limit the study to nothing
+    assert all(
+        found.seen is None or found.seen.from_images is None or found.seen.from_images.value > 0
+        for found in findings.students
+    )
 
 
 def test_a_number_changed_in_a_sentence_is_found(page: Path, ledger: Path) -> None:

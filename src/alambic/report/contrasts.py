@@ -232,4 +232,5 @@ def measure_sight(found: list[Paired], members: list[Group], scored: Scored, fac
     count = None
     if needed is not None:
         count = facts.add(f"needed/{key}", needed, "seeds", ids, "", f"fewest seeds that see {goal}; {how}")
-    return Sight(pooled, told, effects[0], effects[1], effects[2] if scored.draws else None, count, wanted)
+    blind = effects[2] if scored.draws and images > 0 else None
+    return Sight(pooled, told, effects[0], effects[1], blind, count, wanted)

@@ -169,7 +169,7 @@ def _score_fact(facts: Facts, key: str, rows: list[Row], scored: Scored) -> Fact
     interval = bootstrap_interval(np.array([row.numbers[scored.number] for row in rows]), draws)
     ids = [row.id for row in rows]
     how = BOOTSTRAP if draws is not None else BOOTSTRAP_SEEDS
-    bounds = (interval.low, interval.high)
+    bounds = (max(interval.low, 0.0), min(interval.high, 1.0))  # few seeds: t reaches beyond what a share can be
     return facts.add(
         f"score/{scored.number}/{key}", interval.mean, "share", ids, mean_query(scored.number, ids), how, bounds
     )
