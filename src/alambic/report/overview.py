@@ -94,6 +94,17 @@ class Curved:
         whole = [(side, facts) for side, facts in sorted(self.gains.items()) if None not in facts]
         return whole[0] if whole else None
 
+    @property
+    def taught(self) -> list[int]:
+        """The places of the amounts at which any arm was run beside the student alone."""
+        return [place for place in range(len(self.alone)) if any(facts[place] for facts in self.gains.values())]
+
+    @property
+    def whole(self) -> dict[tuple[str, str], tuple[Fact, ...]]:
+        """The arms that were run wherever any was, with what they gained there, by their names."""
+        found = {side: [facts[place] for place in self.taught] for side, facts in sorted(self.gains.items())}
+        return {side: tuple(fact for fact in facts if fact) for side, facts in found.items() if all(facts)}
+
 
 @dataclass(frozen=True)
 class Overview:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from alambic.report.blocks import Block, Figure, Section
 from alambic.report.chapter_across import describe_across
 from alambic.report.contrasts import Contrast
@@ -34,6 +36,7 @@ from alambic.report.overview_limits import say_do, say_limits, say_plateau, say_
 from alambic.report.overview_tables import (
     tabulate_data,
     tabulate_declared,
+    tabulate_estimators,
     tabulate_families,
     tabulate_fates,
     tabulate_judged,
@@ -74,11 +77,11 @@ def _table(table: Table, title: str = "") -> list[Block]:
 
 def _describe_teachers(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
     blocks: list[Block] = [*say_accuracy(overview), *_table(tabulate_judged(overview, lang), words["judged_table"])]
-    if overview.judged:
-        shown = max(overview.judged, key=count_taught)
-        texts = read_texts(lang)
-        drawn = draw_teachers(shown.findings, lang, texts)
-        blocks += [Figure(drawn, f"{shown.name}. {texts['teachers_caption']}")] if drawn is not None else []
+    blocks += _table(tabulate_estimators(overview, lang), words["estimators_table"])
+    texts = read_texts(lang)
+    for study in sorted(overview.judged, key=count_taught, reverse=True):
+        drawn = draw_teachers(study.findings, lang, texts)
+        blocks += [Figure(drawn, f"{study.name}. {texts['teachers_caption']}")] if drawn is not None else []
     blocks += [*say_all_families(overview), *_table(tabulate_families(overview, lang), words["family_table"])]
     two, _ = split_between(overview)
     return [*blocks, *say_teachers_between(overview), *_table(tabulate_declared(two, lang), words["teacher_table"])]
@@ -92,12 +95,9 @@ def count_taught(study: Study) -> int:
 def _describe_methods(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
     pairs = overview.with_alone
     blocks: list[Block] = [*say_methods(overview)]
-    rows = _dot_rows(pairs, lang)
-    for part in split_rows(rows):
-        drawn = draw_dots(
-            part, words["alone_figure"], read_texts(lang)["axis_points"], lambda t: show_ticks(t, "points", lang), rows
-        )
-        blocks.append(Figure(drawn, words["alone_caption"]))
+    for own in split_metrics(pairs).values():  # points of one metric are not those of another
+        rows = _dot_rows(own, lang)
+        blocks += [Figure(_draw_rows(part, rows, lang, words), words["alone_caption"]) for part in split_rows(rows)]
     blocks += _table(tabulate_declared(pairs, lang), words["alone_figure"])
     _, one = split_between(overview)
     rest = [(s, c) for s, c in overview.declared if c.group.teacher is None or c.other.teacher is None]
@@ -106,6 +106,19 @@ def _describe_methods(overview: Overview, lang: Lang, words: Texts) -> list[Bloc
     blocks += _table(tabulate_declared(rest, lang), words["rest_table"])
     over = describe_across(overview.across, lang)
     return [*blocks, *([HEADINGS["across"][lang]] if over else []), *over]
+
+
+def split_metrics(pairs: Sequence[tuple[Study, Contrast]]) -> dict[str, list[tuple[Study, Contrast]]]:
+    """Metric -> the contrasts measured by it."""
+    found: dict[str, list[tuple[Study, Contrast]]] = {}
+    for study, contrast in pairs:
+        found.setdefault(study.findings.scored.metric, []).append((study, contrast))
+    return found
+
+
+def _draw_rows(part: list[DotRow], among: list[DotRow], lang: Lang, words: Texts) -> Markup:
+    axis = read_texts(lang)["axis_points"]
+    return draw_dots(part, words["alone_figure"], axis, lambda ticks: show_ticks(ticks, "points", lang), among)
 
 
 def _dot_rows(pairs: Sequence[tuple[Study, Contrast]], lang: Lang) -> list[DotRow]:

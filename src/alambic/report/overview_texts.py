@@ -30,16 +30,17 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "purpose": {"en": "Purpose", "fr": "But"},
     "number": {"en": "Studies", "fr": "Études"},
     "claims": {"en": "Confirmations", "fr": "Confirmations"},
-    "rank_accuracy": {"en": "Accuracy", "fr": "Exactitude"},
+    "rank_accuracy": {"en": "Accuracy ranks", "fr": "L’exactitude classe"},
     "rank_pilot": {"en": "A short pilot", "fr": "Un essai court"},
     "rank_best": {"en": "Best estimator", "fr": "Meilleur estimateur"},
     "rank_worst": {"en": "Worst estimator", "fr": "Pire estimateur"},
     "lost_accuracy": {"en": "Lost by the most accurate", "fr": "Perdus par le plus exact"},
     "lost_pilot": {"en": "Lost by the pilot", "fr": "Perdus par l’essai"},
     "judged_table": {
-        "en": "Rank correlation with the gain that each teacher gave; points lost by taking the first of each list",
-        "fr": "Corrélation de rang avec le gain que chaque enseignant a donné ensuite ; points perdus à prendre le "
-        "premier de chaque liste",
+        "en": "Rank correlation with the gain that each teacher gave, also among the more accurate half; points that "
+        "the most accurate gave, as measured, and that taking it loses",
+        "fr": "Corrélation de rang avec le gain que chaque enseignant a donné, aussi dans la moitié la plus exacte ; "
+        "points que le plus exact a donnés, tels que mesurés, et perdus à le prendre",
     },
     "family_table": {
         "en": "Points that a family of teachers gives more than another, with what the study could have seen",
@@ -95,6 +96,16 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "key_sign": {
         "en": "Green: the interval leaves out zero. Lines: 95% intervals.",
         "fr": "Vert : l’intervalle exclut zéro. Traits : intervalles à 95 %.",
+    },
+    "rank_half": {"en": "Its better half", "fr": "Sa meilleure moitié"},
+    "first_gave": {"en": "The most accurate gave", "fr": "Le plus exact a donné"},
+    "best_in": {"en": "(best in {best} of {blocks})", "fr": "(meilleur dans {best} sur {blocks})"},
+    "gaining": {"en": "Gave more than nothing", "fr": "Ont donné plus que rien"},
+    "of": {"en": "{part} of {whole}", "fr": "{part} sur {whole}"},
+    "estimators_table": {
+        "en": "Other ways to rank teachers: rank correlation, and points lost by taking the first by a pilot",
+        "fr": "Autres façons de classer les enseignants : corrélation de rang, et points perdus à prendre le premier "
+        "de l’essai",
     },
 }
 

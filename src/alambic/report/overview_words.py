@@ -49,16 +49,36 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Inachevées, donc non racontées : {listing}.",
     },
     "all_accuracy_first": {
-        "en": "Which teacher? The most accurate one: in each study of teachers, accuracy on the task ranks what they "
-        "give. Rank correlation: {listing}.",
-        "fr": "Quel enseignant ? Le plus exact : dans chaque étude d’enseignants, l’exactitude sur la tâche classe ce "
-        "qu’ils donnent. Corrélation de rang : {listing}.",
+        "en": "Which teacher? No weak one: in each study of teachers, accuracy on the task tells the weak from the "
+        "good. Rank correlation with what they give: {listing}. Among the more accurate half it tells less: {half}.",
+        "fr": "Quel enseignant ? Pas un faible : dans chaque étude d’enseignants, l’exactitude sur la tâche distingue "
+        "les faibles des bons. Corrélation de rang avec ce qu’ils donnent : {listing}. Dans la moitié la plus exacte "
+        "elle en dit moins : {half}.",
+    },
+    "all_accuracy_ranks": {
+        "en": "Which teacher? In each study of teachers, accuracy on the task ranks what they give. Rank correlation: "
+        "{listing}.",
+        "fr": "Quel enseignant ? Dans chaque étude d’enseignants, l’exactitude sur la tâche classe ce qu’ils donnent. "
+        "Corrélation de rang : {listing}.",
     },
     "all_accuracy_some": {
         "en": "Which teacher? Accuracy was not shown to rank what teachers give in each study. Rank correlation: "
         "{listing}.",
         "fr": "Quel enseignant ? Rien ne montre que l’exactitude classe dans chaque étude ce qu’ils donnent. "
         "Corrélation de rang : {listing}.",
+    },
+    "all_accurate_gave": {
+        "en": "What the most accurate teacher itself gave, mean over the blocks of student and method: {listing}.",
+        "fr": "Ce que l’enseignant le plus exact a lui-même donné, en moyenne sur les blocs d’élève et de méthode : "
+        "{listing}.",
+    },
+    "all_teachers_gain": {
+        "en": "Teachers that gave their student more than nothing, as measured, from block to block: {listing}.",
+        "fr": "Enseignants qui ont donné à leur élève plus que rien, tel que mesuré, d’un bloc à l’autre : {listing}.",
+    },
+    "all_teachers_few": {
+        "en": "Most teachers gave nothing, or took away, in {listing}.",
+        "fr": "La plupart des enseignants n’ont rien donné, ou ont fait perdre : {listing}.",
     },
     "all_pilot": {
         "en": "A short pilot distillation with each teacher ranks them with {listing}.",
@@ -98,9 +118,10 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "all_brief_methods": {
         "en": "Which method? {confirmed} of {count} declared gains over the student alone are confirmed, from {least} "
-        "to {most}; confirmed by method: {listing}.",
+        "to {most}; confirmed of declared by method (on other data and students each, so no ranking): {listing}.",
         "fr": "Quelle méthode ? {confirmed} gains déclarés sur {count} face à l’élève seul sont confirmés, de {least} "
-        "à {most} ; confirmés par méthode : {listing}.",
+        "à {most} ; confirmés sur déclarés par méthode (données et élèves diffèrent : ce n’est pas un classement) : "
+        "{listing}.",
     },
     "all_between_teachers": {
         "en": "Which teacher, declared: by one method with two teachers, {confirmed} of {count} contrasts are "
@@ -129,18 +150,30 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Entre deux méthodes avec un même enseignant, aucun des {count} contrastes déclarés n’est confirmé.",
     },
     "all_fading": {
-        "en": "When does it pay? Where there is little: {arm} gains {first} with {least}, and with {most} it is not "
-        "shown to gain, {last}.",
-        "fr": "Quand cela paie-t-il ? Quand il y a peu : {arm} gagne {first} avec {least}, et avec {most} rien ne "
-        "montre un gain, {last}.",
+        "en": "When does it pay? Where there is little: with {least}, {first}; with {most} no arm is shown to gain, "
+        "{last}.",
+        "fr": "Quand cela paie-t-il ? Quand il y a peu : avec {least}, {first} ; avec {most}, aucun bras ne montre de "
+        "gain, {last}.",
+    },
+    "all_unlabelled": {
+        "en": "When does it pay? Most where the teacher speaks of images that nobody labelled: with {least}, {first}; "
+        "with {most}, {last}. What it gives on the labelled images alone is not shown to shrink: {alone_first} with "
+        "{least}, {alone_last} with {most}.",
+        "fr": "Quand cela paie-t-il ? Surtout quand l’enseignant parle d’images que personne n’a étiquetées : avec "
+        "{least}, {first} ; avec {most}, {last}. Rien ne montre que son apport sur les seules images étiquetées "
+        "diminue : {alone_first} avec {least}, {alone_last} avec {most}.",
+    },
+    "all_shrinking": {
+        "en": "When does it pay? Most where there is little: with {least}, {first}; with {most}, {last}.",
+        "fr": "Quand cela paie-t-il ? Surtout quand il y a peu : avec {least}, {first} ; avec {most}, {last}.",
     },
     "all_lasting": {
-        "en": "When does it pay? {arm} gains {first} with {least}, and still {last} with {most}.",
-        "fr": "Quand cela paie-t-il ? {arm} gagne {first} avec {least}, et encore {last} avec {most}.",
+        "en": "When does it pay? With {least}, {first}, and still with {most}, {last}.",
+        "fr": "Quand cela paie-t-il ? Avec {least}, {first}, et encore avec {most}, {last}.",
     },
     "all_amounts": {
-        "en": "{arm}: {first} with {least}, {last} with {most}.",
-        "fr": "{arm} : {first} avec {least}, {last} avec {most}.",
+        "en": "With {least}, {first}; with {most}, {last}.",
+        "fr": "Avec {least}, {first} ; avec {most}, {last}.",
     },
     "all_teacher_saw": {
         "en": "The teachers of these curves had learnt from {images} with a label each, in {epochs} epochs or fewer, "
