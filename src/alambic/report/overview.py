@@ -79,7 +79,8 @@ class Curved:
     Attributes:
         key: ``epochs``, ``images`` or ``labels``. contents: of each amount a cell, with a teacher where there is one.
         alone: the student alone at each. gains: arm and teacher -> points over it at each, None where it was not run.
-        steps: what each amount gives the student alone over the one before.
+        steps: what each amount gives the student alone over the one before. step_seeds: on how many seeds each; empty
+            where that is not known.
     """
 
     key: str
@@ -87,6 +88,7 @@ class Curved:
     alone: tuple[Fact, ...]
     gains: dict[tuple[str, str], tuple[Fact | None, ...]]
     steps: tuple[Fact, ...]
+    step_seeds: tuple[int, ...] = ()
 
     @property
     def longest(self) -> tuple[tuple[str, str], tuple[Fact | None, ...]] | None:

@@ -77,9 +77,13 @@ def tabulate_data(overview: Overview, lang: Lang) -> Table:
     return table
 
 
-def tabulate_judged(overview: Overview, lang: Lang) -> Table:
+def tabulate_judged(overview: Overview, lang: Lang, best_too: bool = True) -> Table:
     """A row a judged study: how accuracy ranks, also among the better half, and the best estimator; what the most
-    accurate teacher gave and what taking it loses; how many teachers gave more than nothing."""
+    accurate teacher gave and what taking it loses; how many teachers gave more than nothing.
+
+    Args:
+        best_too: False where another table tells the estimators.
+    """
     words = read_overview_texts(lang)
     names = ("study", "teachers", "rank_accuracy", "rank_half", "rank_best", "first_gave", "lost_accuracy", "gaining")
     table = Table(tuple((words[name], "", name not in ("study", "rank_best")) for name in names))
@@ -88,7 +92,7 @@ def tabulate_judged(overview: Overview, lang: Lang) -> Table:
         found, best = measure_accurate(study, overview), best_estimator(study.suitability)
         first = [Entry(study.name), fact_entry(accuracy.get("teachers"), lang, noun=False)]
         ranks = [fact_entry(accuracy.get("spearman"), lang), fact_entry(found.half if found else None, lang)]
-        ranks.append(Entry("–") if best is None else Entry(_name_rank(best, lang)))
+        ranks.append(Entry("–") if best is None or not best_too else Entry(_name_rank(best, lang)))
         lost = fact_entry(accuracy.get("regret"), lang, noun=False)
         table.rows.append([*first, *ranks, _tell_first(found, lang), lost, _tell_gaining(found, lang)])
     return drop_empty(table)
@@ -191,10 +195,16 @@ def tabulate_declared(pairs: Sequence[tuple[Study, Contrast]], lang: Lang) -> Ta
 
 
 def tell_verdict(study: Study, contrast: Contrast, lang: Lang) -> str:
-    """Confirmed or what else; the word until the rule was corrected, and whether seeds were added after a look."""
+    """Confirmed or what else; the word until the rule was corrected, and whether seeds were added after a look.
+
+    A tie is called what it is: not shown to differ, unless its corrected p says that it does.
+    """
     words, texts, declared = read_overview_texts(lang), read_texts(lang), study.findings.declared
     assert declared is not None
-    told = [HEADINGS["confirmed"][lang] if study.is_confirmed(contrast) else texts[declared.name_verdict(contrast)]]
+    verdict = declared.name_verdict(contrast)
+    own = {"tie": words["verdict_tie"], "clear_tie": words["verdict_clear"]}
+    told = [HEADINGS["confirmed"][lang] if study.is_confirmed(contrast) else {**texts, **own}[verdict]]
+    told = [words["verdict_small"]] if declared.is_small(contrast) else told
     former = find_former(contrast, study.findings, lang)
     told += [words["formerly"].format(was=former)] * bool(former)
     told += [words["looked"]] * (declared.first_seeds is not None)

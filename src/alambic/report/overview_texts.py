@@ -30,17 +30,16 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "purpose": {"en": "Purpose", "fr": "But"},
     "number": {"en": "Studies", "fr": "Études"},
     "claims": {"en": "Confirmations", "fr": "Confirmations"},
-    "rank_accuracy": {"en": "Accuracy ranks", "fr": "L’exactitude classe"},
+    "rank_accuracy": {"en": "Accuracy", "fr": "Exactitude"},
     "rank_pilot": {"en": "A short pilot", "fr": "Un essai court"},
     "rank_best": {"en": "Best estimator", "fr": "Meilleur estimateur"},
     "rank_worst": {"en": "Worst estimator", "fr": "Pire estimateur"},
     "lost_accuracy": {"en": "Lost by the most accurate", "fr": "Perdus par le plus exact"},
     "lost_pilot": {"en": "Lost by the pilot", "fr": "Perdus par l’essai"},
     "judged_table": {
-        "en": "Rank correlation with the gain that each teacher gave, also among the more accurate half; points that "
-        "the most accurate gave, as measured, and that taking it loses",
-        "fr": "Corrélation de rang avec le gain que chaque enseignant a donné, aussi dans la moitié la plus exacte ; "
-        "points que le plus exact a donnés, tels que mesurés, et perdus à le prendre",
+        "en": "Rank correlation with the gain that each teacher gave; points lost by taking the first of each list",
+        "fr": "Corrélation de rang avec le gain que chaque enseignant a donné ensuite ; points perdus à prendre le "
+        "premier de chaque liste",
     },
     "family_table": {
         "en": "Points that a family of teachers gives more than another, with what the study could have seen",
@@ -101,12 +100,42 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "first_gave": {"en": "The most accurate gave", "fr": "Le plus exact a donné"},
     "best_in": {"en": "(best in {best} of {blocks})", "fr": "(meilleur dans {best} sur {blocks})"},
     "gaining": {"en": "Gave more than nothing", "fr": "Ont donné plus que rien"},
-    "of": {"en": "{part} of {whole}", "fr": "{part} sur {whole}"},
-    "estimators_table": {
-        "en": "Other ways to rank teachers: rank correlation, and points lost by taking the first by a pilot",
-        "fr": "Autres façons de classer les enseignants : corrélation de rang, et points perdus à prendre le premier "
-        "de l’essai",
+    "verdict_tie": {"en": "not shown to differ", "fr": "différence non montrée"},
+    "verdict_clear": {
+        "en": "differs by its p, but too small to count on",
+        "fr": "diffère selon son p, mais trop peu pour s’y fier",
     },
+    "verdict_small": {"en": "too small to matter", "fr": "trop petit pour compter"},
+    "of": {"en": "{part} of {whole}", "fr": "{part} sur {whole}"},
+    "accuracy_table": {
+        "en": "Rank correlation of accuracy with the gain that each teacher gave, also among the more accurate half; "
+        "points that the most accurate gave, as measured, and that taking it loses",
+        "fr": "Corrélation de rang de l’exactitude avec le gain que chaque enseignant a donné, aussi dans la moitié la "
+        "plus exacte ; points que le plus exact a donnés, tels que mesurés, et perdus à le prendre",
+    },
+    "by_teacher_table": {
+        "en": "Method by teacher: points that one gives more than another, interval over teachers",
+        "fr": "Méthode par enseignant : points que l’une donne de plus que l’autre, intervalle sur les enseignants",
+    },
+    "more_with": {"en": "More with", "fr": "Plus avec"},
+    "least_with": {"en": "Least with", "fr": "Le moins avec"},
+    "most_with": {"en": "Most with", "fr": "Le plus avec"},
+    "wider": {"en": "{student} in its place", "fr": "{student} à sa place"},
+    "way": {"en": "The student alone, but", "fr": "L’élève seul, mais"},
+    "alternatives_table": {
+        "en": "What helps without a teacher, as explored",
+        "fr": "Ce qui aide sans enseignant, tel qu’exploré",
+    },
+    "glossary": {"en": "Names and words", "fr": "Noms et mots"},
+    "methods_used": {"en": "Methods of the confirmations", "fr": "Méthodes des confirmations"},
+    "students_used": {"en": "Their students", "fr": "Leurs élèves"},
+    "teachers_used": {"en": "Their teachers", "fr": "Leurs enseignants"},
+    "words_used": {"en": "Words", "fr": "Mots"},
+    "method_name": {"en": "Method", "fr": "Méthode"},
+    "paper_title": {"en": "Paper", "fr": "Article"},
+    "published": {"en": "Published", "fr": "Publié"},
+    "word": {"en": "Word", "fr": "Mot"},
+    "meaning": {"en": "Meaning", "fr": "Sens"},
 }
 
 

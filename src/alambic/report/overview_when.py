@@ -10,6 +10,11 @@ from alambic.report.overview import Curved, Overview
 from alambic.report.overview_costs import name_amounts, tell_side
 from alambic.report.wording import LANGS, Lang
 
+BY: dict[str, dict[Lang, str]] = {
+    "epochs": {"en": "epochs", "fr": "les époques"},
+    "images": {"en": "images", "fr": "les images"},
+    "labels": {"en": "labels", "fr": "les étiquettes"},
+}
 Sides = dict[tuple[str, str], tuple[Fact, ...]]
 ORDER = ("all_fading", "all_unlabelled", "all_shrinking", "all_lasting", "all_amounts")  # most telling first
 
@@ -46,7 +51,8 @@ def say_curve(curve: Curved) -> list[Claim]:
         return []
     amounts = {lang: name_amounts(curve, lang) for lang in LANGS}
     places = (("least", curve.taught[0]), ("most", curve.taught[-1]))
-    told: dict[str, Blank] = {name: Words({lang: amounts[lang][place] for lang in LANGS}) for name, place in places}
+    told: dict[str, Blank] = {"by": Words(BY[curve.key])}
+    told |= {name: Words({lang: amounts[lang][place] for lang in LANGS}) for name, place in places}
     if _pays_unlabelled(curve, every, alone):
         told |= {"first": _list(every, 0), "last": _list(every, -1)}
         told |= {"alone_first": _list(alone, 0), "alone_last": _list(alone, -1)}

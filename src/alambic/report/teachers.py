@@ -18,6 +18,7 @@ from alambic.report.wording import Lang, show_ticks
 
 FEWEST = 4  # teachers of one arm: fewer are read off the other figures
 TALL, GAP = 250.0, 62.0
+PANELS = 3  # of one figure in print
 LINE, DIGIT, MARK = 11.0, 7.0, 7.0  # px: of a number's height and of each digit's width; half a mark's size
 LABELS, TAUGHT = "circle", "triangle"
 
@@ -32,8 +33,18 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     teachers whose score is known.
     """
     panels = gather_panels(findings)
-    if not panels:
-        return None
+    return _draw_panels(panels, lang, texts) if panels else None
+
+
+def draw_parts(findings: Findings, lang: Lang, texts: Texts) -> list[Markup]:
+    """The same in figures of a few panels, like many in each: a page holds no more of a size that one can read."""
+    panels = list(gather_panels(findings).items())
+    count = math.ceil(len(panels) / PANELS)
+    size = math.ceil(len(panels) / count) if count else 1
+    return [_draw_panels(dict(panels[at : at + size]), lang, texts) for at in range(0, len(panels), size)]
+
+
+def _draw_panels(panels: dict[str, list[Contrast]], lang: Lang, texts: Texts) -> Markup:
     every = sorted((contrast for own in panels.values() for contrast in own), key=read_score)
     scores = [read_score(contrast) for contrast in every]
     wide = max(0.01, 0.05 * (scores[-1] - scores[0]))
