@@ -126,6 +126,10 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
         "en": "What helps without a teacher, as explored",
         "fr": "Ce qui aide sans enseignant, tel qu’exploré",
     },
+    "own_ranges": {
+        "en": "Each panel has a vertical range of its own.",
+        "fr": "Chaque panneau a sa propre étendue verticale.",
+    },
     "glossary": {"en": "Names and words", "fr": "Noms et mots"},
     "methods_used": {"en": "Methods of the confirmations", "fr": "Méthodes des confirmations"},
     "students_used": {"en": "Their students", "fr": "Leurs élèves"},
