@@ -7,7 +7,7 @@ from alambic.report.claims import Blank, Claim
 from alambic.report.declared import Declared
 from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.texts import read_texts
-from alambic.report.wording import Lang, name_group
+from alambic.report.wording import Lang, name_group, tell_apart
 
 KEYS = {
     "gain": "declared_gain",
@@ -33,7 +33,7 @@ def describe_declared(declared: Declared | None, lang: Lang) -> list[Block]:
         told |= {"other": contrast.other, "p": contrast.p_holm if contrast.p_holm is not None else "–"}
         key = "declared_small" if declared.is_small(contrast) else KEYS[declared.name_verdict(contrast)]
         if key in ("declared_tie", "declared_clear") and contrast.floor is not None:
-            told["floor"] = contrast.floor
+            told["gain"], told["floor"] = tell_apart(contrast.gain, contrast.floor)
         blocks.append(Claim(key, told, contrast.verdict))
     if declared.missing:
         blocks.append(Claim("declared_missing", {"listing": declared.missing}, "warning"))

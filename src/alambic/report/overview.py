@@ -79,7 +79,8 @@ class Curved:
     Attributes:
         key: ``epochs``, ``images`` or ``labels``. contents: of each amount a cell, with a teacher where there is one.
         alone: the student alone at each. gains: arm and teacher -> points over it at each, None where it was not run.
-        steps: what each amount gives the student alone over the one before.
+        steps: what each amount gives the student alone over the one before. step_seeds: on how many seeds each; empty
+            where that is not known.
     """
 
     key: str
@@ -87,12 +88,24 @@ class Curved:
     alone: tuple[Fact, ...]
     gains: dict[tuple[str, str], tuple[Fact | None, ...]]
     steps: tuple[Fact, ...]
+    step_seeds: tuple[int, ...] = ()
 
     @property
     def longest(self) -> tuple[tuple[str, str], tuple[Fact | None, ...]] | None:
         """The first arm, by its name, that was run at every amount."""
         whole = [(side, facts) for side, facts in sorted(self.gains.items()) if None not in facts]
         return whole[0] if whole else None
+
+    @property
+    def taught(self) -> list[int]:
+        """The places of the amounts at which any arm was run beside the student alone."""
+        return [place for place in range(len(self.alone)) if any(facts[place] for facts in self.gains.values())]
+
+    @property
+    def whole(self) -> dict[tuple[str, str], tuple[Fact, ...]]:
+        """The arms that were run wherever any was, with what they gained there, by their names."""
+        found = {side: [facts[place] for place in self.taught] for side, facts in sorted(self.gains.items())}
+        return {side: tuple(fact for fact in facts if fact) for side, facts in found.items() if all(facts)}
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from alambic.report.chapter_suitability import list_survey
+from alambic.report.chapter_across import say_across
 from alambic.report.claims import Blank, Claim, Words
 from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact
 from alambic.report.ideas import Idea
-from alambic.report.overview import Curved, Overview, Study, main_families, see_families
-from alambic.report.overview_costs import name_amounts, tell_side
+from alambic.report.overview import Overview, Study, main_families, see_families
 from alambic.report.overview_tables import tell_data
+from alambic.report.overview_teachers import OF
+from alambic.report.overview_teachers import say_accuracy as say_accuracy
+from alambic.report.overview_when import is_fading as is_fading
+from alambic.report.overview_when import say_curve as say_curve
+from alambic.report.overview_when import say_when as say_when
 from alambic.report.wording import LANGS, Lang
 
 Pairs = Sequence[tuple[Study, Contrast]]
@@ -35,20 +39,6 @@ def say_question(overview: Overview) -> list[Claim]:
 
 def _ends(facts: Sequence[Fact]) -> dict[str, Blank]:
     return {name: pick(facts, key=lambda fact: fact.value) for name, pick in (("least", min), ("most", max))}
-
-
-def say_accuracy(overview: Overview) -> list[Claim]:
-    """How accuracy ranks teachers in the judged studies, a pilot, the estimators."""
-    ranked = [(study, study.ranked) for study in overview.judged]
-    known = tuple((study.name, facts["spearman"]) for study, (facts, _) in ranked if "spearman" in facts)
-    claims = []
-    if known:
-        clear = all(rho.low is not None and rho.low > 0 for _, rho in known) and len(known) == len(ranked)
-        claims.append(Claim("all_accuracy_first" if clear else "all_accuracy_some", {"listing": known}, "lead"))
-    piloted = tuple((study.name, facts["spearman"]) for study, (_, facts) in ranked if "spearman" in facts)
-    claims += [Claim("all_pilot", {"listing": piloted})] if piloted else []
-    found = [judged.verdict for study in overview.judged for judged in list_survey(study.suitability)]
-    return [*claims, *([Claim("all_estimators", {})] if found and not any(v.beats_accuracy for v in found) else [])]
 
 
 def say_all_families(overview: Overview) -> list[Claim]:
@@ -81,7 +71,8 @@ def split_between(overview: Overview) -> tuple[Pairs, Pairs]:
 def say_brief(overview: Overview) -> list[Claim]:
     """The leading sentence of each question, those of many arms made short."""
     said = [say_accuracy(overview), say_all_families(overview), _brief_teachers(overview), _brief_methods(overview)]
-    said += [say_when(overview), say_ideas(overview), say_chip(overview)]
+    over = [claim for claim in say_across(overview.across) if claim.key == "across_clear"]
+    said += [over, say_when(overview), say_ideas(overview), say_chip(overview)]
     return [claims[0] for claims in said if claims]
 
 
@@ -96,14 +87,22 @@ def _brief_teachers(overview: Overview) -> list[Claim]:
 
 
 def _brief_methods(overview: Overview) -> list[Claim]:
-    """How many gains are confirmed, from which to which, by which methods."""
+    """How many gains are confirmed, from which to which, and of how many declared ones by method."""
     sure = list_confirmed(overview.with_alone)
     if not sure:
         return []
-    methods = Counter("+".join(c.group.rows[0].content["arm"]["methods"]) for _, c in sure)
     told: dict[str, Blank] = {"confirmed": len(sure), "count": len(overview.with_alone)}
-    told |= {"listing": tuple(methods.most_common()), **_ends([c.gain for _, c in sure])}
+    told |= {"listing": count_methods(overview), **_ends([c.gain for _, c in sure])}
     return [Claim("all_brief_methods", told, "lead")]
+
+
+def count_methods(overview: Overview) -> tuple[Blank, ...]:
+    """Each method's confirmed gains over the student alone, of its declared ones: without these a count is no rank."""
+    sure, every = (
+        Counter("+".join(c.group.rows[0].content["arm"]["methods"]) for _, c in pairs)
+        for pairs in (list_confirmed(overview.with_alone), overview.with_alone)
+    )
+    return tuple((method, sure[method], OF, count) for method, count in every.most_common())
 
 
 def say_teachers_between(overview: Overview) -> list[Claim]:
@@ -164,38 +163,6 @@ def say_methods_between(overview: Overview) -> list[Claim]:
     if not sure:
         return [Claim("all_between_none", told, "tie")]
     return [Claim("all_between", {**told, "confirmed": len(sure), "listing": list_pairs(sure)})]
-
-
-def is_fading(curve: Curved) -> bool:
-    """Whether the first arm of all amounts surely gains at the least of them and not surely at the most."""
-    if curve.longest is None:
-        return False
-    first, last = curve.longest[1][0], curve.longest[1][-1]
-    assert first is not None
-    assert last is not None
-    return (first.low or 0.0) > 0 >= (last.low or 0.0)
-
-
-def say_curve(curve: Curved) -> list[Claim]:
-    """What the first arm of all amounts gains at the least and at the most of them."""
-    if curve.longest is None:
-        return []
-    side, facts = curve.longest
-    amounts = {lang: name_amounts(curve, lang) for lang in LANGS}
-    told: dict[str, Blank] = {"arm": _words(lambda lang: tell_side(side, lang)), "first": facts[0] or 0}
-    told |= {"last": facts[-1] or 0}
-    told |= {name: Words({lang: amounts[lang][at] for lang in LANGS}) for name, at in (("least", 0), ("most", -1))}
-    last = facts[-1]
-    if is_fading(curve):
-        return [Claim("all_fading", told, "lead")]
-    sure = last is not None and last.low is not None and last.low > 0
-    return [Claim("all_lasting" if sure else "all_amounts", told, "lead")]
-
-
-def say_when(overview: Overview) -> list[Claim]:
-    """Each curve in a sentence, most telling first."""
-    order = sorted(overview.curves, key=lambda curve: (not is_fading(curve), curve.key == "epochs"))
-    return [claim for curve in order for claim in say_curve(curve)]
 
 
 def count_fates(overview: Overview) -> dict[str, Counter[str]]:

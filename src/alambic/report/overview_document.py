@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from alambic.report.blocks import Block, Figure, Section
 from alambic.report.chapter_across import describe_across
 from alambic.report.contrasts import Contrast
 from alambic.report.document_words import HEADINGS
 from alambic.report.overview import Overview, Study
+from alambic.report.overview_alternatives import say_alternatives, tabulate_alternatives
 from alambic.report.overview_claims import (
     find_declared_ideas,
     say_accuracy,
@@ -30,10 +33,13 @@ from alambic.report.overview_costs import (
     tabulate_curve,
     tabulate_trained,
 )
+from alambic.report.overview_glossary import describe_words
 from alambic.report.overview_limits import say_do, say_limits, say_plateau, say_trained
+from alambic.report.overview_methods import say_by_teacher, tabulate_by_teacher
 from alambic.report.overview_tables import (
     tabulate_data,
     tabulate_declared,
+    tabulate_estimators,
     tabulate_families,
     tabulate_fates,
     tabulate_judged,
@@ -43,7 +49,7 @@ from alambic.report.overview_tables import (
 from alambic.report.overview_texts import read_overview_texts
 from alambic.report.rows import DotRow, draw_dots, split_rows
 from alambic.report.tables import Table
-from alambic.report.teachers import draw_teachers
+from alambic.report.teachers import draw_parts
 from alambic.report.texts import Texts, read_texts
 from alambic.report.wording import Lang, name_group, show_bounds, show_number, show_ticks
 
@@ -62,6 +68,7 @@ def compose_overview(overview: Overview, lang: Lang) -> list[Section]:
         "chip": [*say_chip(overview), *_table(tabulate_costs(overview, lang), words["what_chip"])],
         "do": _describe_advice(overview, lang),
         "limits": say_limits(overview),
+        "glossary": describe_words(overview, lang),
         "references": [tabulate_all_papers(overview, lang)],
     }
     return [Section(key, words[key], tuple(blocks)) for key, blocks in parts.items() if blocks]
@@ -73,12 +80,16 @@ def _table(table: Table, title: str = "") -> list[Block]:
 
 
 def _describe_teachers(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
-    blocks: list[Block] = [*say_accuracy(overview), *_table(tabulate_judged(overview, lang), words["judged_table"])]
-    if overview.judged:
-        shown = max(overview.judged, key=count_taught)
-        texts = read_texts(lang)
-        drawn = draw_teachers(shown.findings, lang, texts)
-        blocks += [Figure(drawn, f"{shown.name}. {texts['teachers_caption']}")] if drawn is not None else []
+    blocks: list[Block] = [
+        *say_accuracy(overview),
+        *_table(tabulate_judged(overview, lang, False), words["accuracy_table"]),
+    ]
+    blocks += _table(tabulate_estimators(overview, lang), words["judged_table"])
+    texts = read_texts(lang)
+    told = f"{texts['teachers_caption']} " + words["own_ranges"]
+    for study in sorted(overview.judged, key=count_taught, reverse=True):
+        drawn = draw_parts(study.findings, lang, texts)
+        blocks += [Figure(part, f"{study.name}. {told}") for part in drawn]
     blocks += [*say_all_families(overview), *_table(tabulate_families(overview, lang), words["family_table"])]
     two, _ = split_between(overview)
     return [*blocks, *say_teachers_between(overview), *_table(tabulate_declared(two, lang), words["teacher_table"])]
@@ -92,20 +103,31 @@ def count_taught(study: Study) -> int:
 def _describe_methods(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
     pairs = overview.with_alone
     blocks: list[Block] = [*say_methods(overview)]
-    rows = _dot_rows(pairs, lang)
-    for part in split_rows(rows):
-        drawn = draw_dots(
-            part, words["alone_figure"], read_texts(lang)["axis_points"], lambda t: show_ticks(t, "points", lang), rows
-        )
-        blocks.append(Figure(drawn, words["alone_caption"]))
+    for own in split_metrics(pairs).values():  # points of one metric are not those of another
+        rows = _dot_rows(own, lang)
+        blocks += [Figure(_draw_rows(part, rows, lang, words), words["alone_caption"]) for part in split_rows(rows)]
     blocks += _table(tabulate_declared(pairs, lang), words["alone_figure"])
     _, one = split_between(overview)
     rest = [(s, c) for s, c in overview.declared if c.group.teacher is None or c.other.teacher is None]
     rest = [pair for pair in rest if pair not in pairs]
     blocks += [*say_methods_between(overview), *_table(tabulate_declared(one, lang), words["between_table"])]
     blocks += _table(tabulate_declared(rest, lang), words["rest_table"])
-    over = describe_across(overview.across, lang)
+    over = [*describe_across(overview.across, lang), *say_by_teacher(overview)]
+    over += _table(tabulate_by_teacher(overview, lang), words["by_teacher_table"])
     return [*blocks, *([HEADINGS["across"][lang]] if over else []), *over]
+
+
+def split_metrics(pairs: Sequence[tuple[Study, Contrast]]) -> dict[str, list[tuple[Study, Contrast]]]:
+    """Metric -> the contrasts measured by it."""
+    found: dict[str, list[tuple[Study, Contrast]]] = {}
+    for study, contrast in pairs:
+        found.setdefault(study.findings.scored.metric, []).append((study, contrast))
+    return found
+
+
+def _draw_rows(part: list[DotRow], among: list[DotRow], lang: Lang, words: Texts) -> Markup:
+    axis = read_texts(lang)["axis_points"]
+    return draw_dots(part, words["alone_figure"], axis, lambda ticks: show_ticks(ticks, "points", lang), among)
 
 
 def _dot_rows(pairs: Sequence[tuple[Study, Contrast]], lang: Lang) -> list[DotRow]:
@@ -133,7 +155,9 @@ def _describe_when(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
     blocks: list[Block] = [*say_when(overview), *say_trained(overview), *say_plateau(overview)]
     for curve in overview.curves:
         blocks += _table(tabulate_curve(curve, lang), words[f"curve_{curve.key}"])
-    return [*blocks, *_table(tabulate_trained(overview, lang), words["trained_table"])]
+    blocks += _table(tabulate_trained(overview, lang), words["trained_table"])
+    others = _table(tabulate_alternatives(overview, lang), words["alternatives_table"])
+    return [*blocks, *say_alternatives(overview), *others]
 
 
 def _describe_ideas(overview: Overview, lang: Lang, words: Texts) -> list[Block]:

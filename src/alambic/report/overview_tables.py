@@ -11,6 +11,7 @@ from alambic.report.data_told import tell_task
 from alambic.report.document_words import HEADINGS
 from alambic.report.kept import find_former, mean_gains
 from alambic.report.overview import Overview, Study, main_families, see_families
+from alambic.report.overview_teachers import Accurate, measure_accurate
 from alambic.report.overview_texts import read_overview_texts
 from alambic.report.suitability_words import COVARIATES
 from alambic.report.suited import Judged
@@ -76,28 +77,56 @@ def tabulate_data(overview: Overview, lang: Lang) -> Table:
     return table
 
 
-def tabulate_judged(overview: Overview, lang: Lang) -> Table:
-    """A row a judged study: how accuracy, a pilot, the best and the worst estimator rank; what the first two lose."""
+def tabulate_judged(overview: Overview, lang: Lang, best_too: bool = True) -> Table:
+    """A row a judged study: how accuracy ranks, also among the better half, and the best estimator; what the most
+    accurate teacher gave and what taking it loses; how many teachers gave more than nothing.
+
+    Args:
+        best_too: False where another table tells the estimators.
+    """
     words = read_overview_texts(lang)
-    names = (
-        "study",
-        "teachers",
-        "rank_accuracy",
-        "rank_pilot",
-        "rank_best",
-        "rank_worst",
-        "lost_accuracy",
-        "lost_pilot",
-    )
-    table = Table(tuple((words[name], "", name not in ("study", "rank_best", "rank_worst")) for name in names))
+    names = ("study", "teachers", "rank_accuracy", "rank_half", "rank_best", "first_gave", "lost_accuracy", "gaining")
+    table = Table(tuple((words[name], "", name not in ("study", "rank_best")) for name in names))
     for study in overview.judged:
-        accuracy, pilot = study.ranked
-        best, worst = best_estimator(study.suitability), next(reversed(list_survey(study.suitability)), None)
-        ends = [Entry("–") if one is None else Entry(_name_rank(one, lang)) for one in (best, worst)]
-        teachers = fact_entry(accuracy.get("teachers"), lang, noun=False)
-        ranks = [fact_entry(facts.get("spearman"), lang) for facts in (accuracy, pilot)]
-        lost = [fact_entry(facts.get("regret"), lang, noun=False) for facts in (accuracy, pilot)]
-        table.rows.append([Entry(study.name), teachers, *ranks, *ends, *lost])
+        accuracy, _ = study.ranked
+        found, best = measure_accurate(study, overview), best_estimator(study.suitability)
+        first = [Entry(study.name), fact_entry(accuracy.get("teachers"), lang, noun=False)]
+        ranks = [fact_entry(accuracy.get("spearman"), lang), fact_entry(found.half if found else None, lang)]
+        ranks.append(Entry("–") if best is None or not best_too else Entry(_name_rank(best, lang)))
+        lost = fact_entry(accuracy.get("regret"), lang, noun=False)
+        table.rows.append([*first, *ranks, _tell_first(found, lang), lost, _tell_gaining(found, lang)])
+    return drop_empty(table)
+
+
+def _tell_first(found: Accurate | None, lang: Lang) -> Entry:
+    """What the most accurate teacher gave, and in how many blocks none gave more."""
+    if found is None:
+        return Entry("–")
+    best, blocks = (show_number(fact.value, "number", lang) for fact in (found.best, found.blocks))
+    told = show_number(found.gain.value, "points", lang, noun=False)
+    return Entry(told, found.gain.value, note=read_overview_texts(lang)["best_in"].format(best=best, blocks=blocks))
+
+
+def _tell_gaining(found: Accurate | None, lang: Lang) -> Entry:
+    if found is None:
+        return Entry("–")
+    ends = [show_number(fact.value, "number", lang) for fact in (found.least, found.most)]
+    words, total = read_overview_texts(lang), show_number(found.teachers.value, "number", lang)
+    told = ends[0] if ends[0] == ends[1] else f"{ends[0]}–{ends[1]}"
+    return Entry(words["of"].format(part=told, whole=total), found.most.value)
+
+
+def tabulate_estimators(overview: Overview, lang: Lang) -> Table:
+    """A row a judged study: how a pilot, the best and the worst estimator rank, what the pilot's first loses."""
+    words = read_overview_texts(lang)
+    names = ("study", "rank_pilot", "lost_pilot", "rank_best", "rank_worst")
+    table = Table(tuple((words[name], "", name in ("rank_pilot", "lost_pilot")) for name in names))
+    for study in overview.judged:
+        _, pilot = study.ranked
+        ends = [best_estimator(study.suitability), next(reversed(list_survey(study.suitability)), None)]
+        told = [Entry("–") if one is None else Entry(_name_rank(one, lang)) for one in ends]
+        known = [fact_entry(pilot.get("spearman"), lang), fact_entry(pilot.get("regret"), lang, noun=False)]
+        table.rows.append([Entry(study.name), *known, *told])
     return drop_empty(table)
 
 
@@ -166,10 +195,16 @@ def tabulate_declared(pairs: Sequence[tuple[Study, Contrast]], lang: Lang) -> Ta
 
 
 def tell_verdict(study: Study, contrast: Contrast, lang: Lang) -> str:
-    """Confirmed or what else; the word until the rule was corrected, and whether seeds were added after a look."""
+    """Confirmed or what else; the word until the rule was corrected, and whether seeds were added after a look.
+
+    A tie is called what it is: not shown to differ, unless its corrected p says that it does.
+    """
     words, texts, declared = read_overview_texts(lang), read_texts(lang), study.findings.declared
     assert declared is not None
-    told = [HEADINGS["confirmed"][lang] if study.is_confirmed(contrast) else texts[declared.name_verdict(contrast)]]
+    verdict = declared.name_verdict(contrast)
+    own = {"tie": words["verdict_tie"], "clear_tie": words["verdict_clear"]}
+    told = [HEADINGS["confirmed"][lang] if study.is_confirmed(contrast) else {**texts, **own}[verdict]]
+    told = [words["verdict_small"]] if declared.is_small(contrast) else told
     former = find_former(contrast, study.findings, lang)
     told += [words["formerly"].format(was=former)] * bool(former)
     told += [words["looked"]] * (declared.first_seeds is not None)

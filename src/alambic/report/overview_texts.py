@@ -96,6 +96,50 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
         "en": "Green: the interval leaves out zero. Lines: 95% intervals.",
         "fr": "Vert : l’intervalle exclut zéro. Traits : intervalles à 95 %.",
     },
+    "rank_half": {"en": "Its better half", "fr": "Sa meilleure moitié"},
+    "first_gave": {"en": "The most accurate gave", "fr": "Le plus exact a donné"},
+    "best_in": {"en": "(best in {best} of {blocks})", "fr": "(meilleur dans {best} sur {blocks})"},
+    "gaining": {"en": "Gave more than nothing", "fr": "Ont donné plus que rien"},
+    "verdict_tie": {"en": "not shown to differ", "fr": "différence non montrée"},
+    "verdict_clear": {
+        "en": "differs by its p, but too small to count on",
+        "fr": "diffère selon son p, mais trop peu pour s’y fier",
+    },
+    "verdict_small": {"en": "too small to matter", "fr": "trop petit pour compter"},
+    "of": {"en": "{part} of {whole}", "fr": "{part} sur {whole}"},
+    "accuracy_table": {
+        "en": "Rank correlation of accuracy with the gain that each teacher gave, also among the more accurate half; "
+        "points that the most accurate gave, as measured, and that taking it loses",
+        "fr": "Corrélation de rang de l’exactitude avec le gain que chaque enseignant a donné, aussi dans la moitié la "
+        "plus exacte ; points que le plus exact a donnés, tels que mesurés, et perdus à le prendre",
+    },
+    "by_teacher_table": {
+        "en": "Method by teacher: points that one gives more than another, interval over teachers",
+        "fr": "Méthode par enseignant : points que l’une donne de plus que l’autre, intervalle sur les enseignants",
+    },
+    "more_with": {"en": "More with", "fr": "Plus avec"},
+    "least_with": {"en": "Least with", "fr": "Le moins avec"},
+    "most_with": {"en": "Most with", "fr": "Le plus avec"},
+    "wider": {"en": "{student} in its place", "fr": "{student} à sa place"},
+    "way": {"en": "The student alone, but", "fr": "L’élève seul, mais"},
+    "alternatives_table": {
+        "en": "What helps without a teacher, as explored",
+        "fr": "Ce qui aide sans enseignant, tel qu’exploré",
+    },
+    "own_ranges": {
+        "en": "Each panel has a vertical range of its own.",
+        "fr": "Chaque panneau a sa propre étendue verticale.",
+    },
+    "glossary": {"en": "Names and words", "fr": "Noms et mots"},
+    "methods_used": {"en": "Methods of the confirmations", "fr": "Méthodes des confirmations"},
+    "students_used": {"en": "Their students", "fr": "Leurs élèves"},
+    "teachers_used": {"en": "Their teachers", "fr": "Leurs enseignants"},
+    "words_used": {"en": "Words", "fr": "Mots"},
+    "method_name": {"en": "Method", "fr": "Méthode"},
+    "paper_title": {"en": "Paper", "fr": "Article"},
+    "published": {"en": "Published", "fr": "Publié"},
+    "word": {"en": "Word", "fr": "Mot"},
+    "meaning": {"en": "Meaning", "fr": "Sens"},
 }
 
 

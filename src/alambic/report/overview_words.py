@@ -35,30 +35,51 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "all_read": {
         "en": "Confirmed means: declared beforehand, and found beyond chance with all declared contrasts of its study "
-        "counted (Holm). A tie means not shown: smaller than such a test shows four times in five, or than was "
-        "declared to matter; it does not mean equal, so read the interval. Gains are in points over the same student "
-        "without a teacher, paired by seed; brackets are 95% intervals.",
+        "counted (Holm). A tie means not shown to differ: smaller than such a test shows four times in five, or than "
+        "was declared to matter; it does not mean equal, so read the interval. One that differs by its p has a p, so "
+        "corrected, under 0.05 all the same. Gains are in points over the same student without a teacher, paired by "
+        "seed; brackets are 95% intervals.",
         "fr": "Confirmé veut dire : déclaré d’avance, et trouvé au-delà du hasard en comptant tous les contrastes "
-        "déclarés de l’étude (Holm). Une égalité veut dire non montré : plus petit que ce qu’un tel test montre quatre "
-        "fois sur cinq, ou que ce qui a été déclaré compter ; ce n’est pas l’égalité vraie, lire l’intervalle. Les "
-        "gains sont en points sur le même élève sans enseignant, appariés par graine ; entre crochets, les intervalles "
-        "à 95 %.",
+        "déclarés de l’étude (Holm). Une égalité veut dire : différence non montrée, plus petite que ce qu’un tel test "
+        "montre quatre fois sur cinq, ou que ce qui a été déclaré compter ; ce n’est pas l’égalité vraie, lire "
+        "l’intervalle. Celle qui diffère selon son p en a un, ainsi corrigé, sous 0,05 malgré tout. Les gains sont en "
+        "points sur le même élève sans enseignant, appariés par graine ; entre crochets, les intervalles à 95 %.",
     },
     "all_unfinished": {
         "en": "Not finished, hence not told: {listing}.",
         "fr": "Inachevées, donc non racontées : {listing}.",
     },
     "all_accuracy_first": {
-        "en": "Which teacher? The most accurate one: in each study of teachers, accuracy on the task ranks what they "
-        "give. Rank correlation: {listing}.",
-        "fr": "Quel enseignant ? Le plus exact : dans chaque étude d’enseignants, l’exactitude sur la tâche classe ce "
-        "qu’ils donnent. Corrélation de rang : {listing}.",
+        "en": "Which teacher? No weak one: in each study of teachers, accuracy on the task tells the weak from the "
+        "good. Rank correlation with what they give: {listing}. Among the more accurate half it tells less: {half}.",
+        "fr": "Quel enseignant ? Pas un faible : dans chaque étude d’enseignants, l’exactitude sur la tâche distingue "
+        "les faibles des bons. Corrélation de rang avec ce qu’ils donnent : {listing}. Dans la moitié la plus exacte "
+        "elle en dit moins : {half}.",
+    },
+    "all_accuracy_ranks": {
+        "en": "Which teacher? In each study of teachers, accuracy on the task ranks what they give. Rank correlation: "
+        "{listing}.",
+        "fr": "Quel enseignant ? Dans chaque étude d’enseignants, l’exactitude sur la tâche classe ce qu’ils donnent. "
+        "Corrélation de rang : {listing}.",
     },
     "all_accuracy_some": {
         "en": "Which teacher? Accuracy was not shown to rank what teachers give in each study. Rank correlation: "
         "{listing}.",
         "fr": "Quel enseignant ? Rien ne montre que l’exactitude classe dans chaque étude ce qu’ils donnent. "
         "Corrélation de rang : {listing}.",
+    },
+    "all_accurate_gave": {
+        "en": "What the most accurate teacher itself gave, mean over the blocks of student and method: {listing}.",
+        "fr": "Ce que l’enseignant le plus exact a lui-même donné, en moyenne sur les blocs d’élève et de méthode : "
+        "{listing}.",
+    },
+    "all_teachers_gain": {
+        "en": "Teachers that gave their student more than nothing, as measured, from block to block: {listing}.",
+        "fr": "Enseignants qui ont donné à leur élève plus que rien, tel que mesuré, d’un bloc à l’autre : {listing}.",
+    },
+    "all_teachers_few": {
+        "en": "Most teachers gave nothing, or took away, in {listing}.",
+        "fr": "La plupart des enseignants n’ont rien donné, ou ont fait perdre : {listing}.",
     },
     "all_pilot": {
         "en": "A short pilot distillation with each teacher ranks them with {listing}.",
@@ -98,9 +119,10 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "all_brief_methods": {
         "en": "Which method? {confirmed} of {count} declared gains over the student alone are confirmed, from {least} "
-        "to {most}; confirmed by method: {listing}.",
+        "to {most}; confirmed of declared by method (on other data and students each, so no ranking): {listing}.",
         "fr": "Quelle méthode ? {confirmed} gains déclarés sur {count} face à l’élève seul sont confirmés, de {least} "
-        "à {most} ; confirmés par méthode : {listing}.",
+        "à {most} ; confirmés sur déclarés par méthode (données et élèves diffèrent : ce n’est pas un classement) : "
+        "{listing}.",
     },
     "all_between_teachers": {
         "en": "Which teacher, declared: by one method with two teachers, {confirmed} of {count} contrasts are "
@@ -129,18 +151,51 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Entre deux méthodes avec un même enseignant, aucun des {count} contrastes déclarés n’est confirmé.",
     },
     "all_fading": {
-        "en": "When does it pay? Where there is little: {arm} gains {first} with {least}, and with {most} it is not "
-        "shown to gain, {last}.",
-        "fr": "Quand cela paie-t-il ? Quand il y a peu : {arm} gagne {first} avec {least}, et avec {most} rien ne "
-        "montre un gain, {last}.",
+        "en": "When does it pay, by {by}? Where there is little: with {least}, {first}; with {most} no arm is shown "
+        "to gain, {last}.",
+        "fr": "Quand cela paie-t-il, selon {by} ? Quand il y a peu : avec {least}, {first} ; avec {most}, aucun bras "
+        "ne montre de gain, {last}.",
+    },
+    "all_unlabelled": {
+        "en": "When does it pay, by {by}? Most where the teacher speaks of images that nobody labelled: with {least}, "
+        "{first}; with {most}, {last}. What it gives on the labelled images alone is not shown to shrink: "
+        "{alone_first} with {least}, {alone_last} with {most}.",
+        "fr": "Quand cela paie-t-il, selon {by} ? Surtout quand l’enseignant parle d’images que personne n’a "
+        "étiquetées : avec {least}, {first} ; avec {most}, {last}. Rien ne montre que son apport sur les seules "
+        "images étiquetées diminue : {alone_first} avec {least}, {alone_last} avec {most}.",
+    },
+    "all_shrinking": {
+        "en": "When does it pay, by {by}? Most where there is little: with {least}, {first}; with {most}, {last}.",
+        "fr": "Quand cela paie-t-il, selon {by} ? Surtout quand il y a peu : avec {least}, {first} ; avec {most}, "
+        "{last}.",
     },
     "all_lasting": {
-        "en": "When does it pay? {arm} gains {first} with {least}, and still {last} with {most}.",
-        "fr": "Quand cela paie-t-il ? {arm} gagne {first} avec {least}, et encore {last} avec {most}.",
+        "en": "When does it pay, by {by}? With {least}, {first}, and still with {most}, {last}.",
+        "fr": "Quand cela paie-t-il, selon {by} ? Avec {least}, {first}, et encore avec {most}, {last}.",
     },
     "all_amounts": {
-        "en": "{arm}: {first} with {least}, {last} with {most}.",
-        "fr": "{arm} : {first} avec {least}, {last} avec {most}.",
+        "en": "By {by}: with {least}, {first}; with {most}, {last}.",
+        "fr": "Selon {by} : avec {least}, {first} ; avec {most}, {last}.",
+    },
+    "all_by_teacher": {
+        "en": "Method by teacher, as explored: of {count} comparisons of two methods with the same teachers, these "
+        "lean beyond the spread between teachers: {listing}.",
+        "fr": "Méthode par enseignant, tel qu’exploré : sur {count} comparaisons de deux méthodes avec les mêmes "
+        "enseignants, celles-ci penchent au-delà de la dispersion entre enseignants : {listing}.",
+    },
+    "all_by_teacher_none": {
+        "en": "Method by teacher, as explored: in none of {count} comparisons of two methods with the same teachers "
+        "does one give more beyond the spread between teachers.",
+        "fr": "Méthode par enseignant, tel qu’exploré : dans aucune des {count} comparaisons de deux méthodes avec les "
+        "mêmes enseignants l’une ne donne plus, au-delà de la dispersion entre enseignants.",
+    },
+    "all_alternatives": {
+        "en": "Without a teacher, as explored: of {count} other ways, these are shown to help the student: {listing}.",
+        "fr": "Sans enseignant, tel qu’exploré : sur {count} autres voies, celles-ci aident l’élève : {listing}.",
+    },
+    "all_alternatives_none": {
+        "en": "Without a teacher, as explored: none of {count} other ways is shown to help the student.",
+        "fr": "Sans enseignant, tel qu’exploré : rien ne montre qu’une des {count} autres voies aide l’élève.",
     },
     "all_teacher_saw": {
         "en": "The teachers of these curves had learnt from {images} with a label each, in {epochs} epochs or fewer, "

@@ -74,7 +74,8 @@ def draw_dots(
     for tick, told in zip(ticks, show(ticks), strict=True):
         parts += [line(scale(tick), TOP, scale(tick), bottom, "grid")]
         parts += [text(scale(tick), bottom + 16, told, "middle", "tick")]
-    parts.append(line(scale(0), TOP - 4, scale(0), bottom + 4, "zero"))
+    # nothing may strike through a head
+    parts += [line(scale(0), start, scale(0), stop, "zero") for start, stop in _stretches(rows)]
     parts.append(text((left + right) / 2, bottom + 36, axis, "middle", "axis"))
     for index, row in enumerate(rows):
         parts.append(_draw_row(row, TOP + ROW * (index + 0.5), left, scale))
@@ -104,6 +105,13 @@ def _draw_row(row: DotRow, y: float, left: float, scale: Scale) -> Markup:
     parts.append(mark("diamond", scale(row.mean), y, 4.5, f"point {row.class_}", f"{row.label}: {row.told}"))
     parts.append(text(WIDTH - 4, y + 4, row.told, "end", f"told {row.class_}"))
     return tag("a", *parts, href=f"#{row.anchor}") if row.anchor else tag("g", *parts)
+
+
+def _stretches(rows: Sequence[DotRow]) -> list[tuple[float, float]]:
+    """Top and bottom of each run of rows between heads."""
+    heads = [-1, *(index for index, row in enumerate(rows) if row.head), len(rows)]
+    runs = [(before + 1, after) for before, after in pairwise(heads) if after > before + 1]
+    return [(TOP + ROW * start, TOP + ROW * stop) for start, stop in runs]
 
 
 def _bands(rows: list[DotRow], scale: Scale) -> Markup:

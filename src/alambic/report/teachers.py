@@ -18,6 +18,7 @@ from alambic.report.wording import Lang, show_ticks
 
 FEWEST = 4  # teachers of one arm: fewer are read off the other figures
 TALL, GAP = 250.0, 62.0
+PANELS = 3  # of one figure in print
 LINE, DIGIT, MARK = 11.0, 7.0, 7.0  # px: of a number's height and of each digit's width; half a mark's size
 LABELS, TAUGHT = "circle", "triangle"
 
@@ -32,12 +33,21 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     teachers whose score is known.
     """
     panels = gather_panels(findings)
-    if not panels:
-        return None
+    return _draw_panels(panels, lang, texts) if panels else None
+
+
+def draw_parts(findings: Findings, lang: Lang, texts: Texts) -> list[Markup]:
+    """The same in figures of a few panels, like many in each: a page holds no more of a size that one can read."""
+    panels = list(gather_panels(findings).items())
+    count = math.ceil(len(panels) / PANELS)
+    size = math.ceil(len(panels) / count) if count else 1
+    return [_draw_panels(dict(panels[at : at + size]), lang, texts) for at in range(0, len(panels), size)]
+
+
+def _draw_panels(panels: dict[str, list[Contrast]], lang: Lang, texts: Texts) -> Markup:
     every = sorted((contrast for own in panels.values() for contrast in own), key=read_score)
     scores = [read_score(contrast) for contrast in every]
-    ends = [v for c in every for v in (c.gain.value, c.gain.low, c.gain.high) if v is not None] + [0.0]
-    wide, tall = max(0.01, 0.05 * (scores[-1] - scores[0])), (max(ends) - min(ends)) or 0.01
+    wide = max(0.01, 0.05 * (scores[-1] - scores[0]))
     x = Scale(scores[0] - wide, scores[-1] + wide, 64.0, WIDTH - 16)
     colours = colour_families(every)
     names = list(dict.fromkeys(str(contrast.group.teacher) for contrast in every))
@@ -48,7 +58,7 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     parts: list[Markup] = []
     for index, (name, own) in enumerate(panels.items()):
         top = 32.0 + index * (TALL + GAP)
-        y = Scale(min(ends) - 0.12 * tall, max(ends) + 0.12 * tall, top + TALL, top)
+        y = _scale_gains(own, top)
         parts += [text(0, top - 14, name, class_="head"), *_frame(x, y, lang, texts)]
         parts += _points(own, names, x, y, colours, lang)
     legend = {family: ("square", colour) for family, colour in colours.items()}
@@ -57,6 +67,13 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     named, high = draw_entries(key, bottom)
     drawn, low = draw_entries(legend, bottom + high + 8)
     return drawing(WIDTH, bottom + high + low, texts["teachers_figure"], *parts, named, drawn)
+
+
+def _scale_gains(own: list[Contrast], top: float) -> Scale:
+    """A panel's own: one student's worst teacher would press all others' marks into a corner."""
+    ends = [v for c in own for v in (c.gain.value, c.gain.low, c.gain.high) if v is not None] + [0.0]
+    room = 0.12 * ((max(ends) - min(ends)) or 0.01)  # for numbers over and under the whiskers
+    return Scale(min(ends) - room, max(ends) + room, top + TALL, top)
 
 
 def gather_panels(findings: Findings) -> dict[str, list[Contrast]]:
@@ -100,6 +117,7 @@ def _frame(x: Scale, y: Scale, lang: Lang, texts: Texts) -> list[Markup]:
     for tick, told in zip(across, show_ticks(across, "share", lang), strict=True):
         parts.append(text(x(tick), y.start + 16, told, "middle", "tick"))
     parts.append(text((x.start + x.stop) / 2, y.start + 32, texts["teachers_axis"], "middle", "axis"))
+    parts.append(text(12, (y.start + y.stop) / 2, texts["axis_points"], "middle", "axis", turn=-90))
     return parts
 
 

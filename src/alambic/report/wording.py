@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from markupsafe import Markup
@@ -33,12 +34,30 @@ ITSELF: dict[Lang, str] = {"en": "{name} itself", "fr": "{name} lui-même"}
 P_WORD: dict[Lang, str] = {"en": "p", "fr": "p"}
 
 
-def show_number(value: float, unit: Unit, lang: Lang, noun: bool = True) -> str:
-    """A number with its unit: 85.12%, +0.52 points, 3,412 B; French: 85,12 %, +0,52 point, 3 412 o."""
+@dataclass(frozen=True)
+class Fine(Fact):
+    """A fact of points shown with a third digit, beside another one with which it would read alike."""
+
+
+def tell_apart(first: Fact, second: Fact) -> tuple[Fact, Fact]:
+    """Two facts of points as they are; with a third digit where their sizes differ and would not read so."""
+    sizes = [abs(100 * fact.value) for fact in (first, second)]
+    alike = math.isfinite(sum(sizes)) and sizes[0] != sizes[1] and round(sizes[0], 2) == round(sizes[1], 2)
+    if not alike or {first.unit, second.unit} - {"points", "effect"}:
+        return first, second
+    return Fine(**vars(first)), Fine(**vars(second))
+
+
+def show_number(value: float, unit: Unit, lang: Lang, noun: bool = True, digits: int = 2) -> str:
+    """A number with its unit: 85.12%, +0.52 points, 3,412 B; French: 85,12 %, +0,52 point, 3 412 o.
+
+    Args:
+        digits: of points.
+    """
     if unit == "share":
         return _decimal(100 * value, 2, lang) + ("%" if lang == "en" else f"{THIN}%")
     if unit in ("points", "effect"):
-        text = _decimal(100 * value, 2, lang, signed=unit == "points")
+        text = _decimal(100 * value, digits, lang, signed=unit == "points")
         return f"{text}{THIN}{_noun('points', 100 * value, lang)}" if noun else text
     if unit == "p":
         return _decimal(value, 3, lang) if value >= 0.0005 else f"<{THIN}{_decimal(0.001, 3, lang)}"
@@ -98,7 +117,7 @@ def show_bounds(fact: Fact, lang: Lang) -> str:
 def show_fact(fact: Fact, lang: Lang, noun: bool = True, bounds: bool = True) -> Markup:
     """A fact as a link to its line in the list of facts, with its interval."""
     value = Markup('<a class="fact" href="#{}">{}</a>').format(
-        fact.anchor, show_number(fact.value, fact.unit, lang, noun)
+        fact.anchor, show_number(fact.value, fact.unit, lang, noun, 3 if isinstance(fact, Fine) else 2)
     )
     interval = show_bounds(fact, lang) if bounds else ""
     return value + (Markup(' <span class="ci">{}</span>').format(interval) if interval else "")
