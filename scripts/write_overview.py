@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from alambic.report.slides import draw_deck
 from alambic.report.stamp import hash_source, read_stamp
 from alambic.report.wording import LANGS, Lang
 from alambic.study.ledger import Ledger
-from alambic.study.stats import Interval, compare
+from alambic.study.stats import Interval, Paired, compare
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "docs/answer"
@@ -59,17 +60,18 @@ def read_curve(curve: Curve, root: Path, facts: Facts) -> Curved | None:
         )
         for folder, scores in found
     )
+    compared = [step_alone(less, more) for (_, less), (_, more) in pairwise(found)]
     steps = tuple(
-        add(f"step to {found[place + 1][0]}", step_alone(found[place][1], found[place + 1][1]))
-        for place in range(len(found) - 1)
+        add(f"step to {folder}", told.interval) for (folder, _), told in zip(found[1:], compared, strict=True)
     )
-    return Curved(key, tuple(read_content(root / folder) for folder, _ in found), alone, gains, steps)
+    contents, seeds = tuple(read_content(root / folder) for folder, _ in found), (len(one.seeds) for one in compared)
+    return Curved(key, contents, alone, gains, steps, tuple(seeds))
 
 
-def step_alone(less: Scores, more: Scores) -> Interval:
+def step_alone(less: Scores, more: Scores) -> Paired:
     """What more of it gives the student alone."""
     after, before = ((one.values[one.alone], one.draws[one.alone]) for one in (more, less))
-    return compare(after[0], before[0], after[1], before[1]).interval
+    return compare(after[0], before[0], after[1], before[1])
 
 
 def read_content(folder: Path) -> dict[str, object]:

@@ -151,7 +151,7 @@ def _name_data(content: dict[str, Any]) -> str:
     """Alike for studies of one task: the images, how many and how many with a label, what of them is seen, classes."""
     data = describe_setting(content)["data"]
     names = content.get("class_names", ())
-    told = [data["source"], data["train_images"], data.get("unlabelled", 0), content.get("input"), len(names)]
+    told = [data.get("source"), data.get("train_images"), data.get("unlabelled", 0), content.get("input"), len(names)]
     return repr([*told, *(names if len(names) == 2 else ())])
 
 

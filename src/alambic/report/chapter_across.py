@@ -31,7 +31,8 @@ def say_across(compared: Compared) -> list[Claim]:
 
 
 def _tell(pair: Across) -> tuple[Blank, ...]:
-    return (pair.arm, AGAINST, pair.other, pair.gain, _metric(pair))
+    told: tuple[Blank, ...] = (pair.arm, AGAINST, pair.other, pair.gain)
+    return told if pair.metric == "accuracy" else (*told, _metric(pair))
 
 
 def _metric(pair: Across) -> Words:
