@@ -39,9 +39,15 @@ ADVICE_TEXTS: dict[str, dict[Lang, str]] = {
         "en": "By student and data: what to take. Confirmed is what a study declared and found; all else is a lead",
         "fr": "Par élève et données : que prendre. Confirmé : déclaré par une étude et trouvé ; le reste est une piste",
     },
+    "student_data": {"en": "Student and data", "fr": "Élève et données"},
+    "take_gain": {"en": "Take, gain to expect", "fr": "Prendre, gain à attendre"},
     "rivals": {"en": "Not shown to be worse", "fr": "Pas montrés moins bons"},
     "harmed": {"en": "Declared, and harmed", "fr": "Déclaré, et a nui"},
     "undeclared": {"en": "a lead: not declared", "fr": "une piste : non déclaré"},
+    "stands_in": {
+        "en": "{undeclared}, but simpler than {arm}, which is confirmed",
+        "fr": "{undeclared}, mais plus simple que {arm}, qui est confirmé",
+    },
     "none_confirmed": {"en": "nothing confirmed", "fr": "rien de confirmé"},
     "added": {"en": "seeds added after a look", "fr": "graines ajoutées après consultation des résultats"},
     "earlier": {

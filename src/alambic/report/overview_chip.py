@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from alambic.report.chip import list_falls
-from alambic.report.claims import Blank, Claim, Words
-from alambic.report.data_told import tell_task
+from alambic.report.claims import METRIC_NAMES, Blank, Claim, Words
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
@@ -132,14 +131,18 @@ def say_dont_arithmetic(overview: Overview) -> list[Claim]:
 def tabulate_arithmetic(overview: Overview, lang: Lang) -> Table:
     """A row a study and student: points lost in each arithmetic, the mean over its arms and the worst of them."""
     words, texts = read_overview_texts(lang), read_advice_texts(lang)
-    heads = [words["study"], read_texts(lang)["student"], texts["tried_on"], *(texts[name] for name in ARITHMETICS)]
-    table = Table(tuple((head, "", place > 1) for place, head in enumerate(heads)))
+    heads = [
+        f"{words['study']}, {read_texts(lang)['student'].lower()}",
+        texts["tried_on"],
+        *(texts[name] for name in ARITHMETICS),
+    ]
+    table = Table(tuple((head, "", place > 0) for place, head in enumerate(heads)))
     for study in overview.claims:
         for found in study.findings.students:
             every = {name: measure_lost(study, found, name, overview) for name in ARITHMETICS}
             if any(every.values()):
                 images = max(row.numbers.get("kernel_images", 0) for group in found.groups for row in group.rows)
-                first = [Entry(study.name), Entry(found.student), Entry(show_number(images, "number", lang), images)]
+                first = [Entry(f"{study.name}, {found.student}"), Entry(show_number(images, "number", lang), images)]
                 table.rows.append([*first, *(_tell_lost(one, lang) for one in every.values())])
     return drop_empty(table)
 
@@ -173,9 +176,6 @@ class Level:
         after = ["int8"] * (scored.precision == "int8")
         return self.study.findings.conditions.get(group.key, {}).get("_".join([scored.split, *parts, *after]))
 
-    def tell(self, lang: Lang) -> str:
-        return tell_task(self.best, self.study.findings.scored.metric, lang)
-
 
 def list_levels(overview: Overview) -> list[Level]:
     """Of each student of a confirmation that was run alone, and not alone only."""
@@ -205,18 +205,20 @@ def say_levels(overview: Overview) -> list[Claim]:
 
 
 def _bracket(group: Group) -> Words:
-    return Words({lang: f"({name_group(group, lang)})," for lang in LANGS})
+    return Words({lang: f"({told})," for lang, told in tell_arm(group).by_lang.items()})
 
 
 def tabulate_levels(overview: Overview, lang: Lang) -> Table:
     """A row a student of a confirmation: its score alone and by its best arm, recall and the dark where measured."""
     texts = read_advice_texts(lang)
     names = ("alone_level", "best_level", "its_level", "recall_alone", "recall_best", "dark")
-    heads = [read_texts(lang)["student"], read_overview_texts(lang)["task"], *(texts[name] for name in names)]
-    table = Table(tuple((head, "", place not in (0, 1, 3)) for place, head in enumerate(heads)))
+    heads = [read_overview_texts(lang)["study"], *(texts[name] for name in names)]
+    table = Table(tuple((head, "", place not in (0, 2)) for place, head in enumerate(heads)))
     for level in list_levels(overview):
+        metric = level.study.findings.scored.metric
+        told = f", {METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric}" * (metric != "accuracy")
         recalls = [fact_entry(level.read(group, RECALL), lang) for group in (level.alone, level.best)]
-        first = [Entry(level.best.student), Entry(level.tell(lang)), fact_entry(level.alone.score, lang)]
-        first += [Entry(name_group(level.best, lang)), fact_entry(level.best.score, lang)]
+        first = [Entry(level.study.name + told), fact_entry(level.alone.score, lang)]
+        first += [Entry(tell_arm(level.best).by_lang[lang]), fact_entry(level.best.score, lang)]
         table.rows.append([*first, *recalls, fact_entry(level.read(level.best, "on_dark"), lang)])
     return drop_empty(table)

@@ -20,9 +20,9 @@ from alambic.report.overview import Overview, Study
 from alambic.report.overview_advice_texts import read_advice_texts
 from alambic.report.overview_tables import tell_data
 from alambic.report.overview_texts import read_overview_texts
-from alambic.report.tables import Entry, Table
+from alambic.report.tables import Entry, Table, drop_empty
 from alambic.report.texts import read_texts
-from alambic.report.wording import Lang, name_group, show_bounds, show_number
+from alambic.report.wording import Lang, hold, name_group, show_bounds, show_number
 
 MOST_RIVALS = 4
 Pair = tuple[Study, Contrast]
@@ -125,15 +125,14 @@ def _undoes(won: Pair, other: Pair) -> bool:
 def tabulate_all_decisions(overview: Overview, lang: Lang) -> Table:
     """A row a student and data: what to take, its gain and settings, how sure, what may do as well, what harmed."""
     words, texts = {key: by_lang[lang] for key, by_lang in HEADINGS.items()}, read_advice_texts(lang)
-    heads = [read_texts(lang)["student"], words["on_data"], words["best_arm"], words["gain_int8"], words["confidence"]]
+    heads = [texts["student_data"], texts["take_gain"], words["confidence"]]
     heads += [texts["rivals"], texts["harmed"], words["settings"]]
     table = Table(tuple((head, "", False) for head in heads))
     harmed = list_harmed(overview)
     for row in gather_advised(overview):
         study, made = row.first
         shown = sorted(row.kept or row.looked, key=lambda pair: -_value(pick(pair[1])))
-        arms = [_name_taken(*pair, lang) + (f" ({pair[0].name})" if len(shown) > 1 else "") for pair in shown]
-        gains = [_show_gain(pick(one), lang) for _, one in shown]
+        takes = [_tell_taken(pair[1], lang) + (f" ({pair[0].name})" if len(shown) > 1 else "") for pair in shown]
         sure = list(dict.fromkeys(_tell_sure(*pair, lang) for pair in shown))
         sure += [_tell_looked(*pair, lang) for pair in row.looked]
         rivals = [_tell_rival(s, c, lang) for s, one in shown for c in _list_rivals(one)]
@@ -141,11 +140,10 @@ def tabulate_all_decisions(overview: Overview, lang: Lang) -> Table:
         own = [c for s, c in harmed if s.place in places and c.group.student == made.found.student]
         bad = [name_group(c.group, lang) for c in own[:MOST_AVOIDED]]
         settings = [tell_settings(taken.group) for _, one in shown if (taken := pick(one)) is not None]
-        first = [Entry(name_student(made.found, study.findings))]
-        first.append(Entry(_tell(made.found.groups[0], study, lang), class_="wide"))
-        told = (arms, gains, sure, rivals[:MOST_RIVALS], bad, list(dict.fromkeys(settings)))
-        table.rows.append([*first, *(_join(parts, lang) for parts in told)])
-    return table
+        place = f"{name_student(made.found, study.findings)}, {_tell(made.found.groups[0], study, lang)}"
+        told = ([place], takes, sure, rivals[:MOST_RIVALS], bad, list(dict.fromkeys(settings)))
+        table.rows.append([_join(parts, lang) for parts in told])
+    return drop_empty(table)
 
 
 def _join(parts: Sequence[str], lang: Lang) -> Entry:
@@ -165,18 +163,23 @@ def _tell_rival(study: Study, contrast: Contrast, lang: Lang) -> str:
     return f"{name_group(contrast.group, lang)} {_show_gain(contrast, lang)}{told}"
 
 
-def _name_taken(study: Study, made: Decision, lang: Lang) -> str:
+def _name_taken(made: Decision, lang: Lang) -> str:
     taken = pick(made)
     if taken is not None:
         return name_group(taken.group, lang)
     return HEADINGS["more_seeds" if made.unseen else "alone"][lang]
 
 
+def _tell_taken(made: Decision, lang: Lang) -> str:
+    taken = pick(made)
+    return _name_taken(made, lang) + (f" {_show_gain(taken, lang)}" if taken is not None else "")
+
+
 def _show_gain(contrast: Contrast | None, lang: Lang) -> str:
     if contrast is None:
         return "–"
     gain = contrast.gain
-    return f"{show_number(gain.value, gain.unit, lang, noun=False)} {show_bounds(gain, lang)}".strip()
+    return hold(f"{show_number(gain.value, gain.unit, lang, noun=False)} {show_bounds(gain, lang)}".strip())
 
 
 def _tell_sure(study: Study, made: Decision, lang: Lang) -> str:
@@ -186,14 +189,22 @@ def _tell_sure(study: Study, made: Decision, lang: Lang) -> str:
         return HEADINGS["unproved"][lang]
     told = find_confirmed(study.findings.declared, taken)
     if told is None:
-        return read_advice_texts(lang)["undeclared"]
+        return _tell_undeclared(made, lang)
     against = f", {read_texts(lang)['against'].lower()} {name_group(told.other, lang)}"
     return HEADINGS["confirmed"][lang] + against * (told.other.key != taken.other.key)
 
 
+def _tell_undeclared(made: Decision, lang: Lang) -> str:
+    """A lead; where a confirmed arm has more parts and was not shown to be better, that it stands in for that one."""
+    texts = read_advice_texts(lang)
+    if made.simpler is None or made.confirmed is None:
+        return texts["undeclared"]
+    return texts["stands_in"].format(undeclared=texts["undeclared"], arm=name_group(made.confirmed.group, lang))
+
+
 def _tell_looked(study: Study, made: Decision, lang: Lang) -> str:
     texts = read_advice_texts(lang)
-    blanks = {"study": study.name, "looked": texts["added"], "arm": _name_taken(study, made, lang)}
+    blanks = {"study": study.name, "looked": texts["added"], "arm": _name_taken(made, lang)}
     return texts["earlier"].format(**blanks, gain=_show_gain(pick(made), lang))
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alambic.report.claims import Blank, Claim, Words
-from alambic.report.data_told import tell_task
 from alambic.report.facts import Fact
 from alambic.report.gather import Group
 from alambic.report.overview import Overview, Study
@@ -98,13 +97,11 @@ def say_views_first(overview: Overview) -> list[Claim]:
 def tabulate_views(overview: Overview, lang: Lang) -> Table:
     """A row an arm: its points over the student alone on the bank's views and on fresh ones."""
     words, texts = read_overview_texts(lang), read_advice_texts(lang)
-    heads = [words["study"], words["task"], read_texts(lang)["arm"], texts["over_bank"], texts["over_fresh"]]
-    table = Table(tuple((head, "", place > 2) for place, head in enumerate(heads)))
+    heads = [words["study"], read_texts(lang)["arm"], texts["over_bank"], texts["over_fresh"]]
+    table = Table(tuple((head, "", place > 1) for place, head in enumerate(heads)))
     before = ""
     for one in list_viewed(overview):
-        task = tell_task(one.group, one.study.findings.scored.metric, lang)
-        first = ["", ""] if one.study.place == before else [one.study.name, task]
-        named = [*map(Entry, first), Entry(name_group(one.group, lang))]
+        named = [Entry("" if one.study.place == before else one.study.name), Entry(name_group(one.group, lang))]
         table.rows.append([*named, *(fact_entry(fact, lang, noun=False) for fact in (one.bank, one.fresh))])
         before = one.study.place
     return table
