@@ -156,7 +156,7 @@ def test_gains_stand_against_the_better_student_alone_too(overview: Overview) ->
         name = name_view("plain", "rsd", "vit", base)  # type: ignore[arg-type]
         known.facts.add(name, value, "points", (), "", "", (value - 0.005, value + 0.005))
     known.facts.add(name_view("plain", "none", None, "fresh"), 0.03, "points", (), "", "", (0.02, 0.04))
-    assert "rsd from vit +1.00 points [+0.50, +1.50] instead of +4.00 points" in read(say_views(known), "all_views")
+    assert "rsd from vit +1.00 point [+0.50, +1.50] instead of +4.00 points" in read(say_views(known), "all_views")
     assert "in 1 of 1 trials" in read(say_views_first(known), "all_do_views")
     assert len(show_views(known, "en")) == 2
     helpless = replace(overview, facts=Facts())

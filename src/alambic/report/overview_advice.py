@@ -31,16 +31,20 @@ def is_control(group: Group, study: Study) -> bool:
 
 
 def advise(overview: Overview) -> list[Claim]:
-    """What to do, then what not."""
+    """What to do and what not, the widest first: a slide has room for some of it."""
+    made, left = _say_made(overview)
+    few, still = _say_few(overview)
     return [
-        *say_views_first(overview),
         *_say_teacher(overview),
-        *_say_unlabelled(overview),
-        *_say_made(overview),
-        *_say_few(overview),
         *say_when_not(overview),
         *_say_bare(overview),
+        *_say_unlabelled(overview),
+        *say_views_first(overview),
+        *made,
         *say_dont_arithmetic(overview),
+        *few,
+        *still,
+        *left,
         *_say_harm(overview),
     ]
 
@@ -69,13 +73,14 @@ def _is_on_labelled(group: Group) -> bool:
     return "labelled_only" in (group.rows[0].content["arm"].get("treatments") or ())
 
 
-def _say_made(overview: Overview) -> list[Claim]:
+def _say_made(overview: Overview) -> tuple[list[Claim], list[Claim]]:
+    """Teachers that won a declared contrast: those to take, those that won and are not to be taken for it."""
     kept, left = split_won(overview)
-    claims = [Claim("all_do_made", {"listing": list_pairs(kept)}, "gain")] if kept else []
-    return claims + ([Claim("all_not_advised", {"listing": list_pairs(left)}, "tie")] if left else [])
+    made = [Claim("all_do_made", {"listing": list_pairs(kept)}, "gain")] if kept else []
+    return made, [Claim("all_not_advised", {"listing": list_pairs(left)}, "tie")] if left else []
 
 
-def _say_few(overview: Overview) -> list[Claim]:
+def _say_few(overview: Overview) -> tuple[list[Claim], list[Claim]]:
     """The curves along which a gain fades: with which amounts an arm was not shown to gain, and which still do."""
     listing: dict[bool, list[tuple[Blank, ...]]] = {True: [], False: []}
     for curve in overview.curves:
@@ -86,11 +91,12 @@ def _say_few(overview: Overview) -> list[Claim]:
             name = Words({lang: f"{tell_side(side, lang)} ({name_amounts(curve, lang)[-1]})" for lang in LANGS})
             if last is not None and last.low is not None and (last.low > 0 or side == curve.longest[0]):
                 listing[last.low > 0].append((name, last))
-    if not listing[False]:
-        return []
-    claims = [Claim("all_do_few", {"listing": tuple(listing[False])}, "gain")]
-    still = tuple(listing[True])
-    return claims + ([Claim("all_do_few_still", {"listing": still}, "gain")] if still else [])
+    keys = {False: "all_do_few", True: "all_do_few_still"}
+    few, still = (
+        [Claim(key, {"listing": tuple(listing[sure])}, "gain")] if listing[False] and listing[sure] else []
+        for sure, key in keys.items()
+    )
+    return few, still
 
 
 def say_when_not(overview: Overview) -> list[Claim]:

@@ -13,6 +13,10 @@ from alambic.report.wording import LANGS, Lang, name_group
 
 # declared in files that git knows only from after their results: a session that held them was lost and recovered
 RECOVERED = ("cross-architecture/cifar100/resnet8", "presence/adapted_fashion", "presence/adapted_fish")
+FIRST = (
+    *("all_recall_low", "all_recall", "all_views", "all_seeds", "all_controls", "all_small_teachers"),
+    *("all_superset", "all_plateau", "all_recovered", "all_looked"),
+)
 ENOUGH_SEEDS = 10  # that the design asks of a confirmation
 CONTROLS: dict[str, dict[Lang, str]] = {  # that the design asks of a confirmation, by the name of what makes them
     "label_smoothing": {"en": "label smoothing", "fr": "lissage des étiquettes"},
@@ -31,8 +35,11 @@ def say_do(overview: Overview) -> list[Claim]:
 
 
 def say_limits(overview: Overview) -> list[Claim]:
-    """Levels, the better student alone, seeds, controls, teachers, tuning, plateau, rules, time; how to check."""
-    return [
+    """Levels, the better student alone, seeds, controls, teachers, tuning, plateau, rules, time; how to check.
+
+    The widest first: a slide has room for some of them.
+    """
+    claims = [
         *say_levels(overview),
         *say_views(overview),
         *_say_seeds(overview),
@@ -44,6 +51,7 @@ def say_limits(overview: Overview) -> list[Claim]:
         *say_time(overview),
         Claim("all_checkable", {}),
     ]
+    return sorted(claims, key=lambda claim: FIRST.index(claim.key) if claim.key in FIRST else len(FIRST))
 
 
 def say_trained(overview: Overview) -> list[Claim]:
