@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from alambic.report.chapter_decisions import tabulate_decisions
 from alambic.report.claims import Claim
 from alambic.report.facts import Facts
 from alambic.report.overview import Overview, gather
@@ -18,6 +19,7 @@ from alambic.report.overview_advice import advise, is_control, say_time, say_whe
 from alambic.report.overview_advice_texts import ADVICE_TEXTS
 from alambic.report.overview_blocks import show_arithmetic, show_decisions, show_views
 from alambic.report.overview_chip import list_levels, say_arithmetic, say_levels, tabulate_levels
+from alambic.report.overview_claims import say_chip
 from alambic.report.overview_decisions import gather_advised, tabulate_all_decisions, tabulate_brief
 from alambic.report.overview_limits import RECOVERED, find_controls, say_limits
 from alambic.report.overview_views import name_view, say_views, say_views_first
@@ -25,6 +27,7 @@ from alambic.report.wording import LANGS, Lang
 from alambic.study.archive import write_archive
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger
+from script_tools import load_script
 
 ROOT = Path(__file__).parent.parent.parent
 ROOM = ROOT / "src" / "alambic" / "report"
@@ -134,6 +137,9 @@ def test_arithmetics_are_told_with_their_worst_arm(overview: Overview) -> None:
     told = read(say_arithmetic(overview), "all_arithmetic")
     assert "dscnn_24x3 30.00 points" in told
     assert "40.00 points" in told
+    assert "the mean of an arm, with one scale per tensor up to 30.00 points" in read(say_chip(overview), "all_int8")
+    bare = replace(overview, claims=())
+    assert say_arithmetic(bare) == say_chip(bare) == []
     assert "30.00 points were lost" not in read(advise(overview), "all_dont_arithmetic")
     assert "40.00 points were lost" in read(advise(overview), "all_dont_arithmetic")
     heads = [head for head, _, _ in show_arithmetic(overview, "en")[1].heads]  # type: ignore[union-attr]
@@ -186,3 +192,19 @@ def test_limits_count_seeds_controls_and_recovered_declarations(overview: Overvi
 @pytest.mark.parametrize("lang", LANGS)
 def test_decisions_are_shown_under_their_title(overview: Overview, lang: Lang) -> None:
     assert show_decisions(overview, lang)[0] == ADVICE_TEXTS["decisions_table"][lang]
+
+
+def test_seeds_added_after_a_look_stand_beside_the_confidence_of_a_study(overview: Overview) -> None:
+    looked = {study.name: tabulate_decisions(study.findings, "en").rows[0][5].text for study in overview.claims}
+    assert ADVICE_TEXTS["added"]["en"] in looked["looked"]
+    assert ADVICE_TEXTS["added"]["en"] not in looked["plain"]
+
+
+def test_each_curve_over_views_gives_its_two_ledgers() -> None:
+    load_script("write_curves")
+    pairs = load_script("write_overview").list_views()
+    assert len(pairs) >= 4
+    for bank, fresh, number in pairs:
+        assert (ROOT / bank / "ledger").is_dir()
+        assert (ROOT / fresh / "ledger").is_dir()
+        assert number == "tune"

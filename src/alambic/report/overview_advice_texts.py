@@ -17,8 +17,8 @@ ADVICE_TEXTS: dict[str, dict[Lang, str]] = {
     "qat_int8": {"en": "int8 after QAT, all images", "fr": "int8 après QAT, toutes les images"},
     "tried_on": {"en": "Images", "fr": "Images"},
     "levels_table": {
-        "en": "What the int8 students score in the end: alone, and by the best arm of each confirmation",
-        "fr": "Ce que les élèves int8 atteignent enfin : seuls, et par le meilleur bras de chaque confirmation",
+        "en": "What the int8 students score: alone, and by the best arm of each confirmation",
+        "fr": "Ce que les élèves int8 atteignent : seuls, et par le meilleur bras de chaque confirmation",
     },
     "alone_level": {"en": "Alone", "fr": "Seul"},
     "best_level": {"en": "Best arm", "fr": "Meilleur bras"},
@@ -28,7 +28,7 @@ ADVICE_TEXTS: dict[str, dict[Lang, str]] = {
         "fr": "Rappel à 1 % de fausses alarmes, seul",
     },
     "recall_best": {"en": "Recall, best arm", "fr": "Rappel, meilleur bras"},
-    "dark": {"en": "Its score in the dark", "fr": "Son score dans le noir"},
+    "dark": {"en": "Its score, darker sensor", "fr": "Son score, capteur plus sombre"},
     "views_table": {
         "en": "Points over the student alone: with the bank’s views, and with fresh views each epoch",
         "fr": "Points sur l’élève seul : avec les vues de la banque, et avec des vues neuves à chaque époque",

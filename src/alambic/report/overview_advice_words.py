@@ -11,10 +11,10 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "all_int8": {
         "en": "On the chip? With a scale per channel, int8 costs the students of the confirmations {least} ({mildest}) "
-        "to {most} ({worst}), each the mean of an arm; the gains told above are those of the int8 network.",
+        "to {most} ({worst}), each the mean of an arm{more}; the gains told above are those of the int8 network.",
         "fr": "Sur la puce ? Avec une échelle par canal, l’int8 coûte aux élèves des confirmations de {least} "
-        "({mildest}) à {most} ({worst}), chaque fois la moyenne d’un bras ; les gains donnés plus haut sont ceux "
-        "du réseau int8.",
+        "({mildest}) à {most} ({worst}), chaque fois la moyenne d’un bras{more} ; les gains donnés plus haut sont"
+        " ceux du réseau int8.",
     },
     "all_arithmetic": {
         "en": "Other arithmetic may cost far more. With one scale per tensor the students lose, by study and on average"
@@ -49,9 +49,10 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "all_do_views": {
         "en": "Before any teacher, give the student alone fresh views each epoch, since no bank limits it; in {places} "
-        "of {tried} trials that was shown to help: {listing}.",
+        "of {tried} trials, on the tune images, the interval of what that gives leaves out zero: {listing}.",
         "fr": "Avant tout enseignant, donner à l’élève seul des vues neuves à chaque époque, puisque aucune banque ne "
-        "le limite ; dans {places} des {tried} essais cela a montré une aide : {listing}.",
+        "le limite ; dans {places} des {tried} essais, sur les images de réglage, l’intervalle de ce que cela "
+        "apporte exclut zéro : {listing}.",
     },
     "all_do_unlabelled": {
         "en": "Let the teacher speak of images that have no label: over the same teacher on labelled images alone this "
@@ -92,8 +93,8 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         " chose ; aucun gain n’a été montré par {listing}.",
     },
     "all_do_few_still": {
-        "en": "With as much, these were still shown to gain, in explorations or as declared: {listing}.",
-        "fr": "Avec autant, ont encore montré un gain, dans des explorations ou comme déclaré : {listing}.",
+        "en": "With as much, a lead: the intervals of {listing} leave out zero.",
+        "fr": "Avec autant, une piste : les intervalles de {listing} excluent zéro.",
     },
     "all_dont_claims": {
         "en": "Do not expect help where none was shown: {listing}.",
@@ -157,12 +158,12 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "De tels témoins ont été explorés dans {listing}.",
     },
     "all_views": {
-        "en": "Gains are over the student alone on the views of the bank. Fresh views each epoch were shown to make it "
-        "better in {places} of {tried} trials; over this better student alone, on the tune images, the gains are "
-        "{listing}.",
-        "fr": "Les gains sont sur l’élève seul avec les vues de la banque. Des vues neuves à chaque époque ont montré "
-        "qu’elles l’améliorent dans {places} des {tried} essais ; sur ce meilleur élève seul, avec les images de "
-        "réglage, les gains sont {listing}.",
+        "en": "Gains are over the student alone on the views of the bank. In {places} of {tried} trials, on the tune "
+        "images, fresh views each epoch make it better by more than zero, interval and all; over that better "
+        "student alone the gains are {listing}.",
+        "fr": "Les gains sont sur l’élève seul avec les vues de la banque. Dans {places} des {tried} essais, sur les "
+        "images de réglage, des vues neuves à chaque époque l’améliorent, intervalle compris ; sur ce meilleur "
+        "élève seul les gains sont {listing}.",
     },
     "all_recall": {
         "en": "Gains are not levels. Found by the best int8 arm at one false alarm in a hundred: {listing}.",

@@ -99,6 +99,13 @@ def _tell_students(lost: list[Lost]) -> Iterator[tuple[Blank, ...]]:
         yield (student, least, TO, most) if least is not most else (student, most)
 
 
+def tell_tensor(overview: Overview) -> tuple[Blank, ...]:
+    """What one scale per tensor costs at most, to be said with what a scale per channel does; nothing if not run."""
+    lost = _list_lost(overview, "per_tensor")
+    up_to = Words({"en": ", with one scale per tensor up to", "fr": ", avec une seule échelle par tenseur jusqu’à"})
+    return ((up_to, _find_worst(lost).worst),) if lost else ()
+
+
 def _find_worst(lost: list[Lost]) -> Lost:
     return max(lost, key=lambda one: one.worst.value)
 

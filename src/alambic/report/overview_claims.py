@@ -11,7 +11,7 @@ from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact
 from alambic.report.ideas import Idea
 from alambic.report.overview import Curved, Overview, Study, main_families, see_families
-from alambic.report.overview_chip import is_detector, say_arithmetic, tell_arm
+from alambic.report.overview_chip import is_detector, say_arithmetic, tell_arm, tell_tensor
 from alambic.report.overview_costs import name_amounts, tell_side
 from alambic.report.overview_tables import tell_data
 from alambic.report.wording import LANGS, Lang
@@ -266,7 +266,7 @@ def say_chip(overview: Overview) -> list[Claim]:
     if falls:
         (least, mildest), (most, worst) = falls[0], falls[-1]
         told: dict[str, Blank] = {"least": least, "mildest": tell_arm(mildest)}
-        told |= {"most": most, "worst": tell_arm(worst)}
+        told |= {"most": most, "worst": tell_arm(worst), "more": tell_tensor(overview)}
         claims.append(Claim("all_int8", told, "lead"))
     claims += say_arithmetic(overview)
     sizes = [[g.numbers[name] for g in groups if name in g.numbers] for name in ("weight_bytes", "arena_bytes")]
