@@ -21,6 +21,7 @@ from alambic.report.overview import Curved, Overview, gather, list_facts
 from alambic.report.overview_document import compose_overview
 from alambic.report.overview_talk import compose_talk
 from alambic.report.overview_texts import read_overview_texts
+from alambic.report.overview_views import Base, name_view
 from alambic.report.print import set_pdf
 from alambic.report.slides import draw_deck
 from alambic.report.stamp import hash_source, read_stamp
@@ -68,6 +69,28 @@ def read_curve(curve: Curve, root: Path, facts: Facts) -> Curved | None:
     return Curved(key, contents, alone, gains, steps, tuple(seeds))
 
 
+def add_views(root: Path, facts: Facts) -> None:
+    """Gains over the student alone on the bank's views and on fresh ones, and what these give it, of each such pair."""
+    for bank, fresh, number in list_views():
+        own, other = (read_scores(root / folder, number) for folder in (bank, fresh))
+        if own is None or other is None:
+            continue
+        place = str(Path(bank).relative_to("studies"))
+        bases: dict[Base, Scores] = {"bank": own, "fresh": other}
+        for arm, teacher in sorted((side for side in own.values if side[1] is not None), key=str):
+            for base, scores in bases.items():
+                told = own.gain((arm, teacher), scores)
+                name = name_view(place, arm, teacher, base)
+                facts.add(name, told.mean, "points", (), "", HOW, (told.low, told.high))
+        told = step_alone(own, other).interval
+        facts.add(name_view(place, "none", None, "fresh"), told.mean, "points", (), "", HOW, (told.low, told.high))
+
+
+def list_views() -> list[tuple[str, str, str]]:
+    """Of each curve over views: the folder with the bank, that with fresh views, the score."""
+    return [(*curve.folders.values(), curve.number) for curve in CURVES if curve.title.startswith("Views")]
+
+
 def step_alone(less: Scores, more: Scores) -> Paired:
     """What more of it gives the student alone."""
     after, before = ((one.values[one.alone], one.draws[one.alone]) for one in (more, less))
@@ -83,6 +106,7 @@ def read_content(folder: Path) -> dict[str, object]:
 def read_overview(root: Path) -> Overview:
     facts = Facts()
     curves = [read_curve(curve, root, facts) for curve in CURVES if curve.title in KEYS]
+    add_views(root, facts)
     return gather(root, [curve for curve in curves if curve is not None], facts)
 
 

@@ -9,6 +9,7 @@ from alambic.report.data_told import tell_task
 from alambic.report.document_words import HEADINGS
 from alambic.report.findings import Findings
 from alambic.report.gather import Group
+from alambic.report.overview_advice_texts import read_advice_texts
 from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.texts import read_texts
 from alambic.report.wording import Lang, name_group
@@ -68,10 +69,13 @@ def tabulate_decisions(findings: Findings, lang: Lang) -> Table:
         nothing = words["alone" if findings.purpose == "claim" else "nothing"]
         take = Entry(name_group(group, lang) if chosen else words["more_seeds"] if made.unseen else nothing)
         gain, sure = _tell_confidence(made, lang, words)
+        declared = findings.declared
+        looked = made.confirmed is not None and declared is not None and declared.first_seeds is not None
+        sure += f", {read_advice_texts(lang)['added']}" * looked
         avoid = "; ".join(name_group(contrast.group, lang) for contrast in made.avoid[:MOST_AVOIDED]) or "–"
         first = [Entry(name_student(made.found, findings)), task, take]
         last = [Entry(sure), Entry(avoid, class_="wide")]
-        table.rows.append([*first, Entry(_settings(group) if chosen else "–", class_="wide mid"), gain, *last])
+        table.rows.append([*first, Entry(tell_settings(group) if chosen else "–", class_="wide mid"), gain, *last])
     return table
 
 
@@ -88,7 +92,7 @@ def _tell_confidence(made: Decision, lang: Lang, words: dict[str, str]) -> tuple
     return fact_entry(made.simpler.gain, lang), f"{own}; {words['not_better'].format(arm=arm)}"
 
 
-def _settings(group: Group) -> str:
+def tell_settings(group: Group) -> str:
     """What an arm was run with beside its methods' defaults; their names where all are defaults."""
     arm = group.rows[0].content["arm"]
     told = [*arm["methods"], *arm.get("modifiers", ()), *arm.get("treatments", ())]

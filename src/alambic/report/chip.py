@@ -177,13 +177,21 @@ def _mean(group: Group, name: str, facts: Facts) -> Fact | None:
     return facts.add(f"{name}/{group.key}", value, unit, group.ids, mean_query(name, group.ids))  # type: ignore[arg-type]
 
 
-def _fall(group: Group, split: str, name: str, facts: Facts) -> Fact | None:
+def list_falls(group: Group, split: str, name: str) -> list[float]:
+    """What each seed loses to an arithmetic of ``SCORED``, of the images that it was run on; none where unknown."""
     real, device = _real(split, name), f"{split}_{name}"
     if not _known(group, real) or not _known(group, device):
+        return []
+    return [row.numbers[real] - row.numbers[device] for row in group.rows]
+
+
+def _fall(group: Group, split: str, name: str, facts: Facts) -> Fact | None:
+    falls = list_falls(group, split, name)
+    if not falls:
         return None
-    seen = bootstrap_interval(np.array([row.numbers[real] - row.numbers[device] for row in group.rows]))
+    seen = bootstrap_interval(np.array(falls))
     how = "95 % interval: alambic.study.stats.bootstrap_interval over seeds"
-    sql = fall_query(real, device, group.ids)
+    sql = fall_query(_real(split, name), f"{split}_{name}", group.ids)
     return facts.add(f"fall {name}/{group.key}", seen.mean, "effect", group.ids, sql, how, (seen.low, seen.high))
 
 
@@ -227,7 +235,7 @@ def _real(split: str, name: str) -> str:
 
 
 def _draw(group: Group, fall: Fact, split: str, name: str, title: str, lang: Lang, legend: Legend) -> DotRow:
-    seeds = tuple(row.numbers[_real(split, name)] - row.numbers[f"{split}_{name}"] for row in group.rows)
+    seeds = tuple(list_falls(group, split, name))
     label = f"{name_group(group, lang)}, {title}"
     return DotRow(label, fall.value, fall.low, fall.high, seeds, tell(fall, lang), legend.colour(group), fall.anchor)
 

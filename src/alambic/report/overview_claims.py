@@ -11,6 +11,7 @@ from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact
 from alambic.report.ideas import Idea
 from alambic.report.overview import Overview, Study, main_families, see_families
+from alambic.report.overview_chip import is_detector, say_arithmetic, tell_arm, tell_tensor
 from alambic.report.overview_tables import tell_data
 from alambic.report.overview_teachers import OF
 from alambic.report.overview_teachers import say_accuracy as say_accuracy
@@ -231,17 +232,20 @@ def say_chip(overview: Overview) -> list[Claim]:
     claims = []
     if falls:
         (least, mildest), (most, worst) = falls[0], falls[-1]
-        told: dict[str, Blank] = {"least": least, "mildest": mildest, "most": most, "worst": worst}
+        told: dict[str, Blank] = {"least": least, "mildest": tell_arm(mildest)}
+        told |= {"most": most, "worst": tell_arm(worst), "more": tell_tensor(overview)}
         claims.append(Claim("all_int8", told, "lead"))
+    claims += say_arithmetic(overview)
     sizes = [[g.numbers[name] for g in groups if name in g.numbers] for name in ("weight_bytes", "arena_bytes")]
     if all(sizes):
         weights, arenas = map(_ends, sizes)
         claims.append(Claim("all_bytes", {**weights, "small": arenas["least"], "large": arenas["most"]}))
     kept = [
         (row.numbers["agreement_between"], row.id)
-        for g in groups
+        for study in overview.claims
+        for g in study.findings.groups
         for row in g.rows
-        if "agreement_between" in row.numbers
+        if "agreement_between" in row.numbers and not is_detector(g, study.findings)
     ]
     if kept:
         value, cell = min(kept)

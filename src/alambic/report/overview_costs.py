@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from alambic.report.chapter_decisions import tabulate_decisions
 from alambic.report.document import tabulate_papers
 from alambic.report.facts import Fact
 from alambic.report.findings import StudentFindings
 from alambic.report.overview import Curved, Overview
+from alambic.report.overview_chip import is_detector
+from alambic.report.overview_decisions import tabulate_all_decisions, tabulate_brief
 from alambic.report.overview_tables import tell_data
 from alambic.report.overview_texts import read_overview_texts
 from alambic.report.tables import Entry, Table, drop_empty, fact_entry
 from alambic.report.texts import read_texts, tell_teacher
 from alambic.report.wording import FROM, Lang, show_number
 from alambic.suitability.gains import describe_setting
+
+# what the document and the talk show beside the tables of this file
+__all__ = ("tabulate_all_decisions", "tabulate_brief")
 
 
 def name_amounts(curve: Curved, lang: Lang) -> list[str]:
@@ -80,13 +83,17 @@ def list_trained(overview: Overview) -> list[tuple[str, dict[str, Any]]]:
 
 
 def tabulate_costs(overview: Overview, lang: Lang) -> Table:
-    """A row a student and input of the confirmations: parameters, bytes, what int8 loses, how kernels agree, fits."""
+    """A row a student and input of the confirmations: parameters, bytes, what int8 loses, how kernels agree, fits.
+
+    Where one of two classes is rare no agreement stands: nearly every answer is the other class.
+    """
     words, texts = read_overview_texts(lang), read_texts(lang)
     names = ("parameters", "macs", "weight_bytes", "arena_bytes")
     heads = [texts["student"], words["task"], *(texts[name] for name in names)]
     heads += [words["loses"], words["agrees"], words["kernels"], words["fits"]]
     table = Table(tuple((head, "", 1 < place < 9) for place, head in enumerate(heads)))
     found: dict[tuple[str, str], list[StudentFindings]] = {}
+    rare = {g.key for study in overview.claims for g in study.findings.groups if is_detector(g, study.findings)}
     for study in overview.claims:
         for student in study.findings.students:
             found.setdefault((student.student, tell_data(study, lang)), []).append(student)
@@ -95,8 +102,9 @@ def tabulate_costs(overview: Overview, lang: Lang) -> Table:
         sizes = [fact_entry(groups[0].numbers.get(number), lang) for number in names]
         falls = [group.numbers["fall"] for group in groups if "fall" in group.numbers]
         rows = [row.numbers for group in groups for row in group.rows]
-        agree = [_least([n["agreement_int8"] for n in rows if "agreement_int8" in n], lang)]
-        agree.append(_least([n["agreement_between"] for n in rows if "agreement_between" in n], lang))
+        telling = [row.numbers for group in groups if group.key not in rare for row in group.rows]
+        agree = [_least([n["agreement_int8"] for n in telling if "agreement_int8" in n], lang)]
+        agree.append(_least([n["agreement_between"] for n in telling if "agreement_between" in n], lang))
         fits = sorted(
             {f"{n['chip']}: {words['yes' if n['fits'] else 'no']}" for n in rows if n.get("fits") is not None}
         )
@@ -116,31 +124,6 @@ def _range(facts: Sequence[Fact], lang: Lang) -> str:
     ends = [pick(facts, key=lambda fact: fact.value) for pick in (min, max)]
     told = [show_number(fact.value, fact.unit, lang, noun=False) for fact in ends]
     return told[0] if told[0] == told[1] else f"{told[0]} {read_overview_texts(lang)['to']} {told[1]}"
-
-
-def tabulate_all_decisions(overview: Overview, lang: Lang) -> Table:
-    """The decisions of each confirmation, in one table."""
-    tables = [tabulate_decisions(study.findings, lang) for study in overview.claims]
-    return Table(tables[0].heads, [row for table in tables for row in table.rows])
-
-
-def tabulate_brief(overview: Overview, lang: Lang) -> Table:
-    """Decisions for a wall: those of one student and kind of data in one row, with how many studies say so."""
-    words = read_overview_texts(lang)
-    heads = (read_texts(lang)["student"], words["task"], words["take"], words["gain_of"])
-    table = Table(tuple((head, "", False) for head in heads))
-    found: dict[tuple[str, str], list[list[Entry]]] = {}
-    for study in overview.claims:
-        for row in tabulate_decisions(study.findings, lang).rows:
-            found.setdefault((row[0].text, tell_data(study, lang)), []).append(row)
-    for key, rows in found.items():
-        counts = Counter(row[2].text for row in rows)
-        takes = "; ".join(f"{take} ({count})" if len(rows) > 1 else take for take, count in counts.most_common())
-        known = sorted((row[4] for row in rows if row[4].value is not None), key=lambda gain: gain.value or 0.0)
-        told = f"{known[0].text} {words['to']} {known[-1].text}" if len(known) > 1 else ""
-        told = told or (f"{known[0].text} {known[0].note}" if known else "–")
-        table.rows.append([*map(Entry, key), Entry(takes), Entry(told)])
-    return table
 
 
 def tabulate_all_papers(overview: Overview, lang: Lang) -> Table:

@@ -12,6 +12,7 @@ from alambic.report.contrasts import Contrast
 from alambic.report.document_words import HEADINGS
 from alambic.report.overview import Overview, Study
 from alambic.report.overview_alternatives import say_alternatives, tabulate_alternatives
+from alambic.report.overview_blocks import show_arithmetic, show_decisions, show_views
 from alambic.report.overview_claims import (
     find_declared_ideas,
     say_accuracy,
@@ -27,7 +28,6 @@ from alambic.report.overview_claims import (
     split_between,
 )
 from alambic.report.overview_costs import (
-    tabulate_all_decisions,
     tabulate_all_papers,
     tabulate_costs,
     tabulate_curve,
@@ -65,9 +65,9 @@ def compose_overview(overview: Overview, lang: Lang) -> list[Section]:
         "method": _describe_methods(overview, lang, words),
         "when": _describe_when(overview, lang, words),
         "ideas": _describe_ideas(overview, lang, words),
-        "chip": [*say_chip(overview), *_table(tabulate_costs(overview, lang), words["what_chip"])],
+        "chip": _describe_chip(overview, lang, words),
         "do": _describe_advice(overview, lang),
-        "limits": say_limits(overview),
+        "limits": [*say_limits(overview), *show_views(overview, lang)],
         "glossary": describe_words(overview, lang),
         "references": [tabulate_all_papers(overview, lang)],
     }
@@ -167,4 +167,9 @@ def _describe_ideas(overview: Overview, lang: Lang, words: Texts) -> list[Block]
 
 
 def _describe_advice(overview: Overview, lang: Lang) -> list[Block]:
-    return [*say_do(overview), tabulate_all_decisions(overview, lang)] if overview.claims else []
+    return [*say_do(overview), *show_decisions(overview, lang)] if overview.claims else []
+
+
+def _describe_chip(overview: Overview, lang: Lang, words: Texts) -> list[Block]:
+    costs = _table(tabulate_costs(overview, lang), words["what_chip"])
+    return [*say_chip(overview), *costs, *show_arithmetic(overview, lang)]

@@ -2,58 +2,56 @@
 
 from __future__ import annotations
 
-from alambic.report.advice import decide
 from alambic.report.claims import Blank, Claim, Words
 from alambic.report.kept import find_former
-from alambic.report.overview import Overview, list_losses
-from alambic.report.overview_claims import (
-    is_fading,
-    list_bare,
-    list_confirmed,
-    list_pairs,
-    say_accuracy,
-    say_all_families,
-    say_curve,
-    split_between,
-)
+from alambic.report.overview import Overview, Study, list_losses
+from alambic.report.overview_advice import advise, say_time
+from alambic.report.overview_chip import say_levels
 from alambic.report.overview_costs import list_trained, name_amounts
-from alambic.report.wording import LANGS, name_group
+from alambic.report.overview_views import say_views
+from alambic.report.wording import LANGS, Lang, name_group
 
-MOST_HARMFUL = 4  # arms that harmed in explorations, named
+# declared in files that git knows only from after their results: a session that held them was lost and recovered
+RECOVERED = ("cross-architecture/cifar100/resnet8", "presence/adapted_fashion", "presence/adapted_fish")
+FIRST = (
+    *("all_recall_low", "all_recall", "all_views", "all_seeds", "all_controls", "all_small_teachers"),
+    *("all_superset", "all_plateau", "all_recovered", "all_looked"),
+)
+ENOUGH_SEEDS = 10  # that the design asks of a confirmation
+CONTROLS: dict[str, dict[Lang, str]] = {  # that the design asks of a confirmation, by the name of what makes them
+    "label_smoothing": {"en": "label smoothing", "fr": "lissage des étiquettes"},
+    "longer_schedule": {"en": "more epochs", "fr": "plus d’époques"},
+    "wider": {"en": "the next width undistilled", "fr": "la largeur suivante sans distillation"},
+    "self_distillation": {"en": "self-distillation", "fr": "auto-distillation"},
+    "shuffled_teacher": {"en": "a shuffled teacher", "fr": "un enseignant mélangé"},
+    "random_teacher": {"en": "a random teacher", "fr": "un enseignant aléatoire"},
+}
 PLATEAU = 0.003  # a share: a student that surely gains less from more epochs is at its plateau
 
 
 def say_do(overview: Overview) -> list[Claim]:
     """What to do and what not, over all studies."""
-    claims = []
-    if say_accuracy(overview)[:1] and say_accuracy(overview)[0].key == "all_accuracy_first":
-        none = [claim for claim in say_all_families(overview) if claim.key == "all_families_none"]
-        claims += [Claim("all_do_teacher", {}, "gain")] if none else []
-    two = list_confirmed(split_between(overview)[0])
-    claims += [Claim("all_do_made", {"listing": list_pairs(two)}, "gain")] if two else []
-    fading = [claim for curve in overview.curves if is_fading(curve) for claim in say_curve(curve)]
-    claims += [Claim("all_do_few", {"most": tuple(claim.blanks["most"] for claim in fading)}, "gain")] if fading else []
-    bare = list_bare(overview)
-    claims += [Claim("all_dont_claims", {"listing": bare}, "tie")] if bare else []
-    explored = [study for study in overview.studies if study not in overview.claims]
-    for key, studies in (("all_dont_harm", overview.claims), ("all_dont_explored", explored)):
-        harmed = [(s, c) for s in studies for made in decide(s.findings) for c in made.avoid]
-        worst = sorted(harmed, key=lambda pair: pair[1].gain.value)[:MOST_HARMFUL]
-        listing = tuple((c.group, c.gain, f"({study.name})") for study, c in worst)
-        claims += [Claim(key, {"listing": listing}, "loss")] if listing else []
-    return claims
+    return advise(overview)
 
 
 def say_limits(overview: Overview) -> list[Claim]:
-    """Teachers, their images, seeds, tuning, plateau, rules, controls; how to check."""
-    return [
-        *_say_teachers(overview),
+    """Levels, the better student alone, seeds, controls, teachers, tuning, plateau, rules, time; how to check.
+
+    The widest first: a slide has room for some of them.
+    """
+    claims = [
+        *say_levels(overview),
+        *say_views(overview),
         *_say_seeds(overview),
+        *_say_controls(overview),
+        *_say_teachers(overview),
         *_say_tuning(overview),
         *say_plateau(overview),
         *_say_rules(overview),
+        *say_time(overview),
         Claim("all_checkable", {}),
     ]
+    return sorted(claims, key=lambda claim: FIRST.index(claim.key) if claim.key in FIRST else len(FIRST))
 
 
 def say_trained(overview: Overview) -> list[Claim]:
@@ -93,7 +91,36 @@ def _say_seeds(overview: Overview) -> list[Claim]:
     ]
     if not claimed or not explored:
         return []
-    return [Claim("all_seeds", {"least": min(claimed), "most": max(claimed), "fewest": min(explored)}, "warning")]
+    few = sum(seeds < ENOUGH_SEEDS for seeds in claimed)
+    told: dict[str, Blank] = {"least": min(claimed), "most": max(claimed), "fewest": min(explored)}
+    return [Claim("all_seeds", {**told, "few": few, "claims": len(claimed)}, "warning")]
+
+
+def _say_controls(overview: Overview) -> list[Claim]:
+    """How many confirmations hold each control that the design asks for; which explorations hold most of them."""
+    if not overview.claims:
+        return []
+    held = {study.name: find_controls(study) for study in overview.studies}
+    claimed = [held[study.name] for study in overview.claims]
+    listing = tuple((Words(CONTROLS[name]), sum(name in own for own in claimed)) for name in CONTROLS)
+    if all(len(own) == len(CONTROLS) for own in claimed):
+        return []
+    told: dict[str, Blank] = {"claims": len(claimed), "listing": listing}
+    names = {study.name for study in overview.claims}
+    rich = tuple(name for name, own in held.items() if name not in names and len(own) > len(CONTROLS) / 2)
+    more = [Claim("all_controls_explored", {"listing": rich})] if rich else []
+    return [Claim("all_controls", told, "warning"), *more]
+
+
+def find_controls(study: Study) -> set[str]:
+    """Which of ``CONTROLS`` a study trained: by method, by treatment, a second width of one family undistilled."""
+    contents = study.contents
+    arms = [content["arm"] for content in contents]
+    used = {name for arm in arms for name in (*arm["methods"], *(arm.get("treatments") or ()))}
+    alone = {found.student for found in study.findings.students if found.baseline is not None}
+    families = [student.rsplit("_", 1)[0] for student in alone]
+    wider = {"wider"} if len(set(families)) < len(families) else set[str]()
+    return (used | wider) & CONTROLS.keys()
 
 
 def _say_tuning(overview: Overview) -> list[Claim]:
@@ -131,5 +158,6 @@ def _say_rules(overview: Overview) -> list[Claim]:
     declared = {study.name: study.findings.declared for study in overview.claims}
     looked = tuple(name for name, one in declared.items() if one is not None and one.first_seeds is not None)
     void = tuple(f"{study.name} ({name})" for study in overview.judged for name in study.suitability.void)
-    found = (("all_corrected", listing), ("all_looked", looked), ("all_void", void))
+    recovered = tuple(study.name for study in overview.claims if study.place in RECOVERED)
+    found = (("all_corrected", listing), ("all_looked", looked), ("all_recovered", recovered), ("all_void", void))
     return [Claim(key, {"listing": told}, "warning") for key, told in found if told]

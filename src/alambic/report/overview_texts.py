@@ -60,7 +60,7 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     },
     "rest_table": {"en": "Declared: the other contrasts", "fr": "Déclaré : les autres contrastes"},
     "between_table": {"en": "Declared: between two arms", "fr": "Déclaré : entre deux bras"},
-    "looked": {"en": "seeds added after a look", "fr": "graines ajoutées après un regard"},
+    "looked": {"en": "seeds added after a look", "fr": "graines ajoutées après consultation des résultats"},
     "formerly": {"en": "{was} by the rule until 29 November 2026", "fr": "{was} selon la règle avant le 29 nov. 2026"},
     "curve_epochs": {"en": "With more epochs", "fr": "Avec plus d’époques"},
     "curve_images": {"en": "With more training images", "fr": "Avec plus d’images d’entraînement"},

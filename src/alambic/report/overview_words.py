@@ -27,11 +27,11 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "all_evidence": {
         "en": "The answer rests on {studies} studies and {cells} finished trainings of students. {claims} of them "
-        "declared what they would test before they ran, and looked at the test images for that alone; the others "
-        "explore, and what an exploration finds is a lead.",
+        "declared before they ran what they would test on the test images; what else their trainings show there, and "
+        "all that the other studies find, is exploration, and a lead.",
         "fr": "La réponse repose sur {studies} études et {cells} entraînements d’élèves menés à terme. {claims} ont "
-        "déclaré ce qu’elles testeraient avant d’être lancées, et n’ont regardé les images de test que pour cela ; "
-        "les autres explorent, et ce qu’une exploration trouve est une piste.",
+        "déclaré avant d’être lancées ce qu’elles testeraient sur les images de test ; ce que leurs entraînements y "
+        "montrent d’autre, et tout ce que trouvent les autres études, est exploration, et une piste.",
     },
     "all_read": {
         "en": "Confirmed means: declared beforehand, and found beyond chance with all declared contrasts of its study "
