@@ -175,7 +175,8 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
         "all "
         "students: its rank correlation is {rho}, and taking its first teacher loses {regret}.",
         "fr": "La moyenne des estimateurs met {teacher} en tête pour {student}. Elle a été jugée sur les gains "
-        "mesurés, pour tous les élèves : sa corrélation de rang est {rho}, et prendre son premier enseignant perd {regret}.",
+        "mesurés, pour tous les élèves : sa corrélation de rang est {rho}, et prendre son premier "
+        "enseignant perd {regret}.",
     },
     "not_judged": {
         "en": "These estimates were not judged yet: alambic teachers judge compares them with measured gains, from "

@@ -30,9 +30,8 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "heat_caption": {
         "en": "Mean gain in points. Framed: told apart from none. Pale and dashed: a tie, or undecided, whatever its "
         "colour.",
-        "fr": "Gain moyen en points. Encadré : se distingue de l’élève seul. Pâle et en tirets : égalité ou indécis, quelle "
-        "que "
-        "soit la couleur.",
+        "fr": "Gain moyen en points. Encadré : se distingue de l’élève seul. Pâle et en tirets : égalité ou indécis, "
+        "quelle que soit la couleur.",
     },
     "sizes_title": {"en": "Score against size", "fr": "Score et taille"},
     "sizes": {"en": "Score against bytes of int8 weights", "fr": "Score en fonction des octets de poids int8"},
