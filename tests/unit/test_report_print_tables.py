@@ -68,6 +68,16 @@ def test_few_short_columns_stay_at_full_size_and_unbroken() -> None:
     assert not any(FREE in cell["text"] for row in made["rows"] for cell in row)
 
 
+def test_a_list_of_long_texts_fills_the_page_at_full_size() -> None:
+    """Small type saved lines of references, and columns stopped short of the margin."""
+    table = Table((("For", "", False), ("Reference", "", False)))
+    table.rows.extend([Entry("kd"), Entry("Hinton, Vinyals, Dean. Distilling the Knowledge. " * 4)] for _ in range(3))
+    made = lay(table, _measure(table))
+    assert made["size"] == 8
+    assert sum(made["widths"]) == pytest.approx(PORTRAIT, abs=1)
+    assert made["whole"]
+
+
 def test_an_interval_keeps_to_its_line() -> None:
     table = Table((("Gain", "", True),), [[Entry("+2.69 points", note="[+2.69, +3.43]")]])
     ((cell,),) = lay(table, Ruler({}))["rows"]
@@ -75,9 +85,9 @@ def test_an_interval_keeps_to_its_line() -> None:
 
 
 def test_repeats_are_merged_where_all_to_the_left_repeats_or_where_they_are_long() -> None:
-    rows = [["a", LONGS, "tie"], ["a", LONGS, "tie"], ["b", LONGS, "tie"], ["b", "short", "gain"]]
-    rows[1][2] = "gain"
+    rows = [["a", LONGS, "tie"], ["a", LONGS, "gain"], ["b", LONGS, "tie"], ["b", "short", "gain"]]
     assert merge(rows, [False] * 3) == [[2, 3, 1], [0, 0, 1], [2, 0, 1], [0, 1, 1]]
+    assert merge([["a", "x", LONGS], ["b", "y", LONGS]], [False] * 3) == [[1] * 3] * 2
     assert merge([["a", "1"], ["b", "1"]], [False, True]) == [[1, 1], [1, 1]]
     assert merge([["a", "b"], ["a", "b"]], [False] * 2) == [[1, 1], [1, 1]]  # no row vanishes
 

@@ -15,12 +15,13 @@ from alambic.report.print_measure import FREE, Piece, Ruler, count_lines, tell_h
 from alambic.report.tables import Table
 
 PORTRAIT, LANDSCAPE = 470.0, 717.0  # points: A4 upright and across, without its margins
-TALLEST, GROUP = 560.0, 250.0  # points: a row, and a group of rows, that must stay on one page
+TALLEST, GROUP = 560.0, 200.0  # points: a row, and a group of rows or a short table, that must stay on one page
 INSET_ROW, MARGIN = 8.0, 0.6
 LEADING, LINE = 0.55, 0.74  # of a table's lines, as in report.typ, and a line without it; both times the size
+FEW = 4  # columns that need no small type: the first style that fits is theirs
 LONG = 30  # letters: a shorter repeat is merged below equal cells only, as under the name of one student
-MOST_ROWS = 8
-STEPS = (6.0, 15.0, 40.0)  # points that a column is given at once
+MOST_ROWS = 8  # that merged cells hold together
+STEPS = (6.0, 15.0, 40.0, 100.0, math.inf)  # points that a column is given at once
 
 
 class Style(NamedTuple):
@@ -82,6 +83,7 @@ def lay(table: Table, ruler: Ruler) -> dict[str, Any]:
         "stretch": style.stretch,
         "across": style.across,
         "inset": style.inset,
+        "whole": sum(set_.heights) <= GROUP,
         "widths": [round(style.size * width + MARGIN + 2 * style.inset, 2) for width in set_.widths],
         "heads": [column[0] for column in told],
         "numeric": numeric,
@@ -108,8 +110,8 @@ def fill(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 def merge(rows: Sequence[Sequence[str]], numeric: Sequence[bool], most: int = MOST_ROWS) -> list[list[int]]:
     """Of each cell how many rows it spreads over, 0 where it repeats the cell above: at most ``most`` rows together.
 
-    A repeat is merged where all to its left repeats too, or where it is long. Numbers stand by themselves, and so does
-    a row that repeats the one above entirely.
+    A repeat is merged where all to its left repeats too, or where it is long and tells what the row is about, in the
+    second column. Numbers stand by themselves, and so does a row that repeats the one above entirely.
     """
     spans = [[1] * len(row) for row in rows]
     top, began = [0] * len(numeric), 0
@@ -117,7 +119,7 @@ def merge(rows: Sequence[Sequence[str]], numeric: Sequence[bool], most: int = MO
         same, left = [], True
         for x, (text, above) in enumerate(zip(rows[y], rows[y - 1], strict=True)):
             equal = not numeric[x] and text == above and text not in ("", "–")
-            same.append(equal and (left or len(text) >= LONG))
+            same.append(equal and (left or (x == 1 and len(text) >= LONG)))
             left = left and equal
         if rows[y] == rows[y - 1] or not any(same) or y - began >= most:
             began, top = y, [y] * len(numeric)
@@ -230,11 +232,15 @@ class _Set:
                     if now - weight > 1e-9 and (best is None or (now - weight) / given > best[0]):
                         best = (now - weight) / given, x, given
             if best is None:
-                return
+                break
             _, x, given = best
             self.widths[x] += given
             self.spare -= given
             lines[x] = known[x, self.widths[x]]
+        # what saves no line any more goes to the columns that still break theirs, by what they lack
+        lacking = [full - width for full, width in zip(self.full, self.widths, strict=True)]
+        share = min(1.0, self.spare / sum(lacking)) if sum(lacking) > 0 else 0.0
+        self.widths = [width + share * lack for width, lack in zip(self.widths, lacking, strict=True)]
 
 
 def _weigh(lines: Sequence[Sequence[float]]) -> float:
@@ -248,7 +254,7 @@ def _choose(columns: Sequence[Column], ruler: Ruler) -> _Set:
         found: list[_Set] = []
         for style in styles:
             made = _Set(columns, style, ruler)
-            if made.fits and max(made.heights) <= INSET_ROW + style.size:  # one line a row
+            if made.fits and (len(columns) <= FEW or max(made.heights) <= INSET_ROW + style.size):  # one line a row
                 return min([*found, made], key=lambda one: one.cost)
             found += [made] if made.fits else []
         if found:
