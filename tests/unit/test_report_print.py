@@ -19,7 +19,6 @@ from alambic.report.claims import Claim
 from alambic.report.document import compose_document
 from alambic.report.document_words import HEADINGS
 from alambic.report.findings import find
-from alambic.report.print import _table
 from alambic.report.print_svg import paint
 from alambic.report.slides import SIZES, WIDE, _draw, _fit, _lines_used
 from alambic.report.svg import tag
@@ -135,7 +134,7 @@ def test_no_gain_gives_no_advice_to_distil(tmp_path: Path) -> None:
 
 
 def test_chapters_are_those_of_the_issue(ledger: Path) -> None:
-    order = ["question", "survey", "protocol", "declared", "results", "classes", "trust", "alignment", "chip"]
+    order = ["question", "survey", "protocol", "declared", "results", "across", "classes", "trust", "alignment", "chip"]
     order += ["suitability", "ideas", "recommendations", "limits"]
     assert [section.key for section in compose_document(find(ledger), "en")] == [*order, "references"]
 
@@ -146,17 +145,6 @@ def test_painted_drawings_need_no_style_sheet() -> None:
     assert 'stroke="#0b7a5b"' in text
     assert "&lt;b&gt;" in text
     assert 'width="9"' in text
-
-
-def test_a_table_of_many_columns_shares_the_page() -> None:
-    """With columns as wide as their texts, the wide ones were left so little that texts lay over each other."""
-    few = Table((("Method", "", False), ("Formula", "", False)))
-    few.rows.append([Entry("kd"), Entry("a long text", class_="wide")])
-    assert _table(few)["columns"] == ["auto", "wide"]
-    many = Table(tuple((head, "", False) for head in ("A", "Take", "Settings", "Gain to expect", "What not to do")))
-    texts = ("dscnn_24x3", "kd", "balance=2.75, epochs=16, lr=0.154", "+0.69 points", "kd from convnext, rsd from vit")
-    many.rows.append([Entry(text, class_="wide" if len(text) > 20 else "") for text in texts])
-    assert _table(many)["columns"] == [13, 7, 17, 17, 17]
 
 
 def test_a_figure_higher_than_the_page_is_scaled_beside_its_caption(tmp_path: Path) -> None:

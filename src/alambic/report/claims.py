@@ -81,11 +81,11 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "no_baseline": {
         "en": "For {student} the arm none was not run: no gain can be stated.",
-        "fr": "Pour {student} le bras none n’a pas été lancé : aucun gain ne peut être énoncé.",
+        "fr": "{student} seul n’a pas été entraîné : aucun gain ne peut être énoncé.",
     },
     "no_contrast": {
         "en": "For {student} nothing was run but the student alone: there is nothing to compare.",
-        "fr": "Pour {student} rien n’a été lancé que l’élève seul : il n’y a rien à comparer.",
+        "fr": "Pour {student}, seul l’élève sans enseignant a été entraîné : il n’y a rien à comparer.",
     },
     "alone": {
         "en": "{student} alone, without a teacher, reaches {score}.",

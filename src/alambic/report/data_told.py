@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alambic.report.claims import METRIC_NAMES
 from alambic.report.document_words import HEADINGS
+from alambic.report.french_names import tell_class
 from alambic.report.gather import Group
 from alambic.report.wording import Lang, show_number
 from alambic.suitability.gains import describe_setting
@@ -23,7 +24,7 @@ def detail_data(group: Group, lang: Lang) -> list[str]:
     content = group.rows[0].content
     data, words = describe_setting(content)["data"], {key: by_lang[lang] for key, by_lang in HEADINGS.items()}
     names, shape, told = content.get("class_names", ()), content.get("input"), []
-    told += [words["or"].join(reversed(names))] if len(names) == 2 else []
+    told += [words["or"].join(tell_class(name, lang) for name in reversed(names))] if len(names) == 2 else []
     if shape is not None:
         told.append(f"{shape[2]} × {shape[1]} {words['grey' if shape[0] == 1 else 'colour']}")
     told.append(show_number(data["train_images"], "images", lang))

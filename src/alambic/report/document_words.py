@@ -30,7 +30,10 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     },
     "classes": {"en": "Class by class", "fr": "Classe par classe"},
     "trust": {"en": "Agreement and calibration", "fr": "Accord et calibration"},
-    "alignment": {"en": "How alike student and teacher become", "fr": "Combien élève et enseignant se ressemblent"},
+    "alignment": {
+        "en": "How alike student and teacher become",
+        "fr": "À quel point élève et enseignant se ressemblent",
+    },
     "chip": {"en": "On the chip", "fr": "Sur la puce"},
     "suitability": {"en": "Which teacher suits", "fr": "Quel enseignant convient"},
     "ideas": {"en": "New ideas", "fr": "Idées nouvelles"},

@@ -76,7 +76,7 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
         "fr": "Sur quoi les enseignants de ces courbes ont été entraînés",
     },
     "fate": {"en": "Fate", "fr": "Sort"},
-    "hardest": {"en": "Against its hardest control", "fr": "Face au témoin le plus dur"},
+    "hardest": {"en": "Against its hardest control", "fr": "Face au témoin le plus exigeant"},
     "again_table": {"en": "The idea that survived, declared and tested", "fr": "L’idée survivante, déclarée et testée"},
     "loses": {"en": "int8 loses, points", "fr": "L’int8 perd, points"},
     "to": {"en": "to", "fr": "à"},

@@ -13,7 +13,7 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "judged_without": {
         "en": "Left out of it, because they were made to teach nothing: {listing}.",
-        "fr": "Laissés de côté, car faits pour ne rien enseigner : {listing}.",
+        "fr": "Laissés de côté, car faits pour ne rien transmettre : {listing}.",
     },
     "ceiling": {
         "en": "The noise of the gains themselves allows {ceiling} at most.",
@@ -34,7 +34,7 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "pilot_ranks": {
         "en": "A short pilot with each of them ranks them with {rho}.",
-        "fr": "Un essai court avec chacun les classe avec {rho}.",
+        "fr": "Un essai court avec chacun les classe avec une corrélation de rang de {rho}.",
     },
     "same_as_accuracy": {
         "en": "One estimator, {name}, is accuracy under another name here: it ranks the teachers as accuracy does.",
@@ -77,8 +77,8 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
     "bar_met": {
         "en": "The bar (at most half the regret of picking by accuracy, no more than a pilot’s and, for a score fitted "
         "to gains, less than that of what other students gained) is met by: {listing}.",
-        "fr": "La barre (au plus la moitié du regret d’un choix par l’exactitude, pas plus que celui d’un essai et, "
-        "pour un score ajusté sur des gains, moins que celui de ce que d’autres élèves ont gagné) est atteinte par : "
+        "fr": "Le seuil (au plus la moitié du regret d’un choix par l’exactitude, pas plus que celui d’un essai et, "
+        "pour un score ajusté sur des gains, moins que celui de ce que d’autres élèves ont gagné) est atteint par : "
         "{listing}.",
     },
     "bar_empty": {
@@ -88,7 +88,7 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
     "bar_missed": {
         "en": "No estimator meets the bar: at most half the regret of picking by accuracy, no more than a pilot’s and, "
         "for a score fitted to gains, less than that of what other students gained.",
-        "fr": "Aucun estimateur n’atteint la barre : au plus la moitié du regret d’un choix par l’exactitude, pas plus "
+        "fr": "Aucun estimateur n’atteint le seuil : au plus la moitié du regret d’un choix par l’exactitude, pas plus "
         "que celui d’un essai et, pour un score ajusté sur des gains, moins que celui de ce que d’autres élèves ont "
         "gagné.",
     },
@@ -118,23 +118,22 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "control_nasty": {
         "en": "Control: {nasty}, made to teach nothing, is put last every time by: {listing}.",
-        "fr": "Contrôle : {nasty}, fait pour ne rien apprendre à personne, est mis chaque fois dernier par : "
-        "{listing}.",
+        "fr": "Contrôle : {nasty}, fait pour ne rien transmettre, est mis chaque fois dernier par : {listing}.",
     },
     "control_nasty_missed": {
         "en": "Control failed: no estimator puts {nasty}, made to teach nothing, last every time.",
-        "fr": "Contrôle manqué : aucun estimateur ne met chaque fois {nasty}, fait pour ne rien apprendre à "
-        "personne, en dernier.",
+        "fr": "Contrôle échoué : aucun estimateur ne met chaque fois en dernier {nasty}, fait pour ne rien "
+        "transmettre.",
     },
     "control_void": {
         "en": "Control void: {nasty}, made to teach nothing, gives {gain}, no less than some honest teacher, so to put "
         "it last would be wrong.",
-        "fr": "Contrôle nul : {nasty}, fait pour ne rien apprendre à personne, apporte {gain}, pas moins qu’un "
-        "enseignant honnête au moins ; le mettre dernier serait une erreur.",
+        "fr": "Le contrôle n’est pas concluant : {nasty}, fait pour ne rien transmettre, apporte {gain}, pas moins "
+        "qu’un des enseignants ordinaires ; le mettre dernier serait une erreur.",
     },
     "control_no_nasty": {
         "en": "No teacher made to teach nothing was named to the judge: that control is missing.",
-        "fr": "Aucun enseignant fait pour ne rien apprendre n’a été nommé au juge : ce contrôle manque.",
+        "fr": "Aucun enseignant fait pour ne rien transmettre n’a été nommé au juge : ce contrôle manque.",
     },
     "family_more": {
         "en": "{scope}: teachers of family {family} give more than {reference}: {gain} ({teachers}, allowing for "
@@ -175,8 +174,9 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "The mean of all estimators puts {teacher} first for {student}. It was judged by measured gains, over "
         "all "
         "students: its rank correlation is {rho}, and taking its first teacher loses {regret}.",
-        "fr": "La moyenne des estimateurs met {teacher} en tête pour {student}. Elle a été jugée aux gains mesurés, "
-        "sur tous les élèves : sa corrélation de rang est {rho}, et prendre son premier enseignant perd {regret}.",
+        "fr": "La moyenne des estimateurs met {teacher} en tête pour {student}. Elle a été jugée sur les gains "
+        "mesurés, pour tous les élèves : sa corrélation de rang est {rho}, et prendre son premier "
+        "enseignant perd {regret}.",
     },
     "not_judged": {
         "en": "These estimates were not judged yet: alambic teachers judge compares them with measured gains, from "

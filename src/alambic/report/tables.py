@@ -11,6 +11,7 @@ from alambic.report.answers import name_student
 from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact, Unit
 from alambic.report.findings import Findings
+from alambic.report.french_names import tell_arm
 from alambic.report.texts import Texts, tell_teacher
 from alambic.report.wording import Lang, name_arm, name_teacher, show_bounds, show_number
 
@@ -127,7 +128,7 @@ def tabulate_cells(findings: Findings, lang: Lang, texts: Texts) -> Table:
     table = Table((*heads, (texts["seed"], "", True), *((texts[name], name, True) for name in kept)))
     for row in sorted(done, key=lambda row: _order(row.content)):
         content = row.content
-        entries = [Entry(row.id, class_="id"), Entry(content["student"]), Entry(content["arm"]["name"])]
+        entries = [Entry(row.id, class_="id"), Entry(content["student"]), Entry(tell_arm(content["arm"]["name"], lang))]
         entries += [Entry(name_teacher(content, lang) or "–"), Entry(str(content["seed"]), content["seed"])]
         for name in kept:
             entries.append(_number_entry(row.numbers.get(name), CELL_NUMBERS[name], lang))

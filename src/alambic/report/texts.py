@@ -20,7 +20,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
         "their "
         "mean, the bar its 95% interval over seeds and images. Differences inside the shaded band are too small for "
         "this design.",
-        "fr": "Chaque ligne : un bras moins none, entraînés avec les mêmes graines. Les petits points sont les "
+        "fr": "Chaque ligne : un bras moins l’élève seul, entraînés avec les mêmes graines. Les petits points sont les "
         "graines, "
         "le losange leur moyenne, la barre son intervalle à 95 % sur graines et images. Les différences dans la bande "
         "grisée sont trop petites pour ce plan.",
@@ -30,9 +30,8 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "heat_caption": {
         "en": "Mean gain in points. Framed: told apart from none. Pale and dashed: a tie, or undecided, whatever its "
         "colour.",
-        "fr": "Gain moyen en points. Encadré : se distingue de none. Pâle et en tirets : égalité ou indécis, quelle "
-        "que "
-        "soit la couleur.",
+        "fr": "Gain moyen en points. Encadré : se distingue de l’élève seul. Pâle et en tirets : égalité ou indécis, "
+        "quelle que soit la couleur.",
     },
     "sizes_title": {"en": "Score against size", "fr": "Score et taille"},
     "sizes": {"en": "Score against bytes of int8 weights", "fr": "Score en fonction des octets de poids int8"},
@@ -221,9 +220,9 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "judge_regret": {"en": "Regret, points", "fr": "Regret, points"},
     "judge_top3": {"en": "Best in its top 3", "fr": "Meilleur dans ses 3 premiers"},
     "judge_nasty_last": {"en": "Nasty last", "fr": "Nuisible dernier"},
-    "bar": {"en": "Bar", "fr": "Barre"},
-    "yes": {"en": "met", "fr": "atteinte"},
-    "no": {"en": "missed", "fr": "manquée"},
+    "bar": {"en": "Bar", "fr": "Seuil"},
+    "yes": {"en": "met", "fr": "atteint"},
+    "no": {"en": "missed", "fr": "manqué"},
     "families_title": {"en": "From which architectures", "fr": "De quelles architectures"},
     "scope": {"en": "Among", "fr": "Parmi"},
     "teachers_count": {"en": "Teachers", "fr": "Enseignants"},
