@@ -8,6 +8,7 @@ from alambic.report.across import FACTORS, Across, Compared
 from alambic.report.blocks import Block, Figure
 from alambic.report.claims import METRIC_NAMES, Blank, Claim, Words
 from alambic.report.document_words import HEADINGS
+from alambic.report.french_names import tell_arm
 from alambic.report.rows import WIDTH
 from alambic.report.svg import Scale, drawing, line, mark, text
 from alambic.report.tables import Entry, Table, drop_empty, fact_entry
@@ -31,8 +32,12 @@ def say_across(compared: Compared) -> list[Claim]:
 
 
 def _tell(pair: Across) -> tuple[Blank, ...]:
-    told: tuple[Blank, ...] = (pair.arm, AGAINST, pair.other, pair.gain)
+    told: tuple[Blank, ...] = (_name(pair.arm), AGAINST, _name(pair.other), pair.gain)
     return told if pair.metric == "accuracy" else (*told, _metric(pair))
+
+
+def _name(arm: str) -> Words:
+    return Words({lang: tell_arm(arm, lang) for lang in LANGS})
 
 
 def _metric(pair: Across) -> Words:
@@ -59,13 +64,20 @@ def _tabulate(compared: Compared, lang: Lang) -> Table:
     heads += [HEADINGS[f"across_{name}"][lang] for name in (*FACTORS, "rest")]
     table = Table(tuple((head, "", place in (2, 3) or place > 4) for place, head in enumerate(heads)))
     for pair in compared.pairs:
-        name = f"{pair.arm} {_metric(pair).by_lang[lang]}".strip()
+        name = f"{tell_arm(pair.arm, lang)} {_metric(pair).by_lang[lang]}".strip()
         levels = " · ".join(show_number(pair.levels[factor], "number", lang) for factor in COUNTED)
         spreads = [fact_entry(pair.spreads.get(name), lang, noun=False) for name in (*FACTORS, "rest")]
         tone = ("gain" if pair.gain.value > 0 else "loss") if pair.is_clear else ""
         gain = fact_entry(pair.gain, lang, noun=False, class_=tone)
         table.rows.append(
-            [Entry(name), Entry(pair.other), gain, fact_entry(pair.p_holm, lang), Entry(levels), *spreads]
+            [
+                Entry(name),
+                Entry(tell_arm(pair.other, lang)),
+                gain,
+                fact_entry(pair.p_holm, lang),
+                Entry(levels),
+                *spreads,
+            ]
         )
     return drop_empty(table)
 
@@ -92,7 +104,7 @@ def draw_ranks(ranks: Ranks, label: str, lang: Lang) -> Markup:
         left = place < half
         y = low + row * (place + 1 if left else count - place)
         x, end = scale(ranks.means[name]), scale(1) - 12 if left else scale(count) + 12
-        told = f"{name} {show_number(ranks.means[name], 'decimal', lang)}"
+        told = f"{tell_arm(name, lang)} {show_number(ranks.means[name], 'decimal', lang)}"
         parts += [
             line(x, axis, x, y, "grid"),
             line(x, y, end, y, "grid"),

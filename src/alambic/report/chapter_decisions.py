@@ -8,6 +8,7 @@ from alambic.report.claims import Blank, Claim
 from alambic.report.data_told import tell_task
 from alambic.report.document_words import HEADINGS
 from alambic.report.findings import Findings
+from alambic.report.french_names import join_settings, tell_setting, tell_treatment
 from alambic.report.gather import Group
 from alambic.report.overview_advice_texts import read_advice_texts
 from alambic.report.tables import Entry, Table, fact_entry
@@ -72,10 +73,14 @@ def tabulate_decisions(findings: Findings, lang: Lang) -> Table:
         declared = findings.declared
         looked = made.confirmed is not None and declared is not None and declared.first_seeds is not None
         sure += f", {read_advice_texts(lang)['added']}" * looked
-        avoid = "; ".join(name_group(contrast.group, lang) for contrast in made.avoid[:MOST_AVOIDED]) or "–"
+        avoid = ("; " if lang == "en" else " ; ").join(
+            name_group(contrast.group, lang) for contrast in made.avoid[:MOST_AVOIDED]
+        ) or "–"
         first = [Entry(name_student(made.found, findings)), task, take]
         last = [Entry(sure), Entry(avoid, class_="wide")]
-        table.rows.append([*first, Entry(tell_settings(group) if chosen else "–", class_="wide mid"), gain, *last])
+        table.rows.append(
+            [*first, Entry(tell_settings(group, lang) if chosen else "–", class_="wide mid"), gain, *last]
+        )
     return table
 
 
@@ -89,20 +94,23 @@ def _tell_confidence(made: Decision, lang: Lang, words: dict[str, str]) -> tuple
         return gain, sure
     own = words["confirmed" if made.sure else "lead"]
     arm = f"{name_group(made.take.group, lang)}, {gain.text} {gain.note}, {sure}"
-    return fact_entry(made.simpler.gain, lang), f"{own}; {words['not_better'].format(arm=arm)}"
+    semicolon = ";" if lang == "en" else " ;"
+    return fact_entry(made.simpler.gain, lang), f"{own}{semicolon} {words['not_better'].format(arm=arm)}"
 
 
-def tell_settings(group: Group) -> str:
+def tell_settings(group: Group, lang: Lang) -> str:
     """What an arm was run with beside its methods' defaults; their names where all are defaults."""
     arm = group.rows[0].content["arm"]
-    told = [*arm["methods"], *arm.get("modifiers", ()), *arm.get("treatments", ())]
+    told = [*arm["methods"], *arm.get("modifiers", ()), *(tell_treatment(t, lang) for t in arm.get("treatments", ()))]
     for settings in (*arm.get("settings", {}).values(), *arm.get("modifier_settings", {}).values()):
-        told += [f"{key}={value}" for key, value in settings.items()] if isinstance(settings, dict) else []
+        told += (
+            [tell_setting(key, value, lang) for key, value in settings.items()] if isinstance(settings, dict) else []
+        )
     if arm.get("weights"):
-        told.append("weights=" + "/".join(f"{weight:g}" for weight in arm["weights"]))
+        told.append(tell_setting("weights", arm["weights"], lang))
     if arm.get("balance") is not None:
-        told.append(f"balance={arm['balance']:g}")
+        told.append(tell_setting("balance", arm["balance"], lang))
     recipe = group.rows[0].content["recipe"]
     if recipe["epochs"] != describe_setting(group.rows[0].content)["recipe"]["epochs"]:
-        told.append(f"epochs={recipe['epochs']}")  # the study's stand beside its data
-    return ", ".join([*told, f"lr={recipe['lr']:g}"])
+        told.append(tell_setting("epochs", recipe["epochs"], lang))  # the study's stand beside its data
+    return join_settings([*told, tell_setting("lr", recipe["lr"], lang)], lang)

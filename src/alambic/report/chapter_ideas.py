@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from alambic.report.blocks import Block
-from alambic.report.claims import Blank, Claim
+from alambic.report.claims import Blank, Claim, Words
+from alambic.report.french_names import tell_arm, tell_idea
 from alambic.report.ideas import Idea
 from alambic.report.tables import Entry, Table, fact_entry
 from alambic.report.texts import read_texts
-from alambic.report.wording import Lang, name_group
+from alambic.report.wording import LANGS, Lang, name_group
 
 CLASSES = {"refuted": "loss", "survives": "gain", "undecided": "open"}
 
@@ -26,20 +27,22 @@ def describe_ideas(ideas: tuple[Idea, ...], own: tuple[str, ...], changed: bool,
     if changed:
         blocks.append(Claim("ideas_changed", {}, "warning"))
     for idea in ideas:
+        named = Words({each: tell_idea(idea.name, each) for each in LANGS})
         if not idea.contrasts:
-            blocks.append(Claim("idea_not_run", {"idea": idea.name}, "warning"))
+            blocks.append(Claim("idea_not_run", {"idea": named}, "warning"))
             continue
         if (hardest := idea.hardest) is not None:
-            told: dict[str, Blank] = {"idea": idea.name, "effect": idea.smallest, "arm": hardest.group}
+            told: dict[str, Blank] = {"idea": named, "effect": idea.smallest, "arm": hardest.group}
             told |= {"other": hardest.other, "gain": hardest.gain}
             blocks.append(Claim(f"idea_{idea.fate}", told, CLASSES[idea.fate]))
         if idea.missing:
-            blocks.append(Claim("idea_unfinished", {"idea": idea.name, "listing": idea.missing}, "warning"))
+            listing = tuple(Words({each: tell_arm(name, each) for each in LANGS}) for name in idea.missing)
+            blocks.append(Claim("idea_unfinished", {"idea": named, "listing": listing}, "warning"))
     names = ("idea", "student", "arm", "against", "gain_column", "p_holm", "verdict")
     table = Table(tuple((texts[name], "", name in ("gain_column", "p_holm")) for name in names))
     for idea in ideas:
         for c in idea.contrasts:
-            first = [Entry(idea.name), Entry(c.group.student), Entry(name_group(c.group, lang))]
+            first = [Entry(tell_idea(idea.name, lang)), Entry(c.group.student), Entry(name_group(c.group, lang))]
             fate = idea.fate_of(c)
             scores = [fact_entry(c.gain, lang, noun=False), fact_entry(c.p_holm, lang)]
             table.rows.append(

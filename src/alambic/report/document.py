@@ -26,6 +26,7 @@ from alambic.report.data_told import detail_data
 from alambic.report.document_words import FIDELITIES, HEADINGS, SOURCES
 from alambic.report.figures import Legend, draw_differences, draw_falls, draw_heat
 from alambic.report.findings import Findings, StudentFindings
+from alambic.report.french_names import join_settings, tell_arm, tell_setting
 from alambic.report.plots import draw_curves, draw_sizes
 from alambic.report.tables import Entry, Table
 from alambic.report.texts import read_texts
@@ -146,19 +147,23 @@ def _say_protocol(findings: Findings) -> list[Claim]:
     return [*first, recipes, Claim("intervals", {})]
 
 
-def _own_recipes(findings: Findings) -> tuple[str, ...]:
+def _own_recipes(findings: Findings) -> tuple[Words, ...]:
     """Per arm that has a recipe of its own, the settings in which it differs from its student's most common one."""
     usual: dict[tuple[str, str], Counter[str]] = {}
     for group in findings.groups:
         recipe = json.dumps(group.rows[0].content["recipe"], sort_keys=True)
         usual.setdefault((group.place, group.student), Counter())[recipe] += 1
-    told = []
+    told: list[dict[Lang, str]] = []
     for group in findings.groups:
         ((most, _),) = usual[group.place, group.student].most_common(1)
         common, own = json.loads(most), group.rows[0].content["recipe"]
-        differs = [f"{name} {value}" for name, value in own.items() if value != common.get(name)]
-        told += [f"{group.arm}: {', '.join(differs)}"] * bool(differs)
-    return tuple(dict.fromkeys(told))
+        differs = {name: value for name, value in own.items() if value != common.get(name)}
+        line: dict[Lang, str] = {}
+        for lang in LANGS:
+            each = join_settings([tell_setting(name, value, lang) for name, value in differs.items()], lang)
+            line[lang] = f"{tell_arm(group.arm, lang)}{':' if lang == 'en' else ' :'} {each}"
+        told += [line] * bool(differs)
+    return tuple(map(Words, {line["en"]: line for line in told}.values()))
 
 
 def sees_labelled_only(findings: Findings) -> bool:

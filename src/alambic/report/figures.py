@@ -10,6 +10,7 @@ from alambic.report.answers import name_student
 from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact, Unit
 from alambic.report.findings import Findings, StudentFindings
+from alambic.report.french_names import tell_arm
 from alambic.report.gather import Group
 from alambic.report.rows import WIDTH, DotRow, draw_dots, split_rows
 from alambic.report.svg import CHARACTER, SHAPES, clip, drawing, mark, tag, text
@@ -26,7 +27,7 @@ class Legend:
     """A colour per arm and a shape per teacher, the same in every figure."""
 
     def __init__(self, findings: Findings, lang: Lang) -> None:
-        arms = sorted({group.arm for group in findings.groups if not group.is_baseline})
+        arms, self.lang = sorted({group.arm for group in findings.groups if not group.is_baseline}), lang
         self.teachers = {group.key: name_teacher(group.rows[0].content, lang) for group in findings.groups}
         teachers = sorted({name for name in self.teachers.values() if name})
         self.arms = {arm: f"s{index % COLOURS}" for index, arm in enumerate(arms)}
@@ -42,7 +43,7 @@ class Legend:
         """Entries in lines from ``y`` on; returns them and the height used."""
         entries: dict[str, tuple[str, str]] = {}
         for group in sorted(groups, key=lambda g: (not g.is_baseline, g.arm)):
-            entries.setdefault(group.arm, ("circle", self.colour(group)))
+            entries.setdefault(tell_arm(group.arm, self.lang), ("circle", self.colour(group)))
         for name in sorted({self.teachers[group.key] for group in groups} - {""} if shapes else ()):
             entries[f"\u2190 {name}"] = (self.shapes[name], "plainmark")
         return draw_entries(entries, y)
@@ -124,7 +125,7 @@ def draw_heat(found: StudentFindings, findings: Findings, lang: Lang, texts: Tex
     by: dict[tuple[str, str], Contrast] = {}
     for contrast in found.contrasts:
         teacher = name_teacher(contrast.group.rows[0].content, lang) or texts["no_teacher"]
-        by.setdefault((name_arm(contrast.group), teacher), contrast)
+        by.setdefault((name_arm(contrast.group, lang), teacher), contrast)
     arms, teachers = sorted({arm for arm, _ in by}), sorted({teacher for _, teacher in by})
     if min(len(arms), len(teachers)) == 1:
         return []  # one row tells no more than the figure of gains

@@ -9,6 +9,7 @@ from alambic.report.chapter_across import say_across
 from alambic.report.claims import Blank, Claim, Words
 from alambic.report.contrasts import Contrast
 from alambic.report.facts import Fact
+from alambic.report.french_names import tell_idea
 from alambic.report.ideas import Idea
 from alambic.report.overview import Overview, Study, main_families, see_families
 from alambic.report.overview_chip import is_detector, say_arithmetic, tell_arm, tell_tensor
@@ -187,11 +188,18 @@ def say_ideas(overview: Overview) -> list[Claim]:
     told |= {"survived": survived or "–", "refuted": refuted or "–"}
     claims = [Claim("all_ideas", told, "lead")]
     for name in survived:
-        studies, blanks = sum(fates[name].values()), dict[str, Blank](idea=name, survives=fates[name]["survives"])
+        studies, blanks = (
+            sum(fates[name].values()),
+            dict[str, Blank](idea=_idea(name), survives=fates[name]["survives"]),
+        )
         claims += [Claim("all_survivor", {**blanks, "studies": studies}), *_say_again(name, overview)]
     again = find_declared_ideas(overview)
     won = [name for name in survived if again.get(name) and all(s.is_confirmed(c) for s, c in again[name])]
     return claims if won else [*claims, Claim("all_no_winner", {}, "tie")]
+
+
+def _idea(name: str) -> Words:
+    return _words(lambda lang: tell_idea(name, lang))
 
 
 def find_declared_ideas(overview: Overview) -> dict[str, Pairs]:
@@ -218,7 +226,7 @@ def _say_again(name: str, overview: Overview) -> list[Claim]:
         (first, before), (last, after) = pairs[0], pairs[-1]
         if first is last or not first.is_confirmed(before):
             continue
-        told: dict[str, Blank] = {"idea": name, "data": _words(_teller(first)), "gain": before.gain}
+        told: dict[str, Blank] = {"idea": _idea(name), "data": _words(_teller(first)), "gain": before.gain}
         told |= {"first": first.name, "last": last.name, "again": after.gain}
         sure = last.is_confirmed(after)
         claims.append(Claim("all_again" if sure else "all_again_not", told, "gain" if sure else "tie"))

@@ -139,7 +139,7 @@ def tabulate_all_decisions(overview: Overview, lang: Lang) -> Table:
         places = {one.place for one, _ in (*row.kept, *row.looked)}
         own = [c for s, c in harmed if s.place in places and c.group.student == made.found.student]
         bad = [name_group(c.group, lang) for c in own[:MOST_AVOIDED]]
-        settings = [tell_settings(taken.group) for _, one in shown if (taken := pick(one)) is not None]
+        settings = [tell_settings(taken.group, lang) for _, one in shown if (taken := pick(one)) is not None]
         place = f"{name_student(made.found, study.findings)}, {_tell(made.found.groups[0], study, lang)}"
         told = ([place], takes, sure, rivals[:MOST_RIVALS], bad, list(dict.fromkeys(settings)))
         table.rows.append([_join(parts, lang) for parts in told])

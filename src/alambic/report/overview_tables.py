@@ -9,6 +9,7 @@ from alambic.report.claims import METRIC_NAMES
 from alambic.report.contrasts import Contrast
 from alambic.report.data_told import tell_task
 from alambic.report.document_words import HEADINGS
+from alambic.report.french_names import tell_idea
 from alambic.report.kept import find_former, mean_gains
 from alambic.report.overview import Overview, Study, main_families, see_families
 from alambic.report.overview_teachers import Accurate, measure_accurate
@@ -221,6 +222,6 @@ def tabulate_fates(overview: Overview, lang: Lang) -> Table:
         hardest = idea.hardest
         assert hardest is not None  # a finished study misses no control
         against = f"{name_group(hardest.group, lang)} – {name_group(hardest.other, lang)}"
-        first = [Entry(idea.name), Entry(study.name), Entry(texts[idea.fate])]
+        first = [Entry(tell_idea(idea.name, lang)), Entry(study.name), Entry(texts[idea.fate])]
         table.rows.append([*first, Entry(against), fact_entry(hardest.gain, lang, noun=False)])
     return table

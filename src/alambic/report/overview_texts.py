@@ -156,7 +156,7 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "talk_ranked": {
         "en": "Which teacher: accuracy ranks them in each study, no estimator is shown to do better",
-        "fr": "Quel enseignant : l’exactitude les classe dans chaque étude, rien ne montre mieux",
+        "fr": "Quel enseignant : l’exactitude les classe dans chaque étude, aucun estimateur ne s’avère meilleur",
     },
     "talk_ranked_some": {
         "en": "Which teacher: how accuracy, a pilot and estimators rank them",
@@ -180,11 +180,11 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "talk_when": {
         "en": "When it pays: the less there is to learn from, the more a teacher gives",
-        "fr": "Quand cela paie : moins il y a à apprendre, plus un enseignant apporte",
+        "fr": "Quand cela paie : moins il y a de données, plus un enseignant apporte",
     },
     "talk_when_open": {
         "en": "When it pays: gains by what there is to learn from",
-        "fr": "Quand cela paie : les gains selon ce qu’il y a à apprendre",
+        "fr": "Quand cela paie : les gains selon les données",
     },
     "talk_ideas": {
         "en": "New ideas: {ideas} put to the test, {survived} survived at least once",

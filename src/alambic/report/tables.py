@@ -92,7 +92,7 @@ def tabulate_differences(findings: Findings, lang: Lang, texts: Texts) -> Table:
             table.rows.append(
                 [
                     *((Entry(name_student(found, findings)),) if several else ()),
-                    Entry(name_arm(group)),
+                    Entry(name_arm(group, lang)),
                     Entry(name_teacher(group.rows[0].content, lang) or "–"),
                     Entry(str(len(group.rows)), len(group.rows)),
                     fact_entry(group.score, lang),

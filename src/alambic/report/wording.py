@@ -11,6 +11,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from alambic.report.facts import Fact, Unit
+from alambic.report.french_names import tell_arm
 from alambic.report.gather import Group
 
 Lang = Literal["en", "fr"]
@@ -123,9 +124,13 @@ def show_fact(fact: Fact, lang: Lang, noun: bool = True, bounds: bool = True) ->
     return value + (Markup(' <span class="ci">{}</span>').format(interval) if interval else "")
 
 
-def name_arm(group: Group) -> str:
+def name_arm(group: Group, lang: Lang) -> str:
     """The arm in words; starred where reconstructed from an abstract."""
-    return group.arm + ("*" if group.starred else "") + (f" ({group.variant})" if group.variant > 1 else "")
+    return (
+        tell_arm(group.arm, lang)
+        + ("*" if group.starred else "")
+        + (f" ({group.variant})" if group.variant > 1 else "")
+    )
 
 
 def name_teacher(content: Mapping[str, Any], lang: Lang) -> str:
@@ -138,7 +143,7 @@ def name_teacher(content: Mapping[str, Any], lang: Lang) -> str:
 def name_group(group: Group, lang: Lang) -> str:
     """Arm and teacher in words."""
     teacher = name_teacher(group.rows[0].content, lang)
-    return name_arm(group) + (f" {FROM[lang]} {teacher}" if teacher else "")
+    return name_arm(group, lang) + (f" {FROM[lang]} {teacher}" if teacher else "")
 
 
 def plain(text: str) -> str:
