@@ -571,7 +571,7 @@ def test_recommendations_name_settings_and_what_not_to_do(ledger: Path) -> None:
     assert keys(chapter) == ["take_lead", "not_worse", "avoid"]
     (table,) = [block for block in chapter.blocks if isinstance(block, Table)]
     texts = " ".join(cell.text for cell in table.rows[0])
-    for part in ("toy, 5,000\u202fimages, 8 epochs", "rsd", "lr=0.1", "at from"):
+    for part in ("toy, 5,000\u202fimages, 8 epochs", "rsd", "learning rate 0.1", "at from"):
         assert part in texts
     page = render_report(find(ledger), "fr")
     for part in ('id="recommendations"', 'id="limits"', 'id="references"', "arXiv", "À éviter"):

@@ -173,7 +173,7 @@ def test_numbers_in_words() -> None:
     assert show_ticks([-0.005, 0.0, 0.005], "points", "en") == ["−0.5", "0.0", "+0.5"]
     assert show_ticks([0.8, 0.85], "share", "fr") == ["80\u202f%", "85\u202f%"]
     fact = Fact(1, "x", 0.8, "share", (), low=0.7, high=0.9)
-    assert show_bounds(fact, "en") == "[70.00, 90.00]%"
+    assert show_bounds(fact, "en") == "[70.00, 90.00]"
     assert show_bounds(Fact(1, "x", 0.8, "share", ()), "en") == ""
 
 

@@ -20,10 +20,11 @@ from alambic.report.document import compose_document
 from alambic.report.document_words import HEADINGS
 from alambic.report.findings import find
 from alambic.report.print_svg import paint
-from alambic.report.slides import SIZES, WIDE, _draw, _fit, _lines_used
+from alambic.report.slides import _draw
 from alambic.report.svg import tag
 from alambic.report.tables import Entry, Table
 from alambic.report.talk import compose_slides
+from alambic.report.talk_layout import SIZES, WIDE, _fit, _lines_used
 from alambic.report.talk_parts import Slide
 from alambic.report.wording import LANGS, Lang, hold
 from alambic.study.ledger import Ledger, Row
@@ -262,7 +263,7 @@ def test_sentences_under_a_table_end_above_the_footer() -> None:
     paragraphs = box.text_frame.paragraphs
     (size,) = {run.font.size.pt for paragraph in paragraphs for run in paragraph.runs}
     tall = _lines_used(tuple(paragraph.text for paragraph in paragraphs), int(size)) * size * 1.25 / 72
-    assert size >= 12
+    assert size >= 16
     assert box.top / 914400 + tall <= 6.95
 
 

@@ -149,18 +149,25 @@ def read_overview_texts(lang: Lang) -> Texts:
 
 
 TALK_SENTENCES: dict[str, dict[Lang, str]] = {
-    "talk_short": {"en": "The answer in short", "fr": "La réponse en bref"},
+    "talk_short": {
+        "en": "In short: {confirmed} of {count} declared gains over the student alone are confirmed",
+        "fr": "En bref : {confirmed} gains déclarés sur {count} face à l’élève seul sont confirmés",
+    },
+    "talk_short_bare": {"en": "The answer in short", "fr": "La réponse en bref"},
     "talk_studies": {
         "en": "{studies} studies, {claims} of them confirmations declared beforehand",
         "fr": "{studies} études, dont {claims} confirmations déclarées d’avance",
     },
     "talk_ranked": {
-        "en": "Which teacher: accuracy ranks them in each study, no estimator is shown to do better",
-        "fr": "Quel enseignant : l’exactitude les classe dans chaque étude, aucun estimateur ne s’avère meilleur",
+        "en": "Which teacher: over all of them, accuracy ranks what they give in {clear} of {count} studies; no "
+        "estimator is shown to do better",
+        "fr": "Quel enseignant : pris tous ensemble, l’exactitude classe ce qu’ils apportent dans {clear} études sur "
+        "{count} ; aucun estimateur ne s’avère meilleur",
     },
     "talk_ranked_some": {
-        "en": "Which teacher: how accuracy, a pilot and estimators rank them",
-        "fr": "Quel enseignant : comment exactitude, essai et estimateurs les classent",
+        "en": "Which teacher: over all of them, accuracy ranks what they give in {clear} of {count} studies",
+        "fr": "Quel enseignant : pris tous ensemble, l’exactitude classe ce qu’ils apportent dans {clear} études sur "
+        "{count}",
     },
     "talk_families_none": {
         "en": "From which architecture: no family is told from another",
@@ -179,26 +186,35 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Entre deux bras avec enseignant : {confirmed} contrastes déclarés sur {count} sont confirmés",
     },
     "talk_when": {
-        "en": "When it pays: the less there is to learn from, the more a teacher gives",
-        "fr": "Quand cela paie : moins il y a de données, plus un enseignant apporte",
-    },
-    "talk_when_open": {
-        "en": "When it pays: gains by what there is to learn from",
-        "fr": "Quand cela paie : les gains selon les données",
+        "en": "When it pays: with more images or labels the gain surely shrinks in {shrinking} of {count} arms",
+        "fr": "Quand cela paie : avec plus d’images ou d’étiquettes, le gain diminue sûrement pour {shrinking} bras "
+        "sur {count}",
     },
     "talk_ideas": {
-        "en": "New ideas: {ideas} put to the test, {survived} survived at least once",
-        "fr": "Idées nouvelles mises à l’épreuve : {ideas} ; survivantes au moins une fois : {survived}",
+        "en": "New ideas: {ideas} put to the test, {survived} survived in at least one study",
+        "fr": "Idées nouvelles mises à l’épreuve : {ideas} ; survivantes dans une étude au moins : {survived}",
     },
     "talk_chip": {
-        "en": "On the chip: int8 costs {most} at most",
-        "fr": "Sur la puce : l’int8 coûte au plus {most}",
+        "en": "On the chip: int8 with a scale for each channel costs an arm {most} at most, on average",
+        "fr": "Sur la puce : l’int8, une échelle par canal, coûte à un bras {most} au plus, en moyenne",
     },
-    "talk_do": {"en": "What to do, and what not", "fr": "Que faire, que ne pas faire"},
+    "talk_do": {
+        "en": "Distil, and measure: {sure} of {count} confirmations showed a gain over the student alone",
+        "fr": "Distiller, et mesurer : {sure} confirmations sur {count} ont montré un gain sur l’élève seul",
+    },
     "talk_decide": {
-        "en": "By student, data and metric: what to take, what to expect",
-        "fr": "Par élève, données et mesure : que prendre, qu’attendre",
+        "en": "What to take: {confirmed} of {count} decisions rest on a confirmed gain",
+        "fr": "Que prendre : {confirmed} décisions sur {count} reposent sur un gain confirmé",
     },
-    "talk_limits": {"en": "What these studies cannot say", "fr": "Ce que ces études ne peuvent pas dire"},
+    "talk_limits": {
+        "en": "What holds for {students} students of at most {most} parameters on {data} kinds of data may not hold "
+        "elsewhere",
+        "fr": "Ce qui vaut pour {students} élèves d’au plus {most} paramètres sur {data} sortes de données peut ne pas "
+        "valoir ailleurs",
+    },
     "all_listed": {"en": "All of them: {listing}.", "fr": "Tous : {listing}."},
+    "all_looked_star": {
+        "en": "* with seeds added after a look at the results.",
+        "fr": "* avec des graines ajoutées après consultation des résultats.",
+    },
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def set_pdf(title: str, subtitle: str, sections: Sequence[Section], facts: Seque
         import typst  # noqa: F401
     except ImportError as error:
         raise AlambicError('a PDF expected the package typst, got none; try pip install "alambic[report]"') from error
-    kept = [section for section in sections if section.blocks]
+    kept = [replace(s, blocks=tuple(_space(b, lang) for b in s.blocks)) for s in sections if s.blocks]
     tables = [item for section in kept for item in section.blocks if isinstance(item, Table)]
     content: dict[str, Any] = {"title": clean(title), "subtitle": subtitle, "lang": lang}
     try:
@@ -48,6 +49,15 @@ def set_pdf(title: str, subtitle: str, sections: Sequence[Section], facts: Seque
             return _set(Path(folder), content)
     except RuntimeError as error:
         raise AlambicError(f"the PDF of {title} could not be set: {error}") from error
+
+
+def _space(block: Block, lang: Lang) -> Block:
+    """A table whose French signs have their space, before it is measured."""
+    if lang != "fr" or not isinstance(block, Table):
+        return block
+    heads = tuple((hold(head, lang), name, numeric) for head, name, numeric in block.heads)
+    rows = [[replace(cell, text=hold(cell.text, lang), note=hold(cell.note, lang)) for cell in r] for r in block.rows]
+    return replace(block, heads=heads, rows=rows)
 
 
 def _set(place: Path, content: dict[str, Any]) -> bytes:
@@ -84,7 +94,7 @@ def _block(item: Block, lang: Lang, ruler: Ruler) -> dict[str, Any]:
     if isinstance(item, str):
         return {"kind": "heading", "text": clean(item)}
     if isinstance(item, Figure):
-        return {"kind": "figure", "svg": paint(item.drawing), "caption": hold(item.caption)}
+        return {"kind": "figure", "svg": paint(item.drawing), "caption": hold(item.caption, lang)}
     if isinstance(item, Table):
         return lay(item, ruler)
-    return {"kind": "claim", "tone": item.tone, "text": hold(clean(item.text(lang)))}
+    return {"kind": "claim", "tone": item.tone, "text": hold(clean(item.text(lang)), lang)}

@@ -7,22 +7,29 @@ from typing import Any
 
 from alambic.report.facts import Fact
 from alambic.report.print_svg import print_palette
+from alambic.report.slide_words import SLIDE_TEXTS
 from alambic.report.svg import round_ticks
-from alambic.report.talk_parts import BARS, Bars, Scatter
+from alambic.report.talk_parts import Bars, Scatter
+from alambic.report.wording import NO_BREAK, Lang, hold, show_bounds, show_number
 
-PLACE = (0.7, 1.55, 11.9, 4.9)  # inches: left, top, width, height
+PLACE = (0.7, 1.42, 11.9, 4.95)  # inches: left, top, width, height
 LINE = 19050  # EMU: of an interval's line
 
 
-def draw_chart(page: Any, shown: Bars | Scatter) -> None:
-    """Draws a chart; its axes hold all intervals."""
+ROOMY = 9  # bars that leave large letters room
+
+
+def draw_chart(page: Any, shown: Bars | Scatter, title: str, lang: Lang) -> None:
+    """Draws a chart; its axes hold all intervals. For who cannot see it, its title and values are told in words."""
     from pptx.enum.chart import XL_CHART_TYPE, XL_LEGEND_POSITION
     from pptx.util import Inches, Pt
 
     data, kind = _fill_bars(shown) if isinstance(shown, Bars) else _fill_scatter(shown)
-    chart = page.shapes.add_chart(getattr(XL_CHART_TYPE, kind), *map(Inches, PLACE), data).chart
+    frame = page.shapes.add_chart(getattr(XL_CHART_TYPE, kind), *map(Inches, PLACE), data)
+    describe(frame, f"{SLIDE_TEXTS['chart_told'][lang]}. {title}. {_tell_values(shown, lang)}.")
+    chart = frame.chart
     chart.has_title, chart.has_legend = False, isinstance(shown, Scatter)
-    chart.font.size = Pt(14 if isinstance(shown, Scatter) else 16 if len(shown.labels) <= BARS else 10)
+    chart.font.size = Pt(14 if isinstance(shown, Scatter) or len(shown.labels) > ROOMY else 16)
     for axis in (chart.category_axis, chart.value_axis):
         axis.has_major_gridlines = False
     if isinstance(shown, Bars):
@@ -30,6 +37,25 @@ def draw_chart(page: Any, shown: Bars | Scatter) -> None:
         return
     chart.legend.position, chart.legend.include_in_layout = XL_LEGEND_POSITION.RIGHT, False
     _colour_points(chart, shown)
+
+
+def describe(frame: Any, text: str) -> None:
+    """Gives a chart or a table its alternative text."""
+    frame._element.nvGraphicFramePr.cNvPr.set("descr", hold(text))
+
+
+def _tell_values(shown: Bars | Scatter, lang: Lang) -> str:
+    """Each bar or point with its number and interval."""
+    apart = "; " if lang == "en" else f"{NO_BREAK}; "
+    if isinstance(shown, Bars):
+        bars = zip(shown.labels, shown.facts, strict=True)
+        return apart.join(f"{label} {show_bounds(fact, lang)}".strip() for label, fact in bars)
+    return apart.join(
+        f"{one.name}, {show_number(across / 100, 'share', lang)}{NO_BREAK if lang == 'fr' else ''}: "
+        f"{show_number(fact.value, fact.unit, lang, noun=False)} {show_bounds(fact, lang)}".strip()
+        for one in shown.series
+        for across, fact in zip(one.across, one.facts, strict=True)
+    )
 
 
 def _fill_bars(bars: Bars) -> tuple[Any, str]:
@@ -54,9 +80,12 @@ def _fill_scatter(scatter: Scatter) -> tuple[Any, str]:
 
 def _colour_bars(chart: Any, bars: Bars) -> None:
     from pptx.enum.chart import XL_TICK_LABEL_POSITION
+    from pptx.oxml.ns import qn
 
     chart.category_axis.reverse_order = True
     chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
+    skip = chart.category_axis._element.makeelement(qn("c:tickLblSkip"), {"val": "1"})  # each bar has its name
+    chart.category_axis._element.find(qn("c:noMultiLvlLbl")).addprevious(skip)
     plot = chart.plots[0]
     plot.gap_width = 60
     series = plot.series[0]

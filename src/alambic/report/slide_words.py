@@ -31,6 +31,27 @@ SLIDE_TEXTS: dict[str, dict[Lang, str]] = {
         "en": "{panel}: a point a teacher, coloured by family. Lines: 95% intervals.",
         "fr": "{panel} : un point par enseignant, la couleur dit la famille. Traits : intervalles à 95 %.",
     },
+    "key_shown": {
+        "en": "{shown} of {count} are shown; the notes hold all.",
+        "fr": "{shown} sur {count} sont montrés ; les notes les contiennent tous.",
+    },
+    "rows_shown": {
+        "en": "{shown} of {count} rows are shown, verdicts in proportion; the notes hold all.",
+        "fr": "{shown} lignes sur {count} sont montrées, les verdicts en proportion ; toutes dans les notes.",
+    },
+    "columns_shown": {
+        "en": "{shown} of {count} columns are shown; the notes hold all.",
+        "fr": "{shown} colonnes sur {count} sont montrées ; toutes dans les notes.",
+    },
+    "lines_more": {"en": "In the notes: {count} more.", "fr": "Dans les notes : {count} de plus."},
+    "chart_told": {"en": "Chart", "fr": "Graphique"},
+    "table_told": {"en": "Table", "fr": "Tableau"},
+    "declared_column": {"en": "Declared", "fr": "Déclarés"},
+    "confirmed_column": {"en": "Confirmed", "fr": "Confirmés"},
+    "survives_column": {"en": "Survives", "fr": "Survit"},
+    "refuted_column": {"en": "Refuted", "fr": "Réfutée"},
+    "undecided_column": {"en": "Undecided", "fr": "Indécise"},
+    "points_column": {"en": "{metric}, points", "fr": "{metric}, points"},
     "families_axis": {
         "en": "points that the first family gives over the second",
         "fr": "points que la première famille apporte de plus que la seconde",
@@ -202,18 +223,15 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Differences between families of teachers that are beyond chance: {clear} of {count}",
         "fr": "Différences entre familles d’enseignants que le hasard n’explique pas : {clear} sur {count}",
     },
-    "slide_accuracy_more": {
-        "en": "The better a teacher’s own {metric}, the more it gives (rank correlation {rho})",
-        "fr": "Plus un enseignant est fort ({metric}), plus il apporte (corrélation de rang {rho})",
+    "slide_accuracy_half": {
+        "en": "{panel}: a teacher’s own {metric} ranks what it gives with {rho}; in the better half of the teachers "
+        "with {half}",
+        "fr": "{panel} : la force d’un enseignant ({metric}) classe ce qu’il apporte avec {rho} ; dans la meilleure "
+        "moitié des enseignants avec {half}",
     },
-    "slide_accuracy_less": {
-        "en": "The better a teacher’s own {metric}, the less it gives (rank correlation {rho})",
-        "fr": "Plus un enseignant est fort ({metric}), moins il apporte (corrélation de rang {rho})",
-    },
-    "slide_accuracy_open": {
-        "en": "A teacher’s own {metric} is not shown to tell what it gives (rank correlation {rho})",
-        "fr": "Rien ne montre que la force d’un enseignant ({metric}) dise ce qu’il apporte (corrélation de rang "
-        "{rho})",
+    "slide_accuracy_own": {
+        "en": "{panel}: a teacher’s own {metric} ranks what it gives with {rho}",
+        "fr": "{panel} : la force d’un enseignant ({metric}) classe ce qu’il apporte avec {rho}",
     },
     "note_gains": {
         "en": "Over the student alone: {listing}.",

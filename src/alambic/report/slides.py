@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import io
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 from xml.sax.saxutils import escape
@@ -16,16 +15,17 @@ from alambic.errors import AlambicError
 from alambic.report.claims import Claim
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings
-from alambic.report.slide_charts import draw_chart, read_chart
+from alambic.report.slide_charts import describe, draw_chart, read_chart
+from alambic.report.slide_words import SLIDE_TEXTS
 from alambic.report.stamp import MARK, PART, write_stamp
 from alambic.report.tables import Table
 from alambic.report.talk import compose_slides
+from alambic.report.talk_layout import Laid, fit_lines, lay_table, measure_lines, tell_rows
 from alambic.report.talk_parts import Bars, Scatter, Slide
 from alambic.report.wording import Lang, hold
 
-ROWS = 8  # of a table that stay readable on a wall
-SIZES, LETTER, PADDING = (18, 16, 14, 12, 11), 0.6, 0.22  # of a table: pt; em a letter; inches beside a cell's text
-TOP, WIDE = 1.6, 11.9  # inches: where a table begins; of the text
+TOP, WIDE, END = 1.6, 11.9, 6.85  # inches: where a table begins; of the text; where the page's number begins
+SHORT = 3.4  # inches of a table above sentences
 
 
 def render_slides(findings: Findings, lang: Lang) -> bytes:
@@ -73,52 +73,55 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
         run.text, run.font.size, run.font.bold, run.font.color.rgb = text, Pt(size), bold, colour
 
     first = number == 1
-    title = hold(slide.title.text(lang) if isinstance(slide.title, Claim) else slide.title)
-    under = _draw_table(page, slide.shown, 3.4 if slide.lines else 5.2) if isinstance(slide.shown, Table) else 0.0
+    title = hold(slide.title.text(lang) if isinstance(slide.title, Claim) else slide.title, lang)
     # two lines of a long message are as high as one of a short one
     large = 28 if len(title) <= 56 else 24 if len(title) <= 100 else 20
     write(title, 2.4 if first else 0.4, 1.0, 44 if first else large, accent, True)
-    if slide.lines:
-        # the text shrinks in steps so that the longest claims still fit above the footer
-        top = 3.6 if first else under + 0.3 if under else 1.65
-        room, sizes = (6.85 - top) * 72, (18, 16, 14) if under else (22, 20, 18, 16, 14)
-        size = next((s for s in sizes if _lines_used(slide.lines, s) * s * 1.25 <= room), 12)
-        box = page.shapes.add_textbox(Inches(0.7), Inches(top), Inches(11.9), Inches(6.85 - top)).text_frame
+    top, remarks, held = 3.6 if first else 1.65, [slide.remark] * bool(slide.remark), []
+    for table in (slide.shown, slide.also):
+        if isinstance(table, Table):
+            room, one = END - top - 0.35 * bool(slide.remark), measure_lines(slide.lines[:1])
+            laid = lay_table(
+                table, (SHORT, room - 0.25 - one, room - 0.35) if slide.lines else (room, room - 0.35), lang
+            )
+            top = _draw_table(page, laid, top, title, lang) + 0.25
+            remarks += laid.left_out
+            held += tell_rows(table) if laid.left_out else []
+    lines = tuple(hold(line, lang) for line in slide.lines)
+    if lines:
+        size, kept = fit_lines(lines, (END - 0.35 * bool(remarks) - top) * 72, bool(slide.shown), lang)
+        box = page.shapes.add_textbox(Inches(0.7), Inches(top), Inches(11.9), Inches(max(END - top, 0.3))).text_frame
         box.word_wrap = True
-        for index, text in enumerate(slide.lines):
+        for index, text in enumerate(kept):
             paragraph = box.paragraphs[0] if index == 0 else box.add_paragraph()
             paragraph.space_after = Pt(size * 0.6)
             run = paragraph.add_run()
-            run.text, run.font.size, run.font.color.rgb = hold(text), Pt(size), ink
+            run.text, run.font.size, run.font.color.rgb = text, Pt(size), ink
     if isinstance(slide.shown, Bars | Scatter):
-        draw_chart(page, slide.shown)
-        write(slide.shown.key, 6.5, 0.4, 12, quiet)
+        draw_chart(page, slide.shown, title, lang)
+        write(hold(slide.shown.key, lang), 6.38, 0.5, 14, quiet)
+        held += slide.shown.every if isinstance(slide.shown, Bars) else ()
+    if remarks:
+        write(" ".join(remarks), END - 0.4, 0.4, 14, quiet)
     write(f"alambic · {number} / {total}", 6.95, 0.4, 11, quiet)
-    page.notes_slide.notes_text_frame.text = "\n".join(claim.text(lang) for claim in slide.notes)
+    noted = [hold(claim.text(lang), lang) for claim in slide.notes]
+    noted += [line for line in lines if line not in noted and line not in kept] if lines else []
+    page.notes_slide.notes_text_frame.text = "\n".join([*noted, *(hold(line, lang) for line in held)])
 
 
-def _lines_used(lines: tuple[str, ...], size: int) -> float:
-    across = int(11.7 * 72 / (size * 0.53))
-    return sum(-(-len(text) // across) + 0.6 for text in lines)
-
-
-def _draw_table(page: Any, table: Table, high: float) -> float:
-    """Draws a table in as large a size as ``high`` inches allow; returns where it ends."""
+def _draw_table(page: Any, laid: Laid, top: float, title: str, lang: Lang) -> float:
+    """Draws a table as it was laid out; returns where it ends."""
     from pptx.dml.color import RGBColor
     from pptx.util import Inches, Pt
 
-    cells = [[head for head, _, _ in table.heads]]
-    cells += [[hold(f"{c.text} {c.note}".strip()) for c in row] for row in table.rows[:ROWS]]
-    if len(table.rows) > ROWS:
-        cells.append([f"… +{len(table.rows) - ROWS}", *("" for _ in table.heads[1:])])
-    fits = [_fit(cells, size) for size in SIZES]
-    size, widths, tall = next((fit for fit in fits if sum(fit[2]) <= high), fits[-1])
-    tall = [min(row, 0.6) for row in tall] if sum(tall) > high else tall  # the program makes the room
-    frame = page.shapes.add_table(len(cells), len(cells[0]), Inches(0.7), Inches(TOP), Inches(WIDE), Inches(sum(tall)))
-    for index, width in enumerate(widths):
+    across, down = len(laid.cells[0]), len(laid.cells)
+    place = Inches(0.7), Inches(top), Inches(WIDE), Inches(sum(laid.tall))
+    frame = page.shapes.add_table(down, across, *place)
+    describe(frame, f"{SLIDE_TEXTS['table_told'][lang]}. {title}.")
+    for index, width in enumerate(laid.widths):
         frame.table.columns[index].width = Inches(width)
-    for y, row in enumerate(cells):
-        frame.table.rows[y].height = Inches(tall[y])
+    for y, row in enumerate(laid.cells):
+        frame.table.rows[y].height = Inches(laid.tall[y])
         for x, text in enumerate(row):
             cell = frame.table.cell(y, x)
             cell.text = text
@@ -126,25 +129,8 @@ def _draw_table(page: Any, table: Table, high: float) -> float:
                 cell.fill.solid()
                 cell.fill.fore_color.rgb = RGBColor(0x6B, 0x3A, 0x0E)
             for paragraph in cell.text_frame.paragraphs:
-                paragraph.font.size = Pt(size)
-    return TOP + sum(tall)
-
-
-def _fit(cells: list[list[str]], size: int) -> tuple[int, list[float], list[float]]:
-    """The size with the columns' widths and the rows' heights in inches: no word is broken, long texts take lines.
-
-    Without room for its words a size counts as endlessly high.
-    """
-    letter, columns = LETTER * size / 72, list(zip(*cells, strict=True))
-    least = [PADDING + letter * max(len(word) for text in column for word in text.split(" ")) for column in columns]
-    whole = [PADDING + letter * max(map(len, column)) for column in columns]
-    share = max(0.0, min(1.0, (WIDE - sum(least)) / max(sum(whole) - sum(least), 1e-9)))
-    given = [narrow + (wide - narrow) * share for narrow, wide in zip(least, whole, strict=True)]
-    widths = [WIDE * width / sum(given) for width in given]
-    room = [max(1, int((width - PADDING) / letter + 1e-6)) for width in widths]
-    lines = [max(1, *(len(textwrap.wrap(text, most)) for text, most in zip(row, room, strict=True))) for row in cells]
-    tall = [0.12 + count * 1.2 * size / 72 for count in lines]
-    return size, widths, tall if sum(least) <= WIDE else [float("inf")] * len(cells)
+                paragraph.font.size = Pt(laid.size)
+    return top + sum(laid.tall)
 
 
 def read_words(content: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from alambic.report.advice import decide
 from alambic.report.answers import say_purpose, say_sight
@@ -22,14 +23,26 @@ from alambic.report.document import (
 )
 from alambic.report.facts import Fact
 from alambic.report.findings import Findings
-from alambic.report.tables import Table, drop_empty
+from alambic.report.tables import Table, drop_empty, tabulate_teachers
+from alambic.report.talk_layout import measure, measure_lines
 from alambic.report.talk_parts import Slide, tell_under
 from alambic.report.talk_results import tell_answers, tell_classes, tell_falls, tell_sizes, tell_trust
+from alambic.report.talk_tables import drop_repeated, turn
 from alambic.report.talk_teachers import tell_teachers
 from alambic.report.texts import read_texts
 from alambic.report.wording import Lang
 
-MOST_SLIDES = 15
+FEWEST_SLIDES, MOST_SLIDES = 12, 15
+ROOM = 5.1  # inches of a slide below its title
+BOTH = 6  # rows of methods and teachers that share a slide
+TAKES = ("take_", "shown_none")
+SIZED = ("slide_sizes", "slide_weights")
+# nearly empty slides -> what they join: costs to what int8 answers, the one teacher and the limits to what to take
+FOLDED = (
+    (SIZED, ("slide_trust",)),
+    (("slide_teachers_one", "slide_teachers_open_one"), TAKES),
+    (("slide_limits",), TAKES),
+)
 
 
 def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
@@ -42,7 +55,35 @@ def compose_slides(findings: Findings, lang: Lang) -> list[Slide]:
     made += [*tell_teachers(findings, lang, texts), *_ideas(findings, chapters), *_close(findings, chapters, lang)]
     while len(made) > MOST_SLIDES and any(slide.spare for slide in made):
         made.remove(max(made, key=lambda slide: slide.spare))
-    return made
+    return _fold(made, lang)
+
+
+def _fold(made: list[Slide], lang: Lang) -> list[Slide]:
+    """Slides that would be nearly empty join another one that has room, while the talk keeps its least length."""
+    for guests, hosts in FOLDED:
+        guest, host = (next((s for s in made if _key(s).startswith(keys)), None) for keys in (guests, hosts))
+        if guest is None or host is None or len(made) <= FEWEST_SLIDES or not isinstance(guest.title, Claim):
+            continue
+        own = (guest.title.text(lang),) if isinstance(guest.shown, Table) else guest.lines
+        # what the one teacher is stands beside the methods: of its slide the message is left
+        also = host.also if _key(guest).endswith("_one") or not isinstance(guest.shown, Table) else guest.shown
+        lines = (*host.lines, *(line for line in own if line not in host.lines))
+        notes = (*host.notes, *(claim for claim in guest.notes if claim not in host.notes))
+        joined = replace(host, lines=lines, also=also, notes=notes)
+        if _measure(joined, lang) <= ROOM:
+            made[made.index(host)] = joined
+            made.remove(guest)
+    return [replace(s, shown=turn(s.shown)) if _key(s) in SIZED and isinstance(s.shown, Table) else s for s in made]
+
+
+def _key(slide: Slide) -> str:
+    return slide.title.key if isinstance(slide.title, Claim) else ""
+
+
+def _measure(slide: Slide, lang: Lang) -> float:
+    """Inches that a slide's tables and sentences take at the least."""
+    tables = [table for table in (slide.shown, slide.also) if isinstance(table, Table)]
+    return sum(measure(table, lang) + 0.25 for table in tables) + measure_lines(slide.lines)
 
 
 def _open(findings: Findings, chapters: dict[str, Section], lang: Lang) -> list[Slide]:
@@ -57,10 +98,12 @@ def _open(findings: Findings, chapters: dict[str, Section], lang: Lang) -> list[
     kind = "tuned" if any(claim.key == "own_recipes" for claim in protocol) else "same"
     fair = f"slide_protocol_{'labelled' if sees_labelled_only(findings) else kind}"
     brief = Table(methods.heads[:3], [row[:3] for row in methods.rows])  # nobody reads formulas on a wall
+    taught = tabulate_teachers(findings, lang, read_texts(lang))
+    also = taught if taught.rows and len(taught.rows) + len(brief.rows) <= BOTH else None
     lines = tuple(claim.text(lang) for claim in (answered, compared))
     made = [
         Slide(findings.name, (read_texts(lang)["report"], purpose.text(lang)), notes=(purpose,)),
-        Slide(question, lines, brief, (answered, *chapters["survey"].claims)),
+        Slide(question, lines, brief, (answered, *chapters["survey"].claims), also=also),
         Slide(Claim(fair, {}), tuple(claim.text(lang) for claim in protocol), notes=protocol),
     ]
     if not sights:
@@ -90,7 +133,7 @@ def _declared(findings: Findings, chapters: dict[str, Section]) -> list[Slide]:
     confirmed = sum(c.verdict == "gain" and not findings.declared.is_small(c) for c in found)
     title = Claim("slide_confirmed", {"declared": len(found), "confirmed": confirmed})
     table = next(block for block in chapters["declared"].blocks if isinstance(block, Table))
-    return [Slide(title, (), table, chapters["declared"].claims)]
+    return [Slide(title, (), drop_repeated(table), chapters["declared"].claims)]
 
 
 def _ideas(findings: Findings, chapters: dict[str, Section]) -> list[Slide]:

@@ -8,10 +8,13 @@ from typing import TypeVar
 
 from alambic.report.claims import Claim
 from alambic.report.facts import Fact
+from alambic.report.slide_words import SLIDE_TEXTS
 from alambic.report.tables import Table
-from alambic.report.wording import Lang, show_number
+from alambic.report.talk_tables import choose
+from alambic.report.wording import NO_BREAK, Lang, show_bounds, show_number
 
-BARS = 9  # bars of one chart that stay readable on a wall
+BARS = 16  # bars of one chart that stay readable on a wall
+ENDS = 9  # of which one is shown both ends of a long order
 FEW_ROWS = 4  # of a table that leaves sentences room
 Item = TypeVar("Item")
 
@@ -22,7 +25,7 @@ class Bars:
 
     Attributes:
         labels: one a bar, with its number. axis: its title. colours: of the page, one a bar. key: what colours and
-            lines mean.
+            lines mean, and of how many these are, where some are left to the notes: ``every`` names all of them there.
     """
 
     labels: tuple[str, ...]
@@ -30,6 +33,7 @@ class Bars:
     axis: str
     colours: tuple[str, ...]
     key: str
+    every: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class Scatter:
 class Slide:
     """Title (the message), then lines, a chart or a table; ``notes`` are claims.
 
-    ``spare`` slides give way where a talk grows too long, the highest number first.
+    ``spare`` slides give way where a talk grows too long, the highest number first. ``also`` is a second, short table;
+    ``remark`` explains a sign of a table under it.
     """
 
     title: Claim | str
@@ -63,17 +68,33 @@ class Slide:
     shown: Bars | Scatter | Table | None = None
     notes: tuple[Claim, ...] = ()
     spare: int = 0
+    also: Table | None = None
+    remark: str = ""
 
 
-def make_bars(named: Sequence[tuple[str, Fact]], axis: str, colours: Sequence[str], key: str, lang: Lang) -> Bars:
-    """Bars whose labels hold their numbers: beside a bar a number would lie on its interval."""
-    labels = tuple(f"{name}  {show_number(fact.value, fact.unit, lang, noun=False)}" for name, fact in named)
-    return Bars(labels, tuple(fact for _, fact in named), axis, tuple(colours), key)
+def make_bars(
+    named: Sequence[tuple[str, Fact]], axis: str, colours: Sequence[str], key: str, lang: Lang, ends: bool = False
+) -> Bars:
+    """Bars whose labels hold their numbers: beside a bar a number would lie on its interval.
+
+    Of more than a chart holds, each colour in proportion and evenly over the order; with ``ends`` those at both ends.
+    """
+    kept = take_ends(list(range(len(named)))) if ends else choose(colours, BARS)
+    labels = [
+        f"{name}{NO_BREAK} {show_number(fact.value, fact.unit, lang, noun=False)}"
+        for name, fact in (named[place] for place in kept)
+    ]
+    if len(kept) < len(named):
+        key += " " + SLIDE_TEXTS["key_shown"][lang].format(shown=len(kept), count=len(named))
+    facts, tones = (named[place][1] for place in kept), (colours[place] for place in kept)
+    told = [f"{name} {show_number(f.value, f.unit, lang, noun=False)} {show_bounds(f, lang)}" for name, f in named]
+    every = tuple(line.strip() for line in told) if len(kept) < len(named) else ()
+    return Bars(tuple(labels), tuple(facts), axis, tuple(tones), key, every)
 
 
 def take_ends(items: list[Item]) -> list[Item]:
     """As many as a chart holds, from both ends of an order."""
-    return items if len(items) <= BARS else [*items[: BARS - BARS // 2], *items[-(BARS // 2) :]]
+    return items if len(items) <= ENDS else [*items[: ENDS - ENDS // 2], *items[-(ENDS // 2) :]]
 
 
 def tell_under(table: Table, claims: tuple[Claim, ...], lang: Lang) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from alambic.report.facts import Fact
 from alambic.report.findings import Findings, StudentFindings
 from alambic.report.gather import Group
 from alambic.report.tables import Entry, Table, fact_entry
-from alambic.report.talk_parts import Slide, colour_gain, make_bars, take_ends, tell_under
+from alambic.report.talk_parts import Slide, colour_gain, make_bars, tell_under
+from alambic.report.talk_tables import drop_repeated
 from alambic.report.texts import Texts
 from alambic.report.wording import Lang, name_group
 
@@ -75,9 +76,8 @@ def _chart_gains(found: StudentFindings, findings: Findings, lang: Lang, texts: 
     counts: dict[str, Blank] = {"better": verdicts.count("gain"), "worse": verdicts.count("loss")}
     counts |= {"tied": verdicts.count("tie"), "count": len(verdicts), "student": name_student(found, findings)}
     counts |= {"open": verdicts.count("open")} if "open" in verdicts else {}
-    shown = take_ends(ordered)
-    colours = ["warn" if c.verdict == "open" else c.verdict for c in shown]
-    named = [(name_group(c.group, lang), c.gain) for c in shown]
+    colours = ["warn" if c.verdict == "open" else c.verdict for c in ordered]
+    named = [(name_group(c.group, lang), c.gain) for c in ordered]
     title = Claim("slide_gains_open" if "open" in verdicts else "slide_gains", counts)
     listing = Claim("note_gains", {"listing": tuple((c.group, c.gain) for c in ordered)})
     bars = make_bars(named, texts["axis_points"], colours, texts["key_gains"], lang)
@@ -111,8 +111,7 @@ def _chart(
     spare: int = 0,
 ) -> list[Slide]:
     named = sorted(((name_group(group, lang), fact) for group, fact in groups), key=lambda n: (-n[1].value, n[0]))
-    shown = take_ends(named)
-    return [Slide(title, (), make_bars(shown, axis, ["s0"] * len(shown), key, lang), notes, spare)] if shown else []
+    return [Slide(title, (), make_bars(named, axis, ["s0"] * len(named), key, lang), notes, spare)] if named else []
 
 
 def tell_falls(findings: Findings, lang: Lang, texts: Texts) -> list[Slide]:
@@ -135,9 +134,9 @@ def tell_classes(findings: Findings, lang: Lang, texts: Texts) -> list[Slide]:
     first, last = found.classes[0], found.classes[-1]
     blanks: dict[str, Blank] = {"arm": found.contrast.group, "best": first.name, "most": first.gain}
     title = Claim("slide_classes", {**blanks, "worst": last.name, "least": last.gain})
-    named = [(one.name, one.gain) for one in take_ends(list(found.classes))]
+    named = [(one.name, one.gain) for one in found.classes]
     colours = [colour_gain(gain) for _, gain in named]
-    bars = make_bars(named, texts["axis_points"], colours, texts["key_classes"], lang)
+    bars = make_bars(named, texts["axis_points"], colours, texts["key_classes"], lang, ends=True)
     return [Slide(title, (), bars, tuple(say_classes(findings.students[0].student, found)), 1)]
 
 
@@ -150,7 +149,7 @@ def tell_trust(findings: Findings, chapters: dict[str, Section]) -> list[Slide]:
         return []
     least = min(known, key=lambda item: (item[0].value, item[1].key))[0]
     notes = tuple(claim for found in findings.students for claim in say_trust(found, findings))
-    return [Slide(Claim("slide_trust", {"least": least}), (), table, notes, 2)]
+    return [Slide(Claim("slide_trust", {"least": least}), (), drop_repeated(table), notes, 2)]
 
 
 def tell_sizes(findings: Findings, lang: Lang, texts: Texts, chapters: dict[str, Section]) -> list[Slide]:
@@ -164,5 +163,5 @@ def tell_sizes(findings: Findings, lang: Lang, texts: Texts, chapters: dict[str,
     title = Claim("slide_weights", blanks)
     if "arena_bytes" in numbers:
         title = Claim("slide_sizes", {**blanks, "arena": numbers["arena_bytes"]})
-    caveats = tuple(say_caveats(findings)[:2])
-    return [Slide(title, tell_under(costs, caveats, lang), costs, (*chapters["chip"].claims, *caveats))]
+    told = (*chapters["chip"].claims, *say_caveats(findings)[:2])
+    return [Slide(title, tell_under(costs, told, lang), costs, told)]

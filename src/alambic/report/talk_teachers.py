@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from alambic.report import tables
 from alambic.report.chapter_suitability import best_estimator, say_best, say_families, say_judgement
 from alambic.report.claims import METRIC_NAMES, Blank, Claim, Words
 from alambic.report.contrasts import Contrast
+from alambic.report.facts import Fact, Facts
 from alambic.report.findings import Findings
 from alambic.report.suitability_words import SCOPES
 from alambic.report.suited import Suitability
 from alambic.report.talk_parts import Scatter, Series, Slide, make_bars
-from alambic.report.teachers import colour_families, gather_panels, read_score, tell_of
+from alambic.report.teachers import FEWEST, colour_families, gather_panels, read_score, tell_of
 from alambic.report.texts import Texts
 from alambic.report.wording import Lang, name_teacher
+from alambic.suitability.judge import bounds, draw_teachers
+from alambic.suitability.ranks import spearman, spearman_weighted
 
+DRAWS = 2000  # of teachers, for an interval of a rank correlation
 OF_ACCURACY = ("accuracy_means", "accuracy_ranks")
 
 
-def tell_teachers(findings: Findings, lang: Lang, texts: Texts) -> list[Slide]:
-    """Which teachers gave most; families and accuracy where they were judged; what was foretold of them."""
+def tell_teachers(findings: Findings, lang: Lang, texts: Texts, facts: Facts | None = None) -> list[Slide]:
+    """Which teachers gave most; families and accuracy where they were judged; what was foretold of them.
+
+    ``facts`` is where a number of these slides alone is kept: by default the study's own.
+    """
     made, found = _rank(findings, lang, texts), findings.suitability
     if found is None:
         return made
     if found.judgement is not None:
-        made += [*_families(found, lang, texts), *_accuracy(found, findings, lang, texts)]
+        made += [*_families(found, lang, texts), *_accuracy(found, findings, lang, texts, facts or findings.facts)]
     best = best_estimator(found) if found.judgement is not None else None
     if best is None:
         return made
@@ -71,11 +82,17 @@ def _families(found: Suitability, lang: Lang, texts: Texts) -> list[Slide]:
     return [Slide(title, (), bars, tuple(say_families(found)))]
 
 
-def _accuracy(found: Suitability, findings: Findings, lang: Lang, texts: Texts) -> list[Slide]:
-    """Gain by the teacher's own score, of the student and arm with most teachers."""
-    judged = next((one for one in found.verdicts if one.verdict.name == "accuracy"), None)
-    panels = gather_panels(findings)
-    if judged is None or not panels:
+def _accuracy(found: Suitability, findings: Findings, lang: Lang, texts: Texts, facts: Facts) -> list[Slide]:
+    """Gain by the teacher's own score, of the student and arm with most teachers, and the rank correlation of these
+    very points: the judge's is a mean over all students and arms. As the judge does, it leaves out teachers that were
+    made to teach nothing."""
+    untold = {*found.judgement.nasty, *found.judgement.controls} if found.judgement is not None else set[str]()
+    panels = {
+        name: [contrast for contrast in own if contrast.group.teacher not in untold]
+        for name, own in gather_panels(findings).items()
+    }
+    panels = {name: own for name, own in panels.items() if len(own) >= FEWEST}
+    if not panels or not any(one.verdict.name == "accuracy" for one in found.verdicts):
         return []
     name, own = max(panels.items(), key=lambda item: (len(item[1]), sum(c.gain.value for c in item[1])))
     series = []
@@ -83,13 +100,26 @@ def _accuracy(found: Suitability, findings: Findings, lang: Lang, texts: Texts) 
         members = sorted((c for c in own if tell_of(c, "teacher_family") == family), key=read_score)
         across = tuple(100 * read_score(contrast) for contrast in members)
         series.append(Series(family, across, tuple(contrast.gain for contrast in members), colour))
-    rho = judged.facts["spearman"]
-    key = "more" if rho.low is not None and rho.low > 0 else "less" if rho.high is not None and rho.high < 0 else "open"
-    metric = Words(METRIC_NAMES.get(findings.scored.metric, METRIC_NAMES["accuracy"]))
-    title = Claim(f"slide_accuracy_{key}", {"rho": rho, "metric": metric})
-    listing = tuple((contrast.group, contrast.gain) for contrast in sorted(own, key=read_score, reverse=True))
+    ordered = sorted(own, key=read_score, reverse=True)
+    told: dict[str, Blank] = {"panel": name, "rho": _rank_panel(name, ordered, facts)}
+    told["metric"] = Words(METRIC_NAMES.get(findings.scored.metric, METRIC_NAMES["accuracy"]))
+    title = Claim("slide_accuracy_own", told)
+    if len(own) >= 2 * FEWEST:
+        half = _rank_panel(f"{name}, better half", ordered[: (len(ordered) + 1) // 2], facts)
+        title = Claim("slide_accuracy_half", {**told, "half": half})
+    listing = tuple((contrast.group, contrast.gain) for contrast in ordered)
     axes = (texts["teachers_score_axis"], texts["axis_points"])
     series.sort(key=lambda one: -len(one.facts))  # LibreOffice leaves out series that stand before a longer one
     shown = Scatter(tuple(series), axes, texts["key_accuracy"].format(panel=name))
     ranks = [claim for claim in say_judgement(found) if claim.key in OF_ACCURACY]
     return [Slide(title, (), shown, (*ranks, Claim("note_accuracy", {"listing": listing})))]
+
+
+def _rank_panel(name: str, own: Sequence[Contrast], facts: Facts) -> Fact:
+    """Spearman of score and gain over the teachers of one student and arm, its interval by resampling them."""
+    scores = np.array([read_score(contrast) for contrast in own])
+    gains = np.array([contrast.gain.value for contrast in own])
+    ends = bounds(spearman_weighted(scores, gains, draw_teachers(len(own), DRAWS)))
+    how = f"Spearman of teachers’ score and gain; 95 % interval of {DRAWS} resamples of the teachers"
+    rows = tuple(row for contrast in own for row in contrast.group.ids)
+    return facts.add(f"ranks of accuracy/{name}", spearman(scores, gains), "correlation", rows, "", how, ends)
