@@ -33,6 +33,8 @@ def test_distill_saves_a_student_that_loads_and_its_onnx(images, tmp_path, capsy
     said = capsys.readouterr().out
     weights = next((out / "students").glob("*.safetensors"))
     assert str(weights) in said
+    assert "teacher resnet8_w8: 0." in said  # trained here, so its card says it
+    assert "student dscnn_8x2: accuracy 0." in said
     net = create_student("dscnn_8x2", 1, 16, 3)
     load_weights(net, weights, "student")
     rows = Ledger(out / "ledger.sqlite", read_only=True).rows("done")
