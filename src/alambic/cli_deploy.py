@@ -71,6 +71,7 @@ def deploy_one(options: argparse.Namespace) -> int:
     from alambic.models.own_code import create_own, is_own_code
     from alambic.models.students import create_student
     from alambic.models.teachers import load_weights
+    from alambic.study.own_names import check_function, find_own
     from alambic.training.setup import probe
 
     started = time.monotonic()
@@ -80,8 +81,10 @@ def deploy_one(options: argparse.Namespace) -> int:
             raise AlambicError(f"expected --{option.replace('_', '-')} of at least 1, got {count}; try to leave it out")
     _refuse_unread(options)
     chip = find_chip(options.chip, options.chips)
+    check_function(options.student, Path())
     own = is_own_code(options.student)
-    name = Path(options.student.rpartition(":")[0]).stem if own else options.student
+    file, _, function = options.student.rpartition(":")
+    name = f"{Path(file).stem}-{function}" if own else options.student
     out = options.out or Path("runs") / "deploy" / f"{name}-{chip.name}"
     check_folder(out / "c")
     given = _read_study(options) if options.study or options.data else _read_shape(options)
@@ -89,7 +92,8 @@ def deploy_one(options: argparse.Namespace) -> int:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if own:
-            net = create_own(options.student, given.folder, in_channels=channels, num_classes=given.classes)
+            folder = find_own(options.student, Path(), given.folder)
+            net = create_own(options.student, folder, in_channels=channels, num_classes=given.classes)
         else:
             net = create_student(options.student, channels, (height, width), given.classes)
     found = probe(net, torch.zeros(2, *given.shape), f"student {options.student!r}").classes

@@ -20,7 +20,7 @@ def add_commands(commands: Any) -> None:
     _add_request(new, many=True)
     new.add_argument("--seeds", type=int, default=4)
     new.add_argument("--purpose", choices=("demo", "explore", "claim"), default="demo")
-    new.add_argument("--budget", type=float, help="minutes on this machine: epochs are cut to fit")
+    new.add_argument("--budget", type=float, help="minutes on this machine: epochs, the teachers' too, are cut to fit")
     new.add_argument("--chip", help="that the students must fit, see `alambic chips`; each row is judged for it")
     new.add_argument("--chips", type=Path, help="a file with chips of your own")
     new.set_defaults(run=write_study)
@@ -70,8 +70,11 @@ def add_commands(commands: Any) -> None:
 def _add_request(parser: Any, many: bool) -> None:
     add_networks(parser, many)
     count = "+" if many else 1
-    default = ["none", "kd", "rsd", "ofa"] if many else ["kd"]
-    parser.add_argument("--methods" if many else "--method", dest="methods", nargs=count, default=default)
+    told = "see `alambic methods`; " + (
+        "by default a few that can learn from these teachers" if many else "kd by default"
+    )
+    default = [] if many else ["kd"]
+    parser.add_argument("--methods" if many else "--method", dest="methods", nargs=count, default=default, help=told)
 
 
 def add_networks(parser: Any, many: bool, required: bool = True) -> None:
@@ -115,37 +118,17 @@ def make_request(options: argparse.Namespace, name: str, **more: Any) -> Any:
 
 
 def write_study(options: argparse.Namespace) -> int:
-    import dataclasses
-
     from alambic.files import write_atomic
-    from alambic.study.compose import compose_study
-    from alambic.study.fits import check_chip
-    from alambic.study.plan import plan_study
-    from alambic.study.study_file import read_study
+    from alambic.study.draft import draft_study
 
     _check_budget(options.budget)
     if options.file.exists():
         raise AlambicError(f"{options.file} is there already; choose another name or remove it")
     more = {"seeds": options.seeds, "purpose": options.purpose, "chip": options.chip, "chips": options.chips}
     request = make_request(options, options.file.stem, **more)
-
-    def save(text: str) -> None:
-        write_atomic(options.file, lambda part: part.write_text(text))
-
-    try:
-        save(compose_study(request, options.file.parent))
-        study = read_study(options.file)
-        for line in check_chip(study):
-            print(line)
-        plan = plan_study(study)
-        total = plan.seconds + plan.teacher_seconds
-        if options.budget and total > 60 * options.budget:
-            epochs = max(1, int(request.epochs * 60 * options.budget / total))
-            save(compose_study(dataclasses.replace(request, epochs=epochs), options.file.parent))
-            print(f"{request.epochs} epochs would take {total / 60:.0f} min here: cut to {epochs}")
-    except BaseException:  # Ctrl-C too: a file that was never planned would stand in the way of the next try
-        options.file.unlink(missing_ok=True)
-        raise
+    budget = 60 * options.budget if options.budget else None
+    text = draft_study(request, options.file, budget, keep_views=options.views is not None, say=print)
+    write_atomic(options.file, lambda part: part.write_text(text))
     print(f"wrote {options.file}; next: alambic study plan {options.file}, then alambic study run {options.file}")
     return 0
 
@@ -156,7 +139,9 @@ def _check_budget(minutes: float | None) -> None:
 
 
 def show_plan(options: argparse.Namespace) -> int:
+    from alambic.study.follow import tell_span
     from alambic.study.plan import ASSUMED_SPREAD, plan_study
+    from alambic.study.skips import tell_reasons
     from alambic.study.study_file import read_study
 
     _check_budget(options.budget)
@@ -165,10 +150,15 @@ def show_plan(options: argparse.Namespace) -> int:
     print(f"smallest effect it could see: {plan.smallest_effect:.2f} points (paired, {study.seeds} seeds, 80 % power,")
     print(f"  assuming that paired differences spread by {ASSUMED_SPREAD} points over seeds, as usual over images)")
     print(f"cells: {plan.cells}, on {plan.jobs} processes")
+    for line in tell_reasons("not counted", [(cell.full_content, reason) for cell, reason in plan.skipped]):
+        print(f"  {line}")
     for student, seconds in plan.seconds_per_cell.items():
-        print(f"  {student}: {seconds:.0f} s of plain student steps a cell, measured here just now")
+        print(f"  {student}: {tell_span(seconds)} of plain student steps a cell, measured here just now")
+    training, banks = plan.training_seconds, plan.bank_seconds
+    live = plan.teacher_seconds - training - banks
     print(
-        f"students: {plan.seconds / 3600:.2f} h; teachers: {plan.teacher_seconds / 3600:.2f} h, "
+        f"students: {tell_span(plan.seconds)}; teachers: {tell_span(plan.teacher_seconds)} (their own training "
+        f"{tell_span(training)}, banks {tell_span(banks)}, beside students {tell_span(live)}); "
         f"banks: {plan.bank_bytes / 1e6:.1f} MB"
     )
     print("  not counted: int8 (seconds a cell), treatments, compiling, and what methods cost that were never measured")
@@ -199,6 +189,8 @@ def run_study_file(options: argparse.Namespace) -> int:
     summary = run_study(study, out, execute=execute)
     print_results(summary.ledger)
     print(f"{summary.done} cells done, {summary.kept} kept, {summary.skipped} skipped, {summary.failed} failed")
+    for line in summary.reasons:
+        print(line)
     for why, count in summary.no_int8.items():
         print(f"{count} of them without int8: {why}")
     print(f"report: {write_report_of(summary.ledger).resolve()}")
@@ -241,6 +233,7 @@ def build_study_banks(options: argparse.Namespace) -> int:
 
 def show_status(options: argparse.Namespace) -> int:
     from alambic.study.ledger import Ledger
+    from alambic.study.skips import tell_reasons
     from alambic.study.study_file import read_study
 
     study = read_study(options.file)
@@ -248,10 +241,9 @@ def show_status(options: argparse.Namespace) -> int:
     rows = ledger.rows()
     for state in ("done", "skipped", "failed"):
         print(f"{state:8}{sum(row.state == state for row in rows)}")
-    for row in rows:
-        if row.reason:
-            content = row.content
-            print(f"{row.state}: {content['arm']['name']} from {content['teacher'] or '-'}: {row.reason}")
+    for state in ("skipped", "failed"):
+        for line in tell_reasons(state, [(row.content, row.reason) for row in rows if row.state == state]):
+            print(line)
     for why, count in Counter(row.numbers["int8_error"] for row in rows if "int8_error" in row.numbers).items():
         print(f"without int8: {count} cells: {why}")
     return 0

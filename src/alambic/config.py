@@ -38,28 +38,40 @@ class Document:
         return f"{self.path}{f':{line}' if line else ''} (key {dotted})" if keys else str(self.path)
 
 
-def read_document(path: Path) -> Document:
-    """Reads a TOML file. Raises AlambicError for a missing, huge, non-UTF-8 or malformed one."""
+def read_document(path: Path, text: str | None = None) -> Document:
+    """Reads a TOML file, or a ``text`` that is to be written there.
+
+    Raises AlambicError for a missing, huge, non-UTF-8 or malformed one.
+    """
     path = Path(path)
+    if text is None:
+        text = _read_text(path)
+    try:
+        tables = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise AlambicError(f"{path}: expected TOML, got: {error}") from error
+    return Document(path, text, tables)
+
+
+def _read_text(path: Path) -> str:
     if not path.is_file():
         raise AlambicError(f"expected a TOML file at {path}, found none; try `alambic study new`")
     if path.stat().st_size > LARGEST_FILE:
         raise AlambicError(f"expected a TOML file under {LARGEST_FILE:,} bytes, got {path.stat().st_size:,} at {path}")
     try:
-        text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return path.read_text(encoding="utf-8-sig")  # some editors mark UTF-8 by a first character that TOML forbids
+    except UnicodeDecodeError as error:
         raise AlambicError(f"{path}: expected TOML, got: {error}") from error
-    return Document(path, text, tables)
 
 
-def read_extended(path: Path, seen: tuple[Path, ...] = ()) -> Document:
+def read_extended(path: Path, seen: tuple[Path, ...] = (), text: str | None = None) -> Document:
     """Reads a TOML file that may say ``extends = "other.toml"``: what it does not say stands there.
 
-    Tables of the two are merged key by key; a key that both have, a list or a table within a table too, is this
-    file's. Relative paths of both start at this file's folder. Raises AlambicError for files that extend in a circle.
+    A ``text`` is read as if it lay at the path, where it is to be written if it is good. Tables of the two are merged
+    key by key; a key that both have, a list or a table within a table too, is this file's. Relative paths of both start
+    at this file's folder. Raises AlambicError for files that extend in a circle.
     """
-    document = read_document(path)
+    document = read_document(path, text)
     tables = dict(document.tables)
     base = tables.pop("extends", None)
     if base is None:

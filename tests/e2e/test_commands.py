@@ -1,6 +1,7 @@
 """The commands as a person types them."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -33,6 +34,9 @@ def test_distill_saves_a_student_that_loads_and_its_onnx(images, tmp_path, capsy
     said = capsys.readouterr().out
     weights = next((out / "students").glob("*.safetensors"))
     assert str(weights) in said
+    # trained here, so its card says its score
+    assert re.search(r"^teacher resnet8_w8: [01]\.\d{4} on the tune split$", said, re.MULTILINE)
+    assert re.search(r"^student dscnn_8x2: accuracy [01]\.\d{4} on the test split", said, re.MULTILINE)
     net = create_student("dscnn_8x2", 1, 16, 3)
     load_weights(net, weights, "student")
     rows = Ledger(out / "ledger.sqlite", read_only=True).rows("done")

@@ -18,7 +18,8 @@ class Request:
     Attributes:
         students: zoo names or ``file.py:function``. data: a source name or a path.
         teachers: as in a study file, or a weights file with a card, or an ONNX file.
-        methods: names. seeds, epochs, views: counts. train: number of training images, None for all.
+        methods: names; none for those that ``choose_methods`` finds.
+        seeds, epochs, views: counts. train: number of training images, None for all.
         chip: that each row is judged for. chips: a file with chips of one's own.
         purpose: demo, explore or claim. size, channels: of the canvas, None for the images' own.
     """
@@ -27,7 +28,7 @@ class Request:
     students: Sequence[str]
     data: str
     teachers: Sequence[str] = ()
-    methods: Sequence[str] = ("none", "kd", "rsd", "ofa")
+    methods: Sequence[str] = ()
     seeds: int = 4
     epochs: int = 20
     views: int = DEFAULT_VIEWS
@@ -43,12 +44,13 @@ class Request:
 
 def compose_study(request: Request, folder: Path) -> str:
     """The text of a study file that will lie in ``folder``; every choice stands in it, ready to be edited."""
+    methods = request.methods or choose_methods(request.teachers)
     lines = [
         f"name = {quote(request.name)}",
         f"purpose = {quote(request.purpose)}  # demo: tests once, no ranking; explore and claim: tune scores only",
         f"seeds = {request.seeds}",
         f"students = {quote_list([own_or_zoo(name, folder) for name in request.students])}",
-        f"methods = {quote_list(request.methods)}" if not request.settings else "",
+        f"methods = {quote_list(methods)}" if not request.settings else "",
         f"chip = {quote(request.chip)}  # each row says whether it fits" if request.chip else "",
         f"chips = {quote(str(request.chips.resolve()))}" if request.chip and request.chips else "",
         "",
@@ -73,10 +75,19 @@ def compose_study(request: Request, folder: Path) -> str:
     for name, teacher in zip(_teacher_names(request.teachers), request.teachers, strict=True):
         lines += [*_teacher_lines(f"teachers.{_key(name)}", teacher, request.teacher_epochs, folder), ""]
     if request.settings:
-        (method,) = request.methods
+        (method,) = methods
         pairs = ", ".join(f"{_key(name)} = {_value(value)}" for name, value in request.settings.items())
         lines += ["[[arms]]", f"method = {quote(method)}", f"settings = {{ {pairs} }}", ""]
     return "\n".join(line for i, line in enumerate(lines) if line or (i and lines[i - 1])) + "\n"
+
+
+def choose_methods(teachers: Sequence[str]) -> tuple[str, ...]:
+    """Methods to begin with that can work: an ONNX file gives class scores alone, and no teacher teaches nothing."""
+    if not teachers:
+        return ("none",)
+    if all(teacher.endswith(".onnx") for teacher in teachers):
+        return ("none", "kd", "dist", "ofa_logit")
+    return ("none", "kd", "rsd", "ofa")
 
 
 def _teacher_lines(table: str, teacher: str, epochs: int, folder: Path) -> list[str]:

@@ -17,6 +17,13 @@ def tell_time(seconds: float) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
 
 
+def tell_span(seconds: float) -> str:
+    """How long something takes, to two digits or so: ``3.2 s``, ``45 s``, ``12 min``, ``2.2 h``."""
+    if seconds < 119.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7170 else f"{seconds / 3600:.1f} h"
+
+
 @contextmanager
 def follow(label: str, unit: str, say: Say) -> Iterator[Advance]:
     """Shows one long step with the time left: a bar at a terminal, else a line by ``say`` every ten seconds."""

@@ -26,6 +26,7 @@ from alambic.errors import AlambicError
 from alambic.files import make_folder
 
 SCHEMA = 1
+FREE_DISK = "; try freeing disk space, or another --out"
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cells (
@@ -88,6 +89,10 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             if not read_only:
                 self._lock.close()
+                if isinstance(error, sqlite3.OperationalError) and "disk" in str(error):
+                    raise AlambicError(
+                        f"cannot write the ledger {path}: {error}; what it held is untouched{FREE_DISK}"
+                    ) from error
             raise AlambicError(
                 f"expected a ledger at {path}, got: {error}; another study may be running on it, or it is damaged"
             ) from error
@@ -131,7 +136,7 @@ class Ledger:
             with self._db:
                 yield self._db
         except sqlite3.OperationalError as error:
-            tip = "; try freeing disk space" if "disk" in str(error) else ""
+            tip = FREE_DISK if "disk" in str(error) else ""
             raise AlambicError(
                 f"cannot write the ledger {self.path}: {error}; what it held is untouched{tip}"
             ) from error

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 
 from alambic.data import Source, load_source
 from alambic.models.cards import read_card
+from alambic.models.feature import OutputSpec
 from alambic.models.teachers import TeacherSpec, create_net, merge_card, run_once
-from alambic.study.cell import Arm
+from alambic.study.cell import Arm, Cell
 from alambic.study.content import ask_students, make_objective, make_student, make_task, train_ids
+from alambic.study.follow import tell_span
 from alambic.study.local import choose_jobs
+from alambic.study.place import choose_place
+from alambic.study.skips import find_skipped
 from alambic.study.stats import detectable_effect
 from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE, bank_bytes
 from alambic.training.costs import read_cost
 from alambic.training.layout import safe_channels_last
-from alambic.training.setup import input_shape
+from alambic.training.setup import input_shape, probe
 from alambic.training.task import Task
 
 ASSUMED_SPREAD = 0.5  # points between paired seeds of the same arm, while the study has no row of its own
 # of a paired difference on one image, what seeds share: .22 points for 10,000 images in the quickstart's report
 ASSUMED_VARIANCE = 0.006
 WARM_STEPS, TIMED_STEPS = 2, 4
+BETTER_TEACHERS = "a pretrained one (timm:NAME, weights with a card, file.onnx) or a smaller one"
+FEWER_STUDENTS = "fewer images or methods (fewer seeds would raise the smallest effect)"
 STEP_PASSES = 3  # a training step takes about as long as three passes forward
 
 
@@ -35,7 +43,9 @@ STEP_PASSES = 3  # a training step takes about as long as three passes forward
 class Plan:
     """Estimates: counts, seconds on this machine, bytes, and the smallest detectable paired effect in points.
 
-    ``seconds_per_cell`` is of a student with cross-entropy alone.
+    ``seconds_per_cell`` is of a student with cross-entropy alone. Of ``teacher_seconds``, ``training_seconds`` are the
+    teachers' own training and ``bank_seconds`` their passes for banks and heads; the rest are live passes. ``epochs``
+    are the fewest of what is trained; ``skipped`` are the cells that cannot work, with the reasons: they do not count.
     """
 
     cells: int
@@ -45,17 +55,32 @@ class Plan:
     bank_bytes: int
     smallest_effect: float
     jobs: int
+    training_seconds: float = 0.0
+    bank_seconds: float = 0.0
+    epochs: int = 1
+    skipped: tuple[tuple[Cell, str], ...] = ()
+
+    @property
+    def total(self) -> float:
+        """Seconds of all."""
+        return self.seconds + self.teacher_seconds
 
     def advice(self, budget_seconds: float | None) -> str:
-        """What to cut where the study is longer than a budget."""
-        total = self.seconds + self.teacher_seconds
-        if budget_seconds is None or total <= budget_seconds:
+        """What to cut where the study is longer than a budget: each part that is longer alone, else the longest."""
+        if budget_seconds is None or self.total <= budget_seconds:
             return ""
-        share = budget_seconds / total
-        return (
-            f"over the budget by {total / budget_seconds:.1f} times: try {share:.0%} of the epochs or images, "
-            "or fewer methods; fewer seeds would raise the smallest effect"
-        )
+        parts = [
+            (self.training_seconds, "the teachers' own training", BETTER_TEACHERS),
+            (self.bank_seconds, "their banks", "fewer views, or a smaller teacher"),
+            (self.total - self.training_seconds - self.bank_seconds, "the students' training", FEWER_STUDENTS),
+        ]
+        parts.sort(key=lambda part: -part[0])
+        large = [part for part in parts if part[0] > budget_seconds] or parts[:1]
+        told = [f"{what} takes {tell_span(seconds)}: try {tip}" for seconds, what, tip in large]
+        share = (budget_seconds - self.bank_seconds) / (self.total - self.bank_seconds)
+        if share * self.epochs >= 1:
+            told.append(f"or {share:.0%} of the epochs, the teachers' too")
+        return f"over the budget by {self.total / budget_seconds:.1f} times; {'; '.join(told)}"
 
 
 def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
@@ -63,40 +88,48 @@ def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
 
     Counted: the students' steps with cross-entropy, and what each method adds to them as ``methods/costs.toml`` has it
     (of one student and batch, at one machine); the teachers' own training where they have no weights yet, their banks,
-    and each pass of a live one. Not counted: int8, treatments, and methods that were not measured.
+    and each pass of a live one. Not counted: int8, treatments, methods that were not measured, and cells that cannot
+    work. Raises AlambicError where the study could not run here: no student of the data, no device as asked for.
     """
     source = load_source(study.data)
-    ask_students(study, source)
-    ids = train_ids(study, source)
-    count, steps = 0, 0.0  # cells of one student, and as how many cells of cross-entropy they take
-    for arm in study.arms:
-        cells = count_cells(study, arm)
-        count, steps = count + cells, steps + cells * cost_of(arm)
+    choose_place(study.execution.device, source)
+    students = ask_students(study, source)
+    ids, task = train_ids(study, source), make_task(study, source)
+    copies = {name: _copy_teacher(study, name, source, task.classes) for name in study.teachers}
+    skipped = find_skipped(study, source, students, {name: copy.shapes for name, copy in copies.items()})
+    lost = Counter((cell.arm.name, cell.student, cell.teacher) for cell, _ in skipped)
     images = len(ids) * study.recipe.epochs
     each = {s: images / measure_speed(study, s, source) for s in study.students}
     jobs = choose_jobs(study.execution.jobs, study.execution.threads)
-    total = sum(each.values()) * steps / jobs
-    task = make_task(study, source)
     views = 0 if study.execution.live_only else study.views.count
-    forward = bank = 0.0
+    count, total = 0, 0.0
+    for arm, student in product(study.arms, study.students):
+        cells = count_cells(study, arm) - sum(
+            lost[arm.name, student, name] for name in (study.teachers if arm.uses_teacher else ())
+        )
+        count, total = count + cells, total + each[student] * cells * cost_of(arm) / jobs
+    training = banks = live = size = 0.0
+    epochs = [study.recipe.epochs]
     for name, entry in study.teachers.items():
-        seconds, embedding = _measure_teacher(study, name, source, task.classes)
-        forward += seconds * len(ids) * views
+        seconds, embedding = _measure_teacher(study, name, copies[name])
+        banks += seconds * len(ids) * views
         if entry.fit_head:
-            forward += seconds * (len(ids) + len(source.splits["tune"]))
+            banks += seconds * (len(ids) + len(source.splits["tune"]))
         elif entry.spec.weights is None and not entry.spec.net.endswith(".onnx"):
-            epochs = entry.training.recipe.epochs
-            forward += STEP_PASSES * seconds * len(source.splits["train"]) * epochs
+            epochs.append(entry.training.recipe.epochs)
+            training += STEP_PASSES * seconds * len(source.splits["train"]) * epochs[-1]
         for arm in study.arms:
             if _runs_live(study, arm, task) and (not arm.teachers or name in arm.teachers):
-                forward += seconds * images * study.seeds * len(study.students) / jobs
-        bank += bank_bytes(len(ids), views, task.classes, embedding, 0)
+                cells = sum(study.seeds - lost[arm.name, student, name] for student in study.students)
+                live += seconds * images * cells / jobs
+        size += bank_bytes(len(ids), views, task.classes, embedding, 0)
     effect = detectable_effect(spread, study.seeds, image_error(study, source))
-    return Plan(count * len(study.students), total, each, forward, int(bank), effect, jobs)
+    taught = training + banks + live
+    return Plan(count, total, each, taught, int(size), effect, jobs, training, banks, min(epochs), tuple(skipped))
 
 
 def count_cells(study: Study, arm: Arm) -> int:
-    """How many cells an arm has for each student."""
+    """How many cells an arm has for each student, those that cannot work with a teacher among them."""
     teachers = [n for n in study.teachers if not arm.teachers or n in arm.teachers]
     return study.seeds * (len(teachers) if arm.uses_teacher else 1)
 
@@ -146,18 +179,35 @@ def _as_trained(study: Study) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _measure_teacher(study: Study, name: str, source: Source, classes: int) -> tuple[float, int]:
-    """(seconds an image, embedding width guessed from the last layer) of an untrained copy of a teacher."""
+@dataclass(frozen=True)
+class _Copy:
+    """An untrained copy of a teacher, and its shapes: None where only preparing it would tell them."""
+
+    net: torch.nn.Module
+    size: tuple[int, int]
+    channels: int
+    shapes: OutputSpec | None
+
+
+def _copy_teacher(study: Study, name: str, source: Source, classes: int) -> _Copy:
     spec: TeacherSpec = study.teachers[name].spec
+    card = {} if spec.weights is None else read_card(study.folder / spec.weights)
     if spec.weights is not None:
-        spec = merge_card(spec, read_card(study.folder / spec.weights))
+        spec = merge_card(spec, card)
     size, channels = spec.size or source.size, spec.channels or source.channels
-    net = create_net(spec, classes, channels, size, study.folder).eval()
-    images, label = torch.randn(16, channels, *size), f"teacher {name!r}"
+    net = create_net(spec, int(card.get("classes", classes)), channels, size, study.folder).eval()
+    changed = study.teachers[name].fit_head or spec.groups or source.merged  # its classes become others
+    example = torch.zeros(2, channels, *size)
+    return _Copy(net, size, channels, None if changed else probe(net, example, f"teacher {name!r}"))
+
+
+def _measure_teacher(study: Study, name: str, copy: _Copy) -> tuple[float, int]:
+    """(seconds an image, embedding width guessed from the last layer)."""
+    images, label = torch.randn(16, copy.channels, *copy.size), f"teacher {name!r}"
     with _as_trained(study):
-        run_once(net, images, label)
+        run_once(copy.net, images, label)
         started = time.perf_counter()
-        run_once(net, images, label)
+        run_once(copy.net, images, label)
         seconds = (time.perf_counter() - started) / len(images)
-    linears = [m for m in net.modules() if isinstance(m, torch.nn.Linear)]
+    linears = [m for m in copy.net.modules() if isinstance(m, torch.nn.Linear)]
     return seconds, linears[-1].in_features if linears else 0

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from alambic.data import Source
-from alambic.errors import AlambicError
 from alambic.files import remove_parts
 from alambic.study.cell import Cell
+from alambic.study.checks import check_cells, check_ledger, hash_place, list_labels
 from alambic.study.compiling import settle_compiling
 from alambic.study.content import environment, train_ids
 from alambic.study.finalists import finish_finalists
@@ -24,6 +25,7 @@ from alambic.study.prepare import Prepared, prepare
 from alambic.study.processors import settle_threads
 from alambic.study.progress import Board
 from alambic.study.refit import refit_rows
+from alambic.study.skips import EveryCell, tell_reasons
 from alambic.study.study_file import Study
 from alambic.study.work import checkpoint_of
 
@@ -40,6 +42,7 @@ class Summary:
     last: str | None = None  # id of a cell that is done
     no_int8: dict[str, int] = field(default_factory=dict)  # why finished cells have none -> how many
     cells: tuple[Cell, ...] = ()
+    reasons: tuple[str, ...] = ()  # why cells were skipped, each once
 
 
 def run_study(
@@ -49,12 +52,14 @@ def run_study(
     say: Say = print,
     only_seed: int | None = None,
     execute: Executor = run_cells,
+    accept: Callable[[Prepared], None] | None = None,
 ) -> Summary:
     """Runs what the ledger does not hold yet. A killed study goes on; a failed cell is tried again.
 
     Args:
         only_seed: leaves out cells of other seeds.
         execute: trains the cells: on this machine's processes, or elsewhere (``ray_executor.on_ray``).
+        accept: called once the ledger is known to be this study's and its cells are made, before any is trained.
     """
     ledger = Ledger(out / "ledger.sqlite")
     try:
@@ -62,10 +67,14 @@ def run_study(
             remove_parts(out / room)
         study = settle_threads(study, out, say)
         with share_images(study.data, out) as (source, images):
+            check_ledger(ledger, study, source)
             study = settle_compiling(study, source, out, say)
+            check_cells(ledger, study, source, partial(prepare, study, out, say, source, EveryCell()))
             fine_tunes = study.finalists.count and study.int8.enabled  # finalists learn again, from the banks too
             finished = set() if fine_tunes else {row.id for row in ledger.rows("done")}
             prepared = dataclasses.replace(prepare(study, out, say, source, finished), images=images)
+            if accept is not None:
+                accept(prepared)
             _describe(ledger, prepared, source)
             count = len(train_ids(study, source))
             if count < study.recipe.batch:
@@ -89,12 +98,15 @@ def _run_prepared(
     for done in finished:
         checkpoint_of(out, done).unlink(missing_ok=True)
     summary = Summary(ledger=ledger.path, cells=tuple(prepared.cells))
+    reasoned = []
     for cell, reason in prepared.skipped:
         if cell.id in finished:  # it worked when its package was there: the row stays
             summary.kept += 1
             continue
         ledger.record(Row(cell.id, cell.full_content, "skipped", reason, {}))
         summary.skipped += 1
+        reasoned.append((cell.full_content, reason))
+    summary.reasons = tuple(tell_reasons("skipped", reasoned))
     cells = [cell for cell in prepared.cells if only_seed in (None, cell.seed)]
     left = [cell for cell in cells if cell.id not in finished]
     summary.kept += len(cells) - len(left)
@@ -102,6 +114,8 @@ def _run_prepared(
     one = prepared.place.device != "cpu" and not study.execution.jobs  # its cells train side by side
     jobs = 1 if one else choose_jobs(study.execution.jobs, study.execution.threads)
     say(f"{len(left)} cells to train, {summary.kept} kept, {summary.skipped} skipped; {jobs} processes")
+    for line in summary.reasons:
+        say(line)
     started = time.monotonic()
     if left:
         with board or Board(len(left)) as shown:
@@ -120,28 +134,8 @@ def _run_prepared(
 
 def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
     study = prepared.study
-    told = ledger.meta("study_name")
-    if told is not None and told != study.name:
-        raise AlambicError(f"expected the ledger of study {study.name!r}, got one of {told!r}; choose another --out")
-    place = hashlib.sha256(str(study.path.resolve()).encode()).hexdigest()[:16]  # a ledger tells nobody's folders
-    if ledger.meta("study_place") not in (None, place):
-        mine = {cell.id for cell in prepared.cells} | {cell.id for cell, _ in prepared.skipped}
-        known = {row.id for row in ledger.rows()}
-        if known and not known & mine:
-            raise AlambicError(
-                f"{study.path}: expected a ledger of this study, or a new one, got the {len(known)} cells of another "
-                f"file of the same name {study.name!r} in {ledger.path.parent}, none of which is here, because results "
-                "of two studies would mix; try another name in the file, or --out"
-            )
-    _check_scored_alike(ledger, study, source)
-    ledger.set_meta("study_place", place)
+    ledger.set_meta("study_place", hash_place(study))
     if study.confirmation is not None:
-        declared = ledger.meta("confirm_hash")
-        if declared not in (None, study.confirmation.hash):
-            raise AlambicError(
-                f"the contrasts in confirm.toml changed since this ledger's first run ({(declared or '')[:12]}): what "
-                "is confirmed is declared before; restore the file, or start a new ledger with --out"
-            )
         ledger.set_meta("confirm_hash", study.confirmation.hash)
         ledger.set_meta("smallest_effect", str(study.confirmation.smallest_effect))
         ledger.set_meta("confirm", json.dumps([vars(contrast) for contrast in study.confirmation.contrasts]))
@@ -150,17 +144,11 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
         ledger.set_meta("falsifiers_first", falsifiers)
     ledger.set_meta("falsifiers", falsifiers)
     if study.confirmation is not None:
-        begun = ledger.meta("first_seed")
-        if begun not in (None, str(study.first_seed)):
-            raise AlambicError(
-                f"{study.path}: expected first_seed = {begun}, which this ledger began with, got {study.first_seed}, "
-                "because the seeds of a claim are asked for before it; try a new ledger with --out"
-            )
         ledger.set_meta("first_seed", str(study.first_seed))
         if ledger.meta("seeds_first") is None:  # what was asked for before the run; an older ledger says it so
             ledger.set_meta("seeds_first", ledger.meta("seeds") or str(study.seeds))
     ledger.set_meta("seeds", str(study.seeds))
-    for split, labels in _labels(source).items():
+    for split, labels in list_labels(source).items():
         ledger.set_meta(f"labels_{split}", labels)
     ledger.set_meta("class_names", json.dumps(list(source.class_names)))
     ledger.set_meta("train_images", str(len(train_ids(study, source))))
@@ -172,25 +160,6 @@ def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
         ledger.set_meta("started", time.strftime("%Y-%m-%d %H:%M:%S"))
     for key, card in prepared.banks.items():
         ledger.record_bank(key, card)
-
-
-def _labels(source: Source) -> dict[str, str]:
-    return {split: json.dumps(source.labels[source.splits[split]].tolist()) for split in ("tune", "test")}
-
-
-def _check_scored_alike(ledger: Ledger, study: Study, source: Source) -> None:
-    """Refuses a ledger whose finished cells were scored on other images or by another metric than its next ones."""
-    rows = ledger.rows("done")
-    changed = [
-        f"{split} images" for split, now in _labels(source).items() if ledger.meta(f"labels_{split}") not in (None, now)
-    ]
-    changed += ["metric" for row in rows[:1] if row.content["task"]["metric"] != study.task.metric]
-    if rows and changed:
-        raise AlambicError(
-            f"{study.path}: expected the data of the {len(rows)} cells that {ledger.path.parent} holds, got other "
-            f"{' and '.join(changed)}, because their scores would be compared with those of the new cells; try "
-            "restoring [data] and [task] in the file, or another --out"
-        )
 
 
 def _write(ledger: Ledger, event: Event, summary: Summary) -> None:

@@ -18,6 +18,7 @@ from alambic.study.arms_file import arms_of, read_arm, read_arms
 from alambic.study.cell import Arm
 from alambic.study.confirm import Confirmation, read_confirmation
 from alambic.study.falsifiers import Falsifier, read_falsifiers
+from alambic.study.own_names import check_function
 from alambic.study.place import Execution
 from alambic.study.specs import DEFAULT_VIEWS, Finalists, Int8Spec, TaskSpec, Tuning
 from alambic.training.recipe import Recipe
@@ -111,12 +112,14 @@ TABLES = (
 )
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: Path, text: str | None = None) -> Study:
     """Reads and checks a study file, the names of its methods, modifiers and treatments included; nothing is loaded.
+
+    A ``text`` is read as if it lay at the path, where it is to be written if it is good.
 
     Data, students and teachers are asked when the study is planned or run.
     """
-    document = read_extended(path)
+    document = read_extended(path, text=text)
     head_fields = [item.name for item in dataclasses.fields(_Head)]
     for key in document.tables:
         if key not in TABLES and key not in head_fields:
@@ -201,6 +204,11 @@ def _check(head: _Head, arms: list[Arm], document: Document) -> None:
             f"{document.at(('first_seed',))}: expected 0 to {LARGEST_SEED - head.seeds:,}, got {head.first_seed:,}"
         )
     check_plain(head.name, document, ("name",))
+    for student in head.students:
+        try:
+            check_function(student, document.path.parent, Path())
+        except AlambicError as error:
+            raise AlambicError(f"{document.at(('students',))}: {error}") from error
     repeated = sorted({name for name in head.students if head.students.count(name) > 1})
     if repeated:
         raise AlambicError(

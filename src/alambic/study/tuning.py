@@ -11,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import textwrap
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from alambic.study.cell import Arm, Cell
 from alambic.study.follow import Say
 from alambic.study.ledger import Ledger
 from alambic.study.local import Executor, run_cells
+from alambic.study.prepare import prepare
 from alambic.study.run import run_study
+from alambic.study.skips import EveryCell
 from alambic.study.specs import Finalists
 from alambic.study.study_file import Study
 from alambic.training.recipe import stream_seed
@@ -117,13 +120,23 @@ def _draw(name: str, span: Range, count: int, seed: int) -> list[float]:
 def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = run_cells) -> dict[str, Tuned]:
     """Tunes every arm of a study and writes ``out/tuned.toml``; goes on where it was stopped.
 
-    The ledger in ``out`` holds each trial of each rung, on the tune split alone: the test split is not computed.
-    Raises AlambicError where no training of an arm came through, and for settings of a method that no arm has.
+    The ledger in ``out`` holds each trial of each rung, on the tune split alone: the test split is not computed. An arm
+    of which no trial can work is named before the first training and left out; the written file says so. Raises
+    AlambicError where none is left, where no training of an arm came through, and for settings of a method that no arm
+    has.
     """
     tuning = study.tuning
     _check_settings(study)
     explore = dataclasses.replace(study, purpose="explore", confirmation=None, seeds=1, finalists=Finalists())
     left = {arm.name: draw_trials(arm, study) for arm in study.arms}
+    impossible = _find_impossible(explore, left, out, say)
+    left = {name: trials for name, trials in left.items() if name not in impossible}
+    for name, reason in impossible.items():
+        say(f"arm {name} is left out: {reason}")
+    if not left:
+        raise AlambicError(
+            f"{study.path}: expected an arm that can work, got none: {'; '.join(dict.fromkeys(impossible.values()))}"
+        )
     scores: dict[str, float] = {}
     for index, share in enumerate(tuning.rungs):
         recipe = dataclasses.replace(study.recipe, epochs=max(1, round(share * study.recipe.epochs)))
@@ -139,13 +152,26 @@ def tune_study(study: Study, out: Path, say: Say = print, execute: Executor = ru
         if missing:
             raise AlambicError(
                 f"expected at least one finished training of each arm, got none of {', '.join(missing)}, because they "
-                f"failed or were skipped; `alambic study status {study.path} --out {out}` says why"
+                f"failed; `alambic study status {study.path} --out {out}` says why"
             )
         last = index + 1 == len(tuning.rungs)
         left = {name: _best(trials, scores, 1 if last else tuning.keep) for name, trials in left.items()}
     tuned = {name: Tuned(trials[0], scores[trials[0].arm.name], scores.get(name)) for name, trials in left.items()}
-    write_atomic(out / "tuned.toml", lambda part: part.write_text(tell_arms(tuned, study)))
+    write_atomic(out / "tuned.toml", lambda part: part.write_text(tell_arms(tuned, study, impossible)))
     return tuned
+
+
+def _find_impossible(study: Study, trials: dict[str, list[Trial]], out: Path, say: Say) -> dict[str, str]:
+    """Arms of which no trial can work, with the reasons; teachers are made for it, no bank and no student."""
+    arms = tuple(trial.arm for mine in trials.values() for trial in mine)
+    prepared = prepare(dataclasses.replace(study, arms=arms), out, say, finished=EveryCell())
+    possible = {cell.arm.name for cell in prepared.cells}
+    reasons = {cell.arm.name: reason for cell, reason in prepared.skipped}
+    return {
+        name: reasons.get(mine[0].arm.name, "no trial of it can work")
+        for name, mine in trials.items()
+        if not any(trial.arm.name in possible for trial in mine)
+    }
 
 
 def _check_settings(study: Study) -> None:
@@ -179,8 +205,11 @@ def _best(trials: Sequence[Trial], scores: dict[str, float], keep: int) -> list[
     return sorted(ran, key=lambda trial: (-scores[trial.arm.name], trial.number))[:keep]
 
 
-def tell_arms(tuned: dict[str, Tuned], study: Study) -> str:
-    """A file of ``[[arms]]`` for ``arms_from``, each under its own name with its best settings."""
+def tell_arms(tuned: dict[str, Tuned], study: Study, impossible: Mapping[str, str] | None = None) -> str:
+    """A file of ``[[arms]]`` for ``arms_from``, each under its own name with its best settings.
+
+    ``impossible`` arms, with the reasons, are comments.
+    """
     pairs = f"{', '.join(study.students)} from {', '.join(study.teachers) or 'no teacher'}"
     lines = [
         f"# Written by `alambic study tune {study.path.name}`: of {study.tuning.trials} trials of each arm the best on",
@@ -195,6 +224,8 @@ def tell_arms(tuned: dict[str, Tuned], study: Study) -> str:
         }
         lines += ["", f"# {100 * found.score:.2f} by {found.told}", "[[arms]]"]
         lines += [f"{key} = {to_toml(value)}" for key, value in table.items()]
+    for name, reason in (impossible or {}).items():
+        lines += ["", *textwrap.wrap(f"# left out: {name}: {reason}", 120, subsequent_indent="# ")]
     return "\n".join(lines) + "\n"
 
 
