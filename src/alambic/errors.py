@@ -20,9 +20,10 @@ class Skip(AlambicError):
 def nearest(name: str, options: Iterable[str], count: int = 3) -> str:
     """Text that names the closest options to a mistyped name, for the end of an error message."""
     known = sorted(options)
-    close = difflib.get_close_matches(name, known, n=count, cutoff=0.5)
+    plain = {item.casefold(): item for item in known}  # what differs by capitals alone is the closest there is
+    close = difflib.get_close_matches(name.casefold(), plain, n=count, cutoff=0.5)
     if close:
-        return "did you mean " + " or ".join(repr(item) for item in close) + "?"
+        return "did you mean " + " or ".join(repr(plain[item]) for item in close) + "?"
     shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
     return f"known names: {shown or 'none'}"
 
