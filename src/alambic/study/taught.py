@@ -137,7 +137,7 @@ def _prepare_teacher(
         def build() -> Card:
             say(f"teacher {teacher.name}: bank of {study.views.count} views x {len(ids):,} images")
             with follow(f"bank of {teacher.name}", "images", say) as advance:
-                built = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance)
+                built = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance, say)
             return Bank(built, verify=feed).card
 
     folder = Path(teacher.card.get("folder", study.folder))
