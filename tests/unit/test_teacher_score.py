@@ -105,7 +105,7 @@ def test_a_wrong_order_of_classes_is_warned_of_each_time(folder: Path) -> None:
         prepared, said = prepare_study(folder)
         assert score_of(prepared) == 0.0
         (warning,) = [line for line in said if line.startswith("warning: teacher mine")]
-        assert "0.0000 of the tune images right is no better than chance (0.3" in warning
+        assert "0.0000 of 29 tune images right cannot be told from chance (0.3" in warning
         assert "try mean, std and size in [teachers.mine], and whether its scores stand in the order" in warning
 
 

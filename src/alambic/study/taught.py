@@ -141,10 +141,10 @@ def score_teacher(teacher: Teacher, study: Study, source: Source, out: Path, say
     if accuracy <= chance + CHANCE_ERRORS * (chance * (1 - chance) / len(ids)) ** 0.5:
         order = ", ".join(source.class_names[:5]) + (", ..." if source.num_classes > 5 else "")
         say(
-            f"warning: teacher {teacher.name}: {accuracy:.4f} of the tune images right is no better than chance "
-            f"({chance:.4f}), because its input or its classes are not those that it was trained on, or it learnt "
-            f"nothing; try mean, std and size in [teachers.{teacher.name}], and whether its scores stand in the order "
-            f"of the data's classes: {order}"
+            f"warning: teacher {teacher.name}: {accuracy:.4f} of {len(ids):,} tune images right cannot be told from "
+            f"chance ({chance:.4f}), because its input or its classes are not those that it was trained on, or it "
+            f"learnt nothing; try mean, std and size in [teachers.{teacher.name}], and whether its scores stand in the "
+            f"order of the data's classes: {order}"
         )
     return dataclasses.replace(teacher, card={**teacher.card, "tune": score})
 
