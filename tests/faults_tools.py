@@ -22,7 +22,7 @@ import torch
 from alambic import cli, files, methods
 from alambic.study import local, work
 from alambic.study.ledger import Ledger
-from alambic.training import bank, lockstep, loop, stop
+from alambic.training import bank_part, lockstep, loop, stop
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
@@ -129,7 +129,7 @@ def watch(trace: Path, out: Path, place: str = "", moment: int = 0, action: str 
                 os.killpg(driver, signal.SIGTERM)
             os.kill(driver, signal.SIGTERM)
 
-    step, ask, connect = loop.Trainee.step, bank._quantities, sqlite3.connect
+    step, ask, connect = loop.Trainee.step, bank_part.quantities, sqlite3.connect
 
     def stepping(self: Any, *given: Any) -> None:
         step(self, *given)
@@ -167,7 +167,7 @@ def watch(trace: Path, out: Path, place: str = "", moment: int = 0, action: str 
                 if path.startswith(folder):
                     reach(name)
 
-    loop.Trainee.step, bank._quantities, sqlite3.connect = stepping, asking, connecting  # type: ignore[method-assign]
+    loop.Trainee.step, bank_part.quantities, sqlite3.connect = stepping, asking, connecting  # type: ignore[method-assign]
     Path.write_bytes = writing  # type: ignore[method-assign, assignment]
     sys.addaudithook(hear)
 

@@ -24,6 +24,7 @@ from alambic.models.teachers import TeacherSpec, load_teacher
 from alambic.training import bank as banks
 from alambic.training import together
 from alambic.training.bank import Bank, build_bank
+from alambic.training.bank_part import BLOCK
 from alambic.training.setup import live_feed
 from process_tools import start_two
 
@@ -141,7 +142,7 @@ def test_two_processes_build_the_bank_of_one_and_what_breaks_in_one_ends_both(tm
     assert contents(made) == contents(alone)
     assert {"logits.npy", "embedding.npy", "energy0.npy", "ids.npy"} <= set(contents(alone))
     ids = make_source().splits["train"]
-    blocks = [(view, int(ids[start])) for view in range(VIEWS) for start in range(0, IMAGES, banks.BLOCK)]
+    blocks = [(view, int(ids[start])) for view in range(VIEWS) for start in range(0, IMAGES, BLOCK)]
     shapes = (0, int(ids[0]))  # the network is probed once by each, and two images tell the first one the shapes
     assert [sorted(set(told[n, "whole"][1]) | {shapes}) for n in range(2)] == [
         sorted({*blocks[n::2], shapes}) for n in range(2)

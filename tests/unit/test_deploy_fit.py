@@ -10,7 +10,16 @@ import pytest
 
 from alambic.deploy.arithmetic import TFLM, Arithmetic
 from alambic.deploy.chips import Chip, find_chip, load_chips
-from alambic.deploy.fit import Need, explain_fit, explain_widest, find_widest, judge_fit, measure_need
+from alambic.deploy.fit import (
+    Need,
+    Widest,
+    draft_fit,
+    explain_fit,
+    explain_widest,
+    find_widest,
+    judge_fit,
+    measure_need,
+)
 from alambic.deploy.graph import Int8Graph, Op, Quantized
 from alambic.deploy.memory import count_scratch, plan_memory, weigh_layers
 from alambic.deploy.widths import list_widths
@@ -94,6 +103,35 @@ def test_the_verdict_in_words(graph: Int8Graph) -> None:
     unknown = replace(CHIP, flash_kib=None, ram_kib=None)
     assert "cannot be judged" in explain_fit(judge_fit(unknown, need, graph))[0]
     assert judge_fit(replace(CHIP, ram_kib=None), need, graph).fits is True
+
+
+def test_an_engine_whose_code_is_not_counted_never_fits_without_that_word(graph: Int8Graph) -> None:
+    need = Need("tflm", {"x": 24}, {"x": 24}, "by hand", "TFLite-Micro's own code")
+    fit = judge_fit(CHIP, need, graph)
+    text = explain_fit(fit)
+    assert text[0] == "toy (a toy): fits only if what is left holds TFLite-Micro's own code, which is not counted"
+    assert text[2] == (
+        "flash: 24 bytes needed of 1,024: 1,000 bytes left without TFLite-Micro's own code (try reserved_flash_kib in "
+        "the chip's entry)"
+    )
+    assert text[1] == "RAM: 24 bytes needed of 1,024: 1,000 bytes left"
+    told = explain_widest(Widest("dscnn_4x1", fit, False, "dscnn_4x1", 1), CHIP)
+    assert told.endswith("24 bytes of RAM and 24 of flash, without TFLite-Micro's own code")
+    kept = explain_fit(judge_fit(replace(CHIP, reserved_flash_kib=0.5), need, graph))
+    assert kept[0] == "toy (a toy): fits"
+    assert kept[2] == "flash: 24 bytes needed of 512: 488 bytes left"
+    over = explain_fit(judge_fit(CHIP, replace(need, flash={"x": 2000}), graph))
+    assert over[0] == "toy (a toy): does not fit"
+
+
+def test_tflite_micro_says_that_its_code_is_not_counted(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("tflite_micro")
+    fit = draft_fit(create_student("dscnn_8x1", 1, 16, 2), (1, 16, 16), find_chip("bluepill"))
+    assert fit.fits
+    assert "fits only if" in explain_fit(fit)[0]
+    accelerator = draft_fit(create_student("dscnn_8x1", 1, 16, 2), (1, 16, 16), find_chip("acc-64"))
+    assert explain_fit(accelerator)[0].endswith(": fits")
 
 
 def test_reserved_memory_is_not_the_networks(graph: Int8Graph) -> None:

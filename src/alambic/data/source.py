@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alambic.errors import AlambicError
+from alambic.errors import AlambicError, show_plainly
 
 SPLITS = ("train", "tune", "test")
+NAMED = 3  # unreadable images that are told by name
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,16 @@ class Source:
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+    def tell_unreadable(self) -> str:
+        """One line on the images that could not be decoded: how many, the first three and why; empty without any."""
+        if not self.unreadable:
+            return ""
+        count = len(self.unreadable)
+        shown = show_plainly("; ".join(f"{name} ({reason})" for name, reason in self.unreadable[:NAMED]))
+        rest = f"; and {count - NAMED:,} more" if count > NAMED else ""
+        what = "image cannot be read and is" if count == 1 else "images cannot be read and are"
+        return " ".join(f"{count:,} {what} left out: {shown}{rest}".split())
 
     def subset(self, split: str, count: int | None = None, seed: int = 0) -> Tensor:
         """The ids of a split, or ``count`` of them chosen by ``seed``; smaller subsets lie inside larger ones.

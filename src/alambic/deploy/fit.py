@@ -27,12 +27,17 @@ MULTIPLIER = 8  # bytes an output channel: its requantisation factor and shift
 
 @dataclass(frozen=True)
 class Need:
-    """RAM and flash that one engine takes for a network, bytes by part; ``how`` they were found."""
+    """RAM and flash that one engine takes for a network, bytes by part; ``how`` they were found.
+
+    Attributes:
+        uncounted: code that lies in the chip's flash too, in words; empty where the parts are all of it.
+    """
 
     engine: str
     ram: dict[str, int]
     flash: dict[str, int]
     how: str
+    uncounted: str = ""
 
     @property
     def ram_bytes(self) -> int:
@@ -66,6 +71,12 @@ class Fit:
     flash_share: float
     missing: tuple[str, ...]
 
+    @property
+    def uncounted(self) -> str:
+        """Code of the engine for which neither the need nor the chip's entry keeps flash; empty where none lacks."""
+        kept = self.chip.reserved_flash_kib > 0 or self.chip.flash_kib is None
+        return "" if kept else self.need.uncounted
+
 
 def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None = None) -> Need:
     """What a network takes on a chip by its own engine, or by another one.
@@ -79,7 +90,8 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
     if engine == "tflm":
         arena = measure_arena(tflite)
         return Need("tflm", {"arena head": arena.head, "arena tail": arena.tail}, {".tflite": tflite.stat().st_size},
-                    "measured by TFLite-Micro's interpreter; its own code is not counted")  # fmt: skip
+                    "measured by TFLite-Micro's interpreter; its own code is not counted",
+                    "TFLite-Micro's own code")  # fmt: skip
     if engine == "ethos":
         report = compile_vela(tflite, chip.name if chip.name in ETHOS else DEFAULT)
         return Need("ethos", {"SRAM": report.sram_bytes}, {"compressed weights and commands": report.flash_bytes},
@@ -116,6 +128,8 @@ def judge_fit(chip: Chip, need: Need, graph: Int8Graph) -> Fit:
 def explain_fit(fit: Fit) -> list[str]:
     """The verdict in sentences."""
     verdict = {True: "fits", False: "does not fit", None: "cannot be judged: its entry gives no sizes"}[fit.fits]
+    if fit.fits and fit.uncounted:
+        verdict = f"fits only if what is left holds {fit.uncounted}, which is not counted"
     lines = [f"{fit.chip.name} ({fit.chip.core}): {verdict}"]
     for name, needed, limit, over in (
         ("RAM", fit.need.ram_bytes, fit.chip.ram_bytes, fit.ram_over),
@@ -125,6 +139,8 @@ def explain_fit(fit: Fit) -> list[str]:
             lines.append(f"{name}: {needed:,} bytes needed; no limit known")
             continue
         left = f"{-over:,} bytes left" if over <= 0 else f"{over:,} bytes too many"
+        if name == "flash" and fit.uncounted:
+            left += f" without {fit.uncounted} (try reserved_flash_kib in the chip's entry)"
         lines.append(f"{name}: {needed:,} bytes needed of {limit:,}: {left}")
     lines.append(f"most RAM at {fit.ram_layer}; most weights in {fit.flash_layer}, {fit.flash_share:.0%} of them")
     if fit.missing:
@@ -183,7 +199,8 @@ def explain_widest(widest: Widest, chip: Chip) -> str:
     need = widest.fit.need
     bound = "of the widths looked at" if widest.capped else "of this family"
     size = f"{need.ram_bytes:,} bytes of RAM and {need.flash_bytes:,} of flash"
-    return f"the widest {bound} that fits {chip.name} is {widest.name}: {size}"
+    caveat = f", without {widest.fit.uncounted}" if widest.fit.uncounted else ""
+    return f"the widest {bound} that fits {chip.name} is {widest.name}: {size}{caveat}"
 
 
 def _draft_fit(name: str, shape: tuple[int, int, int], classes: int, chip: Chip) -> Fit | None:

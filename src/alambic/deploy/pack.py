@@ -233,6 +233,7 @@ def _describe_fit(fit: Fit | None, own: Need | str) -> dict[str, Any]:
         "flash_layer": fit.flash_layer,
         "flash_share": fit.flash_share,
         "missing_operators": list(fit.missing),
+        "uncounted": fit.uncounted,
         "sentences": explain_fit(fit),
     }
 

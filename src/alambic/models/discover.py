@@ -43,6 +43,21 @@ class Anatomy:
         return (*self.heads, self.conv_head) if self.conv_head else self.heads
 
 
+def _tell_answer(answer: Any) -> str:
+    """What a network returned that is no tensor, why that is no answer, and how to pick the scores out of it."""
+    kind, way = type(answer).__name__, "a module whose forward returns the scores alone"
+    if isinstance(answer, dict):
+        names = [str(name) for name in answer]
+        kind += f" with {', '.join(names[:5])}"
+        way = (
+            f"a module whose forward returns net(images)[{next(iter(answer), 'logits')!r}], or whatever the scores are"
+        )
+    elif isinstance(answer, (tuple, list)):
+        kind += f" of {len(answer)}"
+        way = "a module whose forward returns net(images)[0], or whichever the scores are"
+    return f"{kind}, because its forward returns more than that, and which of it are the scores is unknown; try {way}"
+
+
 def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, label: str) -> Anatomy:
     """Runs the example once with hooks everywhere. Raises AlambicError when the network does not run on it."""
     outputs: dict[str, Tensor] = {}
@@ -73,7 +88,7 @@ def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, lab
         for handle in handles:
             handle.remove()
     if not isinstance(logits, Tensor):
-        raise AlambicError(f"{label}: expected one tensor of class scores, got {type(logits).__name__}")
+        raise AlambicError(f"{label}: expected one tensor of class scores, got {_tell_answer(logits)}")
     modules = dict(net.named_modules())
     heads = _find_heads(modules, outputs, order, logits)
     conv_head = "" if heads else _find_conv_head(modules, outputs, order, logits)

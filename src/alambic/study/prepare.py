@@ -35,7 +35,7 @@ from alambic.study.follow import Say, follow
 from alambic.study.merge import merge_teacher
 from alambic.study.place import Place, choose_place
 from alambic.study.study_file import Study
-from alambic.study.taught import Teachers
+from alambic.study.taught import Teachers, score_teacher
 from alambic.study.treat import treat_study
 from alambic.training.fit_head import fit_head
 from alambic.training.recipe import stream
@@ -75,13 +75,14 @@ def prepare(
         say(f"cells train on {place.device}: {place.why}")
     say(f"data: {source.name}, {len(train_ids(study, source)):,} training images, {source.num_classes} classes")
     if source.unreadable:
-        say(f"warning: {len(source.unreadable)} unreadable images, first {source.unreadable[0]}")
+        say(f"warning: {source.tell_unreadable()}")
     taught = set(source.labels[train_ids(study, source)].tolist())
     missing = [name for index, name in enumerate(source.class_names) if index not in taught]
     if missing:
         say(f"warning: no labelled training image of {missing[:5]}: no student can learn what has none")
     needed = {name for name in study.teachers if any(arm.is_taught_by(name) for arm in study.arms)}
     live = {name: _get_teacher(study, name, source, out, say) for name in study.teachers if name in needed}
+    live = {name: score_teacher(teacher, study, source, out, say) for name, teacher in live.items()}
     teachers = Teachers(study, source, out, say, live)
     cells, skipped = _make_cells(study, source, shapes, teachers, place)
     teachers.build_banks({known for cell in cells if cell.id not in finished and (known := taught_by(cell))})

@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Callable, Collection
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from alambic.data import Source, key
 from alambic.errors import AlambicError
+from alambic.files import write_atomic
 from alambic.models.own_code import is_own_code
 from alambic.models.teachers import Teacher, TeacherSpec
 from alambic.study.cell import Arm
 from alambic.study.content import PreparedTeacher, code_version, make_objective, make_task, train_ids
 from alambic.study.follow import Say, follow
 from alambic.study.study_file import Study
-from alambic.study.treat import fit_modifiers, treat_study, treat_teacher
+from alambic.study.treat import fit_modifiers, treat_study, treat_teacher, tune_logits
 from alambic.training.bank import BANKABLE, Bank, bank_key, build_bank
 from alambic.training.setup import live_feed, teacher_spec
+from alambic.training.task import evaluate_metric, labels_of, predict
 
 Card = dict[str, Any]
+CHANCE_ERRORS = 2.0  # standard errors above chance up to which a teacher is warned of
 
 
 class Teachers:
@@ -96,6 +101,66 @@ class Teachers:
             self._unbuilt[known] = build
 
 
+def score_teacher(teacher: Teacher, study: Study, source: Source, out: Path, say: Say) -> Teacher:
+    """The teacher with a tune score in its card, by the task's metric: computed once where it came without one.
+
+    What an ONNX file, own code or a hub's weights say of the study's classes is seen here or nowhere: a wrong
+    normalisation or order of classes would teach in silence. Without labels to score by, or of other classes, it stays
+    as it is. Raises AlambicError for scores that are not finite.
+    """
+    ids = source.splits["tune"]
+    ids = ids[source.labels[ids] >= 0]
+    own_classes = {source.num_classes} | ({1} if source.num_classes == 2 else set())
+    if teacher.card.get("tune") is not None or not len(ids) or teacher_spec(teacher).classes not in own_classes:
+        return teacher
+    task = make_task(study, source)
+    known = [
+        *(
+            teacher.hash,
+            _name_net(teacher, study),
+            teacher.size,
+            teacher.mean,
+            teacher.std,
+            teacher.spec.groups,
+            teacher.spec.kwargs,
+        ),
+        *(key(study.views, "teacher"), source.hash, hashlib.sha256(ids.numpy().tobytes()).hexdigest(), task.metric),
+        torch.__version__,
+    ]
+    name = f"{teacher.name}-{hashlib.sha256(repr(known).encode()).hexdigest()[:12]}.score.json"
+    path = out / "teachers" / name
+    try:
+        told = json.loads(path.read_text())
+        score, accuracy, chance = (float(told[number]) for number in ("score", "accuracy", "chance"))
+    except (OSError, ValueError, KeyError, TypeError):
+        say(f"teacher {teacher.name}: no card tells its score: scoring it on {len(ids):,} tune images, once")
+        score, accuracy, chance = _score(teacher, study, source, ids)
+        told = {"score": score, "accuracy": accuracy, "chance": chance, "images": len(ids)}
+        write_atomic(path, lambda part: part.write_text(json.dumps(told) + "\n"))
+        say(f"teacher {teacher.name}: {accuracy:.4f} of the tune images right")
+    if accuracy <= chance + CHANCE_ERRORS * (chance * (1 - chance) / len(ids)) ** 0.5:
+        order = ", ".join(source.class_names[:5]) + (", ..." if source.num_classes > 5 else "")
+        say(
+            f"warning: teacher {teacher.name}: {accuracy:.4f} of {len(ids):,} tune images right cannot be told from "
+            f"chance ({chance:.4f}), because its input or its classes are not those that it was trained on, or it "
+            f"learnt nothing; try mean, std and size in [teachers.{teacher.name}], and whether its scores stand in the "
+            f"order of the data's classes: {order}"
+        )
+    return dataclasses.replace(teacher, card={**teacher.card, "tune": score})
+
+
+def _score(teacher: Teacher, study: Study, source: Source, ids: torch.Tensor) -> tuple[float, float, float]:
+    """(the task's metric, accuracy, accuracy of equally many answers of each class given at random) on some images."""
+    labels = labels_of(source.labels, ids)
+    try:
+        predicted, margin = predict(tune_logits(teacher, source, ids, study.views).numpy())
+    except AlambicError as error:
+        raise AlambicError(f"teacher {teacher.name!r}: {error}") from error
+    shares = [np.bincount(found, minlength=source.num_classes) / len(ids) for found in (predicted, labels)]
+    score = evaluate_metric(make_task(study, source).metric, predicted, margin, labels)
+    return score, evaluate_metric("accuracy", predicted, margin, labels), float(shares[0] @ shares[1])
+
+
 def _name_net(teacher: Teacher, study: Study) -> str:
     """The network as a bank's card tells it: of a user's file its name and hash, never where it lies."""
     net = teacher.spec.net
@@ -137,7 +202,7 @@ def _prepare_teacher(
         def build() -> Card:
             say(f"teacher {teacher.name}: bank of {study.views.count} views x {len(ids):,} images")
             with follow(f"bank of {teacher.name}", "images", say) as advance:
-                built = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance)
+                built = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance, say)
             return Bank(built, verify=feed).card
 
     folder = Path(teacher.card.get("folder", study.folder))

@@ -1,18 +1,16 @@
 """The bank: memory-mapped teacher outputs per view, so that the teacher never runs twice on the same view.
 
 A folder with one array per quantity, ``[V, N, ...]``, and ``bank.json`` with where they come from. Raw logits and
-embeddings in fp16, never probabilities; attention energies in fp32. Made beside and renamed: a killed build leaves
-nothing that looks finished.
+embeddings in fp16, never probabilities; attention energies in fp32. Filled beside and renamed (``bank_part``): a
+stopped or killed build goes on where it was, and leaves nothing that looks finished.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,14 +22,13 @@ from torch import Tensor
 from alambic.errors import AlambicError
 from alambic.files import hash_file, make_folder
 from alambic.models.feature import Outputs, OutputSpec, StageSpec
-from alambic.training import stop, together
+from alambic.training import together
+from alambic.training.bank_part import Filling, Progress, name_part, open_part, owning, quantities, remove_abandoned
 from alambic.training.feed import Feed, LiveFeed
 
 VERSION = 1
 BANKABLE = frozenset({"logits", "embedding", "energy"})
 CHECKED_PAIRS = 32
-BLOCK = 250  # images a pass; fixed, since the teacher's numbers may depend on the batch size in the last bits
-Progress = Callable[[int, int], None]  # images done, images in all
 
 
 def bank_key(provenance: dict[str, Any]) -> str:
@@ -46,9 +43,17 @@ def _seal(card: dict[str, Any]) -> str:
 
 
 def build_bank(
-    folder: Path, feed: LiveFeed, ids: Tensor, views: int, provenance: dict[str, Any], progress: Progress | None = None
+    folder: Path,
+    feed: LiveFeed,
+    ids: Tensor,
+    views: int,
+    provenance: dict[str, Any],
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Runs the teacher once on each (view, image) and writes the bank; does nothing where it stands already.
+
+    What an earlier call wrote before it was stopped or killed is kept, and the bank is that of a call that was not.
 
     Where several processes are joined (``training.together``) each calls this with the same arguments and takes its
     share of the blocks; the bank's arrays are those of one process, for equal threads.
@@ -56,7 +61,7 @@ def build_bank(
     Args:
         folder: holds the banks of a study. feed: the live teacher; its wanted quantities are stored.
         ids: int64, sorted. views: V >= 1. provenance: teacher hash, view key, split hash, ...
-        progress: told of this process's share.
+        progress: told of what is missing of this process's share. say: told in words, where it goes on or must wait.
     Returns: the bank's folder. Raises AlambicError when a value does not fit fp16, or the disk is full.
     """
     target = folder / bank_key(provenance)
@@ -64,92 +69,55 @@ def build_bank(
         return target
     if views < 1:
         raise AlambicError("expected views.count >= 1 to build a bank, got 0 (live views); try views.count = 4")
-    first, started, part = together.place()[0] == 0, time.perf_counter(), folder
-    try:
-        with together.all_or_none():
-            if first:
-                make_folder(folder)
-                part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=folder))
-                _make_arrays(part, feed, ids, views)
-        part = together.share(part)
-        with together.all_or_none():
-            names = _fill_arrays(part, feed, ids, views, progress)
-        with together.all_or_none():
-            if first:
-                np.save(part / "ids.npy", ids.numpy())
-                card = {
-                    **provenance,
-                    "version": VERSION,
-                    "views": views,
-                    "images": len(ids),
-                    "quantities": names,
-                    "classes": feed.spec.classes,
-                    "seconds": round(time.perf_counter() - started, 2),
-                    "processes": together.place()[1],
-                    "stages": [[s.form, s.channels, s.size, s.prefix, s.tokens, s.name] for s in feed.spec.stages],
-                    "sha256": {path.name: hash_file(path) for path in sorted(part.glob("*.npy"))},
-                }
-                (part / "bank.json").write_text(json.dumps({**card, "seal": _seal(card)}, indent=2) + "\n")
-                part.replace(target)
-    except OSError as error:
-        raise AlambicError(f"cannot write the bank {target}: {error.strerror}; try another folder") from error
-    finally:
-        if first and part != folder:
-            shutil.rmtree(part, ignore_errors=True)
+    first, part = together.place()[0] == 0, folder
+    with contextlib.ExitStack() as held:
+        try:
+            with together.all_or_none():
+                if first:
+                    make_folder(folder)
+                    remove_abandoned(folder, name_part(target))
+                    part = held.enter_context(owning(target, say))
+                    if not (target / "bank.json").exists():
+                        open_part(part, feed, ids, views)
+            if together.share((target / "bank.json").exists()):  # who held the part until now has finished it
+                if first:
+                    shutil.rmtree(part, ignore_errors=True)
+                return target
+            with together.all_or_none():
+                filling = Filling(together.share(part), ids, views)
+                if say is not None and filling.seconds:
+                    say(f"{filling.missing:,} of {filling.images:,} images are missing: going on where it was stopped")
+                filling.fill(feed, progress)
+            with together.all_or_none():
+                if first:
+                    _finish(part, target, filling, feed, ids, {**provenance, "version": VERSION, "views": views})
+        except (AlambicError, OSError) as error:
+            if first and part != folder and not isinstance(error, together.Lost):
+                shutil.rmtree(part, ignore_errors=True)  # nothing that goes on from there would end better
+            if isinstance(error, OSError):
+                told = f"cannot write the bank {target}: {error.strerror}; try another folder"
+                raise AlambicError(told) from error
+            raise
     return target
 
 
-def _make_arrays(part: Path, feed: LiveFeed, ids: Tensor, views: int) -> None:
-    """Empty arrays of the right shapes, which two images tell."""
-    rows = ids[:2]
-    for name, value in _quantities(feed(rows, torch.zeros_like(rows))).items():
-        _make_array(part / f"{name}.npy", _kind(name), (views, len(ids), *value.shape[1:]))
-
-
-def _kind(name: str) -> type[np.floating[Any]]:
-    return np.float32 if name.startswith("energy") else np.float16
-
-
-def _fill_arrays(part: Path, feed: LiveFeed, ids: Tensor, views: int, progress: Progress | None) -> list[str]:
-    """Writes this process's share of the blocks; the names of the quantities."""
-    number, count = together.place()
-    blocks = [(view, start) for view in range(views) for start in range(0, len(ids), BLOCK)][number::count]
-    arrays: dict[str, np.memmap[Any, Any]] = {}
-    for path in sorted(part.glob("*.npy")):
-        arrays[path.stem] = np.load(path, mmap_mode="r+")
-    todo, done = sum(len(ids[start : start + BLOCK]) for _, start in blocks), 0
-    for view, start in blocks:
-        rows = ids[start : start + BLOCK]
-        for name, value in _quantities(feed(rows, torch.full_like(rows, view))).items():
-            stored = value.float().cpu().numpy()
-            kind = _kind(name)
-            if not np.isfinite(stored.astype(kind)).all():
-                raise AlambicError(
-                    f"expected teacher {name} that are finite in {np.dtype(kind).name}, got larger or NaN values "
-                    f"for images {rows[:3].tolist()} ...; try a teacher without overflow, or live views"
-                )
-            arrays[name][view, start : start + len(rows)] = stored
-        done += len(rows)
-        stop.check()
-        if progress is not None:
-            progress(done, todo)
-    for array in arrays.values():
-        array.flush()
-    return list(arrays)
-
-
-def _make_array(path: Path, kind: type[np.floating[Any]], shape: tuple[int, ...]) -> None:
-    """An array on disk whose room is taken at once: writing a memory map into a full disk would kill the process."""
-    np.lib.format.open_memmap(path, "w+", kind, shape)
-    if hasattr(os, "posix_fallocate"):  # everywhere but on macOS
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-
-
-def _quantities(outputs: Outputs) -> dict[str, Tensor]:
-    found = {"logits": outputs.logits, "embedding": outputs.embedding}
-    named = {name: value for name, value in found.items() if value is not None}
-    return {**named, **{f"energy{i}": value for i, value in enumerate(outputs.energy)}}
+def _finish(part: Path, target: Path, filling: Filling, feed: LiveFeed, ids: Tensor, known: dict[str, Any]) -> None:
+    """Writes the card of a part that is filled, and makes it the bank."""
+    np.save(part / "ids.npy", ids.numpy())
+    card = {
+        **known,
+        "images": len(ids),
+        "quantities": list(filling.arrays),
+        "classes": feed.spec.classes,
+        "seconds": round(filling.seconds, 2),
+        "processes": together.place()[1],
+        "stages": [[s.form, s.channels, s.size, s.prefix, s.tokens, s.name] for s in feed.spec.stages],
+        "sha256": {path.name: hash_file(path) for path in sorted(part.glob("*.npy"))},
+    }
+    for mark in part.glob("mark-*"):
+        mark.unlink()
+    (part / "bank.json").write_text(json.dumps({**card, "seal": _seal(card)}, indent=2) + "\n")
+    part.replace(target)
 
 
 class Bank:
@@ -200,8 +168,8 @@ class Bank:
         pick = torch.Generator().manual_seed(0)
         ids = self.ids[torch.randint(len(self.ids), (CHECKED_PAIRS,), generator=pick)]
         views = torch.randint(self.views, (CHECKED_PAIRS,), generator=pick)
-        stored, live = _quantities(self(ids, views)), _quantities(feed(ids, views))
-        _check_repeats(live, _quantities(feed(ids, views)), tolerance)
+        stored, live = quantities(self(ids, views)), quantities(feed(ids, views))
+        _check_repeats(live, quantities(feed(ids, views)), tolerance)
         for name, value in live.items():
             if name not in stored:
                 continue

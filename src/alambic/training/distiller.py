@@ -14,13 +14,10 @@ from alambic.errors import AlambicError
 from alambic.methods.base import Batch, Method, Specs, create_method
 from alambic.models.feature import Outputs, OutputSpec
 from alambic.models.taps import Tapped
-from alambic.training.feed import Normalise
+from alambic.training.given import BatchCheck, Norm, check_means, check_pair, make_norm, make_size, probe_side
 from alambic.training.objective import Loss, Objective
 from alambic.training.recipe import stream
-from alambic.training.setup import probe
 from alambic.training.task import Task
-
-Norm = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class Distiller:
@@ -47,6 +44,10 @@ class Distiller:
         distiller = alambic.Distiller(student, teacher, method="rsd", example_input=images)
         optimizer = torch.optim.SGD(distiller.parameters(), lr=0.1, momentum=0.9)
         loss = distiller(images, labels)
+
+    The loss is a ``Loss``: divide it, take its ``.backward()``, ``.item()``, ``.detach()`` or ``.parts`` as they are;
+    what asks for a tensor, such as ``GradScaler.scale``, takes ``loss.total``. To go on later, save the states of the
+    student, the optimiser and ``distiller.state_dict()``, which holds the projectors.
     """
 
     def __init__(
@@ -70,40 +71,37 @@ class Distiller:
     ) -> None:
         if steps is not None and steps < 1:
             raise AlambicError(f"expected steps of at least 1, got {steps}; try len(loader) * epochs")
-        if example_input.ndim != 4 or len(example_input) == 0:
-            raise AlambicError(
-                f"expected example_input of shape B x C x H x W, got {tuple(example_input.shape)}; try images[None] of "
-                "one image"
-            )
-        _check_given(student, teacher, example_input, student_norm or teacher_norm)
+        check_pair(student, teacher, example_input, student_norm or teacher_norm)
         device = example_input.device
         self.student, self.teacher = student, teacher.eval().requires_grad_(False)
-        self.teacher_size = (teacher_size, teacher_size) if isinstance(teacher_size, int) else teacher_size
+        self.teacher_size = make_size(teacher_size)
         self.steps = steps
         self._calls, self._step_is_due = 0, False
-        self._student_norm = _make_norm(student_norm, example_input)
-        self._teacher_norm = _make_norm(teacher_norm, example_input)
+        self._student_norm = make_norm(student_norm, example_input)
+        self._teacher_norm = make_norm(teacher_norm, example_input)
         given = [method] if isinstance(method, (str, Method)) else list(method)
         if not given:
             raise AlambicError('expected a method or several, got an empty list; try method="kd"')
         methods = [create_method(m, **(settings or {})) if isinstance(m, str) else m for m in given]
         pair = example_input.expand(max(2, len(example_input)), -1, -1, -1)
         seen, taught = self._see(pair), self._show(pair)
-        shapes = probe(student, seen, "student")
+        shapes = probe_side(student, seen, pair, "student")
+        taught_shapes = probe_side(teacher, taught, pair, "teacher")
         self.objective = Objective(methods, Task(shapes.classes or 0), ce_weight=ce_weight)
         needs = self.objective.needs
         self._student = Tapped(student, seen, needs.student | {"logits"}, student_stages, "student")
         self._teacher = Tapped(teacher, taught, needs.teacher | {"logits"}, teacher_stages, "teacher")
         specs = Specs(
             _with_stages(shapes, self._student.spec),
-            _with_stages(probe(teacher, taught, "teacher"), self._teacher.spec),
+            _with_stages(taught_shapes, self._teacher.spec),
             self.objective.task.classes,
             train_size,
             train_size,
             class_means,
         )
-        _check_means(methods, specs)
-        self._train_size = train_size
+        check_means(methods, specs)
+        normed = student_norm is not None or teacher_norm is not None
+        self._check_batch = BatchCheck(example_input, normed, self.objective.task.classes, train_size)
         self.objective.build(specs, stream(seed, "method"))
         self.objective.to(device)
 
@@ -111,6 +109,28 @@ class Distiller:
         """What the optimiser trains: the student, the projectors and learned scalars; never the teacher."""
         yield from self.student.parameters()
         yield from self.objective.parameters()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a loop that is to go on later saves beside the student's and the optimiser's state.
+
+        Projectors, learned scalars, memory banks, and how many steps were made; neither the student nor the teacher.
+        Call it after the optimiser's step: memory banks follow that step first.
+        """
+        self.after_step()
+        state = {name: value.detach().clone() for name, value in self.objective.state_dict().items()}
+        return {"objective": state, "calls": self._calls}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a ``state_dict``. Raises AlambicError where it is another method's or pair's."""
+        try:
+            self.objective.load_state_dict(state["objective"])
+            self._calls, self._step_is_due = int(state["calls"]), False
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            names = ", ".join(method.name for method in self.objective.methods)
+            raise AlambicError(
+                f"expected the state of a Distiller of this pair and {names}, got another, because of: {error}; try "
+                "the arguments that it was made with, and distiller.state_dict()"
+            ) from error
 
     def __call__(
         self,
@@ -128,9 +148,10 @@ class Distiller:
             progress: share of the training done, in [0, 1]; None counts the calls with gradients among ``steps``.
             second: another view of the same images, of their shape, for methods that compare two.
 
-        Raises AlambicError where a method needs ids, progress or a second view and gets none.
+        Raises AlambicError where a method needs ids, progress or a second view and gets none, and for a batch unlike
+        the example or with values that none has (NaN, 0 to 255): see ``BatchCheck``.
         """
-        self._check_batch(images, labels, ids)
+        self._check_batch(images, labels, ids, second)
         self.teacher.eval()
         done = self._find_progress(progress)
         self.after_step()
@@ -155,31 +176,6 @@ class Distiller:
             self._step_is_due = False
             self.objective.after_step()
 
-    def _check_batch(self, images: Tensor, labels: Tensor, ids: Tensor | None) -> None:
-        if len(images) == 0:
-            raise AlambicError("expected at least one image, got an empty batch; try drop_last=True in the loader")
-        if labels.shape != images.shape[:1]:
-            raise AlambicError(
-                f"expected one label per image ({len(images)}), got labels of shape {tuple(labels.shape)}; try "
-                "labels.squeeze(1), or argmax(1) of one-hot labels"
-            )
-        if labels.dtype != torch.int64:
-            raise AlambicError(f"expected labels of int64, got {labels.dtype}; try labels.long()")
-        if labels.device.type != "cpu" and self._calls:
-            return  # reading them would stop the accelerator each step: there the first call is checked
-        most = max(2, self.objective.task.classes) - 1
-        low, high = int(labels.min()), int(labels.max())
-        if low < -1 or high > most:
-            raise AlambicError(
-                f"expected labels from 0 to {most}, or -1 where there is none, got {low} to {high}; does the student "
-                "have a score for each class?"
-            )
-        if ids is not None and self._train_size and not 0 <= int(ids.min()) <= int(ids.max()) < self._train_size:
-            raise AlambicError(
-                f"expected ids from 0 to {self._train_size - 1}, got {int(ids.min())} to {int(ids.max())}; try "
-                "train_size=len(dataset)"
-            )
-
     def _find_progress(self, given: float | None) -> float:
         if given is None and self.steps is not None:
             return min(self._calls / self.steps, 1.0)
@@ -200,54 +196,6 @@ class Distiller:
         if self.teacher_size is not None and tuple(images.shape[-2:]) != tuple(self.teacher_size):
             images = F.interpolate(images, self.teacher_size, mode="bilinear", antialias=True, align_corners=False)
         return images if self._teacher_norm is None else self._teacher_norm(images)
-
-
-def _check_means(methods: Sequence[Method], specs: Specs) -> None:
-    """Refuses means of other classes or width than the pair's, and a method that reads them where there are none."""
-    means, wanted = specs.class_means, (specs.classes, specs.teacher.embedding)
-    reading = [method.name for method in methods if "class_means" in type(method).__annotations__]
-    if means is None and reading:
-        raise AlambicError(
-            f"method {reading[0]!r} expected the teacher's mean embedding of each class; try Distiller(..., "
-            "class_means=means) with a tensor of classes x embedding"
-        )
-    if means is not None and tuple(means.shape) != wanted:
-        raise AlambicError(f"expected class_means of shape {wanted}, got {tuple(means.shape)}: classes x embedding")
-
-
-def _make_norm(norm: Norm | None, images: Tensor) -> Normalise | None:
-    """On the images' device. Raises AlambicError for statistics of neither one channel nor theirs."""
-    if norm is None:
-        return None
-    if len(norm) != 2 or not all(isinstance(side, Sequence) for side in norm):
-        raise AlambicError(
-            f"expected a norm as ((mean per channel), (std per channel)), got {norm}; try ((0.5,), (0.25,))"
-        )
-    channels = images.shape[1]
-    if len(norm[0]) not in (1, channels) and channels != 1:
-        raise AlambicError(f"expected a norm for {channels} channels, got {norm}; try one mean and one std a channel")
-    return Normalise(*norm).to(images.device)
-
-
-def _check_given(student: nn.Module, teacher: nn.Module, images: Tensor, norm: Norm | None) -> None:
-    if student is teacher:
-        raise AlambicError(
-            "expected two networks, got one as student and teacher: its weights would be frozen; try copy.deepcopy"
-        )
-    for side, net in (("student", student), ("teacher", teacher)):
-        if isinstance(net, torch._dynamo.OptimizedModule) or net._compiled_call_impl is not None:
-            raise AlambicError(
-                f"expected a plain {side}, got a compiled one, which gives nothing to read; try to compile it after "
-                "the Distiller is made"
-            )
-    if not images.is_floating_point():
-        raise AlambicError(f"expected images of floats in [0, 1], got {images.dtype}; try images.float() / 255")
-    low, high = float(images.min()), float(images.max())
-    if norm and not 0 <= low <= high <= 1:
-        raise AlambicError(
-            f"expected images in [0, 1] where a norm is given, got values from {low:g} to {high:g}; try images / 255, "
-            "or leave the norms out where your loader normalises already"
-        )
 
 
 def _with_stages(shapes: OutputSpec, tapped: OutputSpec) -> OutputSpec:

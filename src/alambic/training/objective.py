@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,20 +27,45 @@ Schedule = Callable[[float], float]
 class Loss:
     """The total and its named parts, each already weighted, so that parts sum to the total.
 
+    It takes what a loop does with a scalar tensor: ``backward``, ``item``, ``float``, ``detach``, a factor or divisor
+    (which the parts get too), a sum with other losses (a tensor). What asks for a tensor gets ``total``, for example
+    ``scaler.scale(loss.total)`` or Lightning's ``return loss.total``.
+
     ``total`` and the parts are 0-d tensors on the device; reading a float of them syncs a GPU.
     """
 
     total: Tensor
     parts: dict[str, Tensor]
 
-    def backward(self) -> None:
-        self.total.backward()
+    def backward(self, *given: Any, **more: Any) -> None:
+        """As ``Tensor.backward`` of the total."""
+        self.total.backward(*given, **more)
+
+    def detach(self) -> Tensor:
+        """The total without its graph."""
+        return self.total.detach()
 
     def item(self) -> float:
         return float(self.total.detach())
 
     def __float__(self) -> float:
         return self.item()
+
+    def __format__(self, form: str) -> str:
+        return format(self.item(), form) if form else str(self)
+
+    def __mul__(self, factor: float | Tensor) -> Loss:
+        return Loss(self.total * factor, {name: part * factor for name, part in self.parts.items()})
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float | Tensor) -> Loss:
+        return Loss(self.total / divisor, {name: part / divisor for name, part in self.parts.items()})
+
+    def __add__(self, other: float | Tensor | Loss) -> Tensor:
+        return self.total + (other.total if isinstance(other, Loss) else other)
+
+    __radd__ = __add__
 
 
 def check_weight(method: Method, weight: float, ce_weight: float, origin: str = "") -> None:

@@ -23,6 +23,10 @@ T = TypeVar("T")
 PATIENCE = timedelta(hours=24)  # the others wait while the first trains a teacher
 
 
+class Lost(AlambicError):
+    """Another process ended or hangs: what was saved by then is as good as before."""
+
+
 def place() -> tuple[int, int]:
     """(number of this process from 0, how many there are)."""
     if distributed.is_available() and distributed.is_initialized():
@@ -92,12 +96,12 @@ def gather(value: T, group: Any = None) -> list[T]:
 
 @contextmanager
 def noticing(where: str = "where all meet") -> Iterator[None]:
-    """Turns what torch says of a process that ended, or does not answer in time, into an AlambicError."""
+    """Turns what torch says of a process that ended, or does not answer in time, into ``Lost``."""
     try:
         yield
     except RuntimeError as error:
         number, count = place()
-        raise AlambicError(
+        raise Lost(
             f"process {number} of {count} lost another one {where}: expected an answer, got none, because that one "
             f"ended or hangs ({str(error).splitlines()[0]}); its own words say why; the same command goes on from what "
             "is saved"
