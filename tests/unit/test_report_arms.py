@@ -9,6 +9,7 @@ from typing import Any
 
 from alambic.report.answers import say_answers, say_caveats, say_sight
 from alambic.report.blocks import HINTS
+from alambic.report.claims import Words
 from alambic.report.document import compose_document
 from alambic.report.findings import Findings, find
 from alambic.report.page import render_report
@@ -87,7 +88,7 @@ def test_a_longer_schedule_is_a_recipe_of_its_own(tmp_path: Path) -> None:
     assert "same_recipe" in keys(chapters(path)["protocol"])
     change(path, "rsd", recipe={**RECIPE, "epochs": 16})
     (told,) = [claim for claim in chapters(path)["protocol"].claims if claim.key == "own_recipes"]
-    assert told.blanks["listing"] == ("rsd: epochs 16",)
+    assert told.blanks["listing"] == (Words({"en": "rsd: epochs 16", "fr": "rsd : 16 époques"}),)
     titles = [getattr(slide.title, "key", "") for slide in compose_slides(find(path), "en")]
     assert "slide_protocol_tuned" in titles
 

@@ -20,7 +20,7 @@ from alambic.report.advice import decide
 from alambic.report.blocks import Figure
 from alambic.report.chapter_declared import describe_declared
 from alambic.report.check import check_report
-from alambic.report.claims import SENTENCES, Claim, check_sentences
+from alambic.report.claims import SENTENCES, Claim, Words, check_sentences
 from alambic.report.document import compose_document
 from alambic.report.examined import rate_margins
 from alambic.report.facts import Fact
@@ -270,7 +270,8 @@ def test_the_protocol_says_which_arms_have_a_recipe_of_their_own(tmp_path: Path)
             "json_extract(content, '$.recipe')) WHERE json_extract(content, '$.arm.name') = 'kd'"
         )
     (told,) = [claim for claim in chapters(plain)["protocol"].claims if claim.key == "own_recipes"]
-    assert told.blanks["listing"] == ("kd: lr 0.3",)
+    named = {"en": "kd: learning rate 0.3", "fr": "kd : taux d’apprentissage 0,3"}
+    assert told.blanks["listing"] == (Words(named),)
 
 
 def test_a_gain_over_another_arm_without_a_teacher_confirms_and_says_over_which(ledger: Path) -> None:

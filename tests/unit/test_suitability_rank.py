@@ -149,6 +149,8 @@ def test_a_check_tries_each_teacher_as_a_ranking_does(ranked, folder, tmp_path, 
     monkeypatch.setattr(pilot, "run_trial", record(tried))
     promises = pilot.pilot(read_study(folder / "study.toml"), out, print)
     assert {p.teacher: p.gain for p in promises} == dict.fromkeys(("small", "wide", "patches"), 25.0)
+    assert [p.accuracy for p in promises] == sorted((p.accuracy for p in promises), reverse=True)
+    assert {p.student for p in promises} == {read_study(folder / "study.toml").students[0]}
     asked = []
     monkeypatch.setattr(ranking, "run_trial", record(asked))
     command("rank", folder / "study.toml", "--out", out, "--images", 50, "--warm-up", 1)

@@ -31,7 +31,7 @@ class Promise:
         accuracy, calibration_error: in [0, 1]; the error is ACE over 15 equally filled bins.
         temperature: at which it is calibrated best.
         gain: points that the pilot student gained by kd over cross-entropy in the same few steps; one seed, so a hint.
-        provenance: labels, or distilled from another.
+        provenance: labels, or distilled from another. student: of the pilot, the study's first.
     """
 
     teacher: str
@@ -41,10 +41,13 @@ class Promise:
     calibration_error: float
     temperature: float
     gain: float
+    student: str
 
 
 def pilot(study: Study, out: Path, say: Say) -> list[Promise]:
     """Runs the pilots of a study's teachers, as ``alambic teachers rank`` does; nothing goes into its ledger.
+
+    Sorted by accuracy, the best first: it foretells the gain better than a pilot does (README).
 
     Raises AlambicError where the task has no kd (one logit, other classes): the reason is the method's own.
     """
@@ -73,10 +76,12 @@ def pilot(study: Study, out: Path, say: Say) -> list[Promise]:
     alone = score(None)
     shape = (source.num_classes, source.channels, source.size, source.mean, source.std)
     teachers = [load_teacher(name, given.spec, *shape, given.folder) for name, given in prepared.teachers.items()]
-    return [_promise(teacher, source, study.views, 100 * (score(teacher) - alone)) for teacher in teachers]
+    first = study.students[0]
+    found = [_promise(teacher, source, study.views, first, 100 * (score(teacher) - alone)) for teacher in teachers]
+    return sorted(found, key=lambda promise: -promise.accuracy)
 
 
-def _promise(teacher: Teacher, source: Source, views: ViewSpec, gain: float) -> Promise:
+def _promise(teacher: Teacher, source: Source, views: ViewSpec, student: str, gain: float) -> Promise:
     ids = source.splits["tune"]
     ids = ids[source.labels[ids] >= 0]
     logits, labels = tune_logits(teacher, source, ids, views), source.labels[ids]
@@ -88,4 +93,5 @@ def _promise(teacher: Teacher, source: Source, views: ViewSpec, gain: float) -> 
         adaptive_calibration_error(logits, labels),
         fit_temperature(logits, labels),
         gain,
+        student,
     )
