@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import copy
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alambic.errors import AlambicError
+
+if TYPE_CHECKING:  # help must answer at once
+    from alambic.report.findings import Findings
+    from alambic.report.wording import Lang
 
 FEWEST = 100
 SHOWN = 12  # differences that are printed one by one
@@ -44,6 +50,7 @@ def add_commands(commands: Any) -> None:
 
 def make_report(options: argparse.Namespace) -> int:
     """Writes or checks; 1 where a check finds a difference."""
+    from alambic.report.findings import find
     from alambic.study.archive import locate_ledger
 
     if options.check is not None:
@@ -52,12 +59,37 @@ def make_report(options: argparse.Namespace) -> int:
         raise AlambicError("expected a ledger to report on, got none; try alambic report runs/NAME/ledger.sqlite")
     ledger = locate_ledger(options.ledger)
     usual = ledger.parent if options.lang == "en" else ledger.parent / options.lang  # neither replaces the other
-    for name in NAMES:
-        if name in options.formats:
-            target = _choose_file(options.out or usual, name)
-            write = write_report_of if name == "html" else write_other
-            print(write(ledger, target, options.lang).resolve())
+    targets = {name: _choose_file(options.out or usual, name) for name in NAMES if name in options.formats}
+    for written in write_formats(find(ledger), targets, options.lang):
+        print(written.resolve())
     return 0
+
+
+def write_formats(findings: Findings, targets: Mapping[str, Path], lang: Lang) -> Iterator[Path]:
+    """Writes a ledger's findings, read once, in some formats (of ``NAMES``), and gives each file once it is there.
+
+    What a format shows it adds to the facts of its findings, so each gets some of its own.
+    """
+    from alambic.files import write_atomic
+
+    for name, target in targets.items():
+        content = _render(name, copy.deepcopy(findings), lang)
+        write_atomic(target, lambda part, content=content: part.write_bytes(content))  # type: ignore[misc]
+        yield target
+
+
+def _render(name: str, findings: Findings, lang: Lang) -> bytes:
+    if name == "pdf":
+        from alambic.report.print import render_pdf
+
+        return render_pdf(findings, lang)
+    if name == "slides":
+        from alambic.report.slides import render_slides
+
+        return render_slides(findings, lang)
+    from alambic.report.page import render_report
+
+    return render_report(findings, lang).encode()
 
 
 def _choose_file(out: Path, name: str) -> Path:
@@ -109,28 +141,11 @@ def examine_students(options: argparse.Namespace) -> int:
     return 0
 
 
-def write_other(ledger: Path, target: Path, lang: str) -> Path:
-    """Writes a .pdf or a .pptx file."""
-    from alambic.files import write_atomic
-    from alambic.report.findings import find
-
-    findings = find(ledger)
-    if target.suffix == ".pdf":
-        from alambic.report.print import render_pdf
-
-        content = render_pdf(findings, "fr" if lang == "fr" else "en")
-    else:
-        from alambic.report.slides import render_slides
-
-        content = render_slides(findings, "fr" if lang == "fr" else "en")
-    write_atomic(target, lambda part: part.write_bytes(content))
-    return target
-
-
-def write_report_of(ledger: Path, out: Path | None = None, lang: str = "en") -> Path:
+def write_report_of(ledger: Path) -> Path:
+    """Writes the English page beside a ledger."""
     from alambic.report.page import write_report
 
-    return write_report(ledger, out or ledger.parent / "report.html", "fr" if lang == "fr" else "en")
+    return write_report(ledger, ledger.parent / "report.html")
 
 
 def check_written(path: Path, ledger: Path) -> int:
