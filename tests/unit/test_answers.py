@@ -19,11 +19,17 @@ from script_tools import load_script
 ROOT = Path(__file__).parent.parent.parent
 
 
+def every_ledger(test: object) -> object:
+    """Marks what reads all committed ledgers, which takes minutes: left out of the fast tier."""
+    return pytest.mark.slow(pytest.mark.timeout(1800)(test))
+
+
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     return load_script("write_answers")
 
 
+@every_ledger
 def test_the_readme_says_what_the_ledgers_say(script: ModuleType) -> None:
     assert (ROOT / "README.md").read_text() == script.write_answers(ROOT), "run python scripts/write_answers.py"
 
@@ -37,10 +43,12 @@ def test_each_number_of_the_short_answer_stands_in_a_table() -> None:
     assert [number for number in numbers if number not in made] == []
 
 
+@every_ledger
 def test_the_page_of_answers_says_what_the_ledgers_say(script: ModuleType) -> None:
     assert (ROOT / script.PAGE).read_text() == script.write_details(ROOT), "run python scripts/write_answers.py"
 
 
+@every_ledger
 def test_the_figure_shows_what_the_ledgers_say(script: ModuleType) -> None:
     figures = script.draw_all(ROOT)
     for name, drawn in figures.items():
@@ -55,6 +63,7 @@ def test_the_figure_shows_what_the_ledgers_say(script: ModuleType) -> None:
     assert "…" not in drawn, "a cut name"
 
 
+@every_ledger
 def test_the_page_of_ideas_says_what_the_ledgers_say(script: ModuleType) -> None:
     written = (ROOT / "docs" / "ideas.md").read_text()
     assert written == script.write_fates(ROOT), "run python scripts/write_answers.py"
