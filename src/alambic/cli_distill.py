@@ -80,7 +80,7 @@ def tell_outcome(row: Row) -> list[str]:
     lines, metric = [], content["task"]["metric"]
     if content["teacher"]:
         score = content["teacher_score"]
-        known = "not known: it has no card" if score is None else f"{score:.4f} on the tune split"
+        known = "not known" if score is None else f"{score:.4f} on the tune split"
         lines.append(f"teacher {content['teacher']}: {known}")
     split = "test" if "test" in numbers else "tune"
     told = f"student {content['student']}: {metric} {numbers[split]:.4f} on the {split} split"
