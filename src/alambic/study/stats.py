@@ -170,11 +170,20 @@ def weigh_scores(metric: str, predicted: Array, margin: Array, labels: Array, we
 
 
 def _average_precision(score: Array, positive: Array, weights: Array) -> Array:
+    """Precision changes the sum at hits alone, so images are summed between those: a hundredth of them, where few are
+    positive. Tied scores are taken together."""
     order = np.argsort(-score, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # tied scores are taken together
-    weights, positive = weights[:, order].astype(np.float64), positive[order]
-    hits = np.cumsum(weights * positive, axis=1)[:, ends]
-    taken = np.cumsum(weights, axis=1)[:, ends]
+    positive = positive[order]
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    found = np.add.reduceat(positive.astype(np.int64), np.append(0, ends[:-1] + 1)) > 0  # of each run of equal scores
+    if not found.any():
+        return np.zeros(len(weights))
+    last = ends[found]
+    starts = np.append(0, last[:-1] + 1)
+    weights = np.take(weights, order[: last[-1] + 1], axis=1)
+    # counts, whose sums are exact in fp32 up to 16 million
+    hits = np.cumsum(np.add.reduceat(weights * positive[: last[-1] + 1], starts, axis=1), axis=1, dtype=np.float64)
+    taken = np.cumsum(np.add.reduceat(weights, starts, axis=1), axis=1, dtype=np.float64)
     precision = hits / np.maximum(taken, 1)
     recall = hits / np.maximum(hits[:, -1:], 1)
     return np.asarray((np.diff(recall, axis=1, prepend=0.0) * precision).sum(1))
