@@ -300,23 +300,23 @@ def pretend(prepared, cells, out, jobs):
 
 def test_what_was_skipped_is_tried_again_once_its_reason_is_gone(place, monkeypatch):
     study, quiet = place(more=TEACHER), lambda text: None
-    out, possible = study.folder / "out", prepare_module._impossible
+    out, possible = study.folder / "out", prepare_module.find_reason
 
     def missing(study, arm, *rest):
         return "a package is missing" if arm.name == "kd" else possible(study, arm, *rest)
 
-    monkeypatch.setattr(prepare_module, "_impossible", missing)
+    monkeypatch.setattr(prepare_module, "find_reason", missing)
     first = run_study(study, out, say=quiet, execute=pretend)
     assert (first.done, first.skipped) == (1, 1)
     (skipped,) = Ledger(out / "ledger.sqlite", read_only=True).rows("skipped")
     assert skipped.reason == "a package is missing"
-    monkeypatch.setattr(prepare_module, "_impossible", possible)
+    monkeypatch.setattr(prepare_module, "find_reason", possible)
     second = run_study(study, out, say=quiet, execute=pretend)
     assert (second.done, second.kept, second.skipped) == (1, 1, 0)
     rows = Ledger(out / "ledger.sqlite", read_only=True).rows()
     assert {row.state for row in rows} == {"done"}
     assert skipped.id in {row.id for row in rows}
-    monkeypatch.setattr(prepare_module, "_impossible", missing)  # and what was paid for stays
+    monkeypatch.setattr(prepare_module, "find_reason", missing)  # and what was paid for stays
     third = run_study(study, out, say=quiet, execute=pretend)
     assert (third.done, third.kept, third.skipped) == (0, 2, 0)
     assert len(Ledger(out / "ledger.sqlite", read_only=True).rows("done")) == 2

@@ -175,7 +175,10 @@ def rank_arms(table: Mapping[str, Sequence[float]]) -> Ranks:
     """
     scores = np.array(list(table.values()), dtype=np.float64)
     if len(scores) < 3 or scores.ndim != 2 or scores.shape[1] < 2:
-        raise AlambicError(f"expected scores of at least three arms in two blocks, got shape {scores.shape}")
+        raise AlambicError(
+            f"expected scores of at least three arms in two blocks, got shape {scores.shape}, because two arms have no "
+            "order of ranks beyond who wins; try fit_crossed for two"
+        )
     arms, blocks = scores.shape
     ranks = stats.rankdata(-scores, axis=0).mean(1)
     reach = float(stats.studentized_range.ppf(LEVEL, arms, np.inf)) / math.sqrt(2)

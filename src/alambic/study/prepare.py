@@ -204,11 +204,11 @@ def _make_cell(
     content = {**describe(seen, source, task, student, arm, teacher), **more}
     content |= place.describe(teacher.bank if teacher is not None else None)
     if reason is None:
-        reason = _impossible(seen, arm, task, shapes, teacher, len(train_ids(study, source)))
+        reason = find_reason(seen, arm, task, shapes, teacher, len(train_ids(study, source)))
     return Cell(student, name, arm, 0, content), reason
 
 
-def _impossible(
+def find_reason(
     study: Study, arm: Arm, task: Task, shapes: OutputSpec, teacher: PreparedTeacher | None, images: int
 ) -> str | None:
     """Why a pair cannot work with an arm, None when it can: the objective is built once, on shapes alone."""

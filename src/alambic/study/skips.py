@@ -10,7 +10,7 @@ from alambic.data import Source
 from alambic.models.feature import OutputSpec
 from alambic.study.cell import Cell
 from alambic.study.content import PreparedTeacher, make_task, train_ids
-from alambic.study.prepare import _impossible as find_reason
+from alambic.study.prepare import find_reason
 from alambic.study.study_file import Study
 from alambic.study.treat import treat_study
 
