@@ -19,10 +19,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from alambic.report.chapter_across import describe_across
-from alambic.report.chapter_declared import describe_declared
-from alambic.report.chapter_ideas import describe_ideas
-from alambic.report.chapter_suitability import (
+from alambic.report.chapters.across import describe_across
+from alambic.report.chapters.claims import METRIC_NAMES, SCORE_NAMES, Claim
+from alambic.report.chapters.declared import describe_declared
+from alambic.report.chapters.document import detail_data
+from alambic.report.chapters.ideas import describe_ideas
+from alambic.report.chapters.suitability import (
     best_estimator,
     list_survey,
     name_allowed,
@@ -30,12 +32,14 @@ from alambic.report.chapter_suitability import (
     say_judgement,
     tell_title,
 )
-from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, Claim
-from alambic.report.contrasts import Contrast
-from alambic.report.document import detail_data
-from alambic.report.facts import Fact, Facts
-from alambic.report.findings import Findings
-from alambic.report.kept import (
+from alambic.report.chapters.tables import Table, fact_entry
+from alambic.report.chapters.teachers import draw_teachers
+from alambic.report.facts.contrasts import Contrast
+from alambic.report.facts.fact import Fact, Facts
+from alambic.report.facts.findings import Findings
+from alambic.report.facts.suited import Judged, Suitability
+from alambic.report.overview.gather import gather
+from alambic.report.overview.kept import (
     CORRECTED,
     CORRECTED_AT,
     claim_ledgers,
@@ -51,15 +55,11 @@ from alambic.report.kept import (
     judged_ledgers,
     mean_gains,
 )
-from alambic.report.overview import gather
-from alambic.report.print_svg import paint
-from alambic.report.suitability_words import COVARIATES
-from alambic.report.suited import Judged, Suitability
+from alambic.report.print.svg import paint
 from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
-from alambic.report.tables import Table, fact_entry
-from alambic.report.teachers import draw_teachers
-from alambic.report.texts import read_texts
-from alambic.report.wording import name_group, show_number
+from alambic.report.words.suitability import COVARIATES
+from alambic.report.words.texts import read_texts
+from alambic.report.words.wording import name_group, show_number
 from alambic.study.ledger import Ledger
 
 FIGURE = "docs/answers.svg"

@@ -16,16 +16,16 @@ from write_curves import CURVES, Curve, Scores, read_scores
 
 from alambic.files import write_atomic
 from alambic.report.check import Checked, compare_facts
-from alambic.report.facts import Fact, Facts
-from alambic.report.overview import Curved, Overview, gather, list_facts
-from alambic.report.overview_document import compose_overview
-from alambic.report.overview_talk import compose_talk
-from alambic.report.overview_texts import read_overview_texts
-from alambic.report.overview_views import Base, name_view
-from alambic.report.print import set_pdf
-from alambic.report.slides import draw_deck
+from alambic.report.facts.fact import Fact, Facts
+from alambic.report.overview.document import compose_overview
+from alambic.report.overview.gather import Curved, Overview, gather, list_facts
+from alambic.report.overview.talk import compose_talk
+from alambic.report.overview.views import Base, name_view
+from alambic.report.print.pdf import set_pdf
 from alambic.report.stamp import hash_source, read_stamp
-from alambic.report.wording import LANGS, Lang
+from alambic.report.talk.slides import draw_deck
+from alambic.report.words.overview_texts import read_overview_texts
+from alambic.report.words.wording import LANGS, Lang
 from alambic.study.ledger import Ledger
 from alambic.study.stats import Interval, Paired, compare
 

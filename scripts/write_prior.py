@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 
 from alambic.cli_suitability import read_gains
-from alambic.report.kept import judged_ledgers
+from alambic.report.overview.kept import judged_ledgers
 from alambic.suitability.gains import choose_cards
 from alambic.suitability.judgement import load_judgement
 from alambic.suitability.prior import FILE, METHOD

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from alambic.cli_report import NAMES, write_formats
-from alambic.report.findings import find
-from alambic.report.wording import LANGS
+from alambic.report.facts.findings import find
+from alambic.report.words.wording import LANGS
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -7,10 +7,12 @@ import random
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")  # two workers with two threads each wait for one another
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     [
         "torch._dynamo",  # that an optimiser imports in its first step
-        *("alambic.cli", "alambic.study.run", "alambic.study.work", "alambic.study.table", "alambic.report.page"),
+        *("alambic.cli", "alambic.study.run", "alambic.study.work", "alambic.study.table", "alambic.report.page.page"),
         *(f"alambic.methods.{path.stem}" for path in Path(methods.__file__).parent.glob("[!_]*.py")),
     ]
 )

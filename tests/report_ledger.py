@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from alambic.report.blocks import Section
-from alambic.report.document import compose_document
-from alambic.report.findings import find
+from alambic.report.chapters.blocks import Section
+from alambic.report.chapters.document import compose_document
+from alambic.report.facts.findings import find
 from alambic.study.ledger import Ledger, Predictions, Row
 from alambic.suitability.gains import measure_gains
 from alambic.suitability.judgement import pass_judgement, save_judgement

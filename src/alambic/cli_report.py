@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from alambic.errors import AlambicError
 
 if TYPE_CHECKING:  # help must answer at once
-    from alambic.report.findings import Findings
-    from alambic.report.wording import Lang
+    from alambic.report.facts.findings import Findings
+    from alambic.report.words.wording import Lang
 
 FEWEST = 100
 SHOWN = 12  # differences that are printed one by one
@@ -50,7 +50,7 @@ def add_commands(commands: Any) -> None:
 
 def make_report(options: argparse.Namespace) -> int:
     """Writes or checks; 1 where a check finds a difference."""
-    from alambic.report.findings import find
+    from alambic.report.facts.findings import find
     from alambic.study.archive import locate_ledger
 
     if options.check is not None:
@@ -80,14 +80,14 @@ def write_formats(findings: Findings, targets: Mapping[str, Path], lang: Lang) -
 
 def _render(name: str, findings: Findings, lang: Lang) -> bytes:
     if name == "pdf":
-        from alambic.report.print import render_pdf
+        from alambic.report.print.pdf import render_pdf
 
         return render_pdf(findings, lang)
     if name == "slides":
-        from alambic.report.slides import render_slides
+        from alambic.report.talk.slides import render_slides
 
         return render_slides(findings, lang)
-    from alambic.report.page import render_report
+    from alambic.report.page.page import render_report
 
     return render_report(findings, lang).encode()
 
@@ -125,7 +125,7 @@ def examine_students(options: argparse.Namespace) -> int:
 
     import torch
 
-    from alambic.report.examine import examine, find_saved, load_study_teachers
+    from alambic.report.chapters.examine import examine, find_saved, load_study_teachers
     from alambic.study.ledger import Ledger
     from alambic.study.study_file import read_study
 
@@ -143,7 +143,7 @@ def examine_students(options: argparse.Namespace) -> int:
 
 def write_report_of(ledger: Path) -> Path:
     """Writes the English page beside a ledger."""
-    from alambic.report.page import write_report
+    from alambic.report.page.page import write_report
 
     return write_report(ledger, ledger.parent / "report.html")
 

@@ -14,8 +14,8 @@ from alambic.cli import main
 from alambic.data import load_source, render_clean
 from alambic.errors import AlambicError
 from alambic.models.teachers import load_weights
-from alambic.report.examine import examine
-from alambic.report.findings import find
+from alambic.report.chapters.examine import examine
+from alambic.report.facts.findings import find
 from alambic.study.content import make_student
 from alambic.study.ledger import Ledger
 from alambic.study.run import run_study
@@ -126,7 +126,7 @@ def test_a_folder_that_holds_no_study_trains_no_teacher(
     def load(*given: object) -> None:
         raise AssertionError("teachers were asked for")
 
-    monkeypatch.setattr("alambic.report.examine.load_study_teachers", load)
+    monkeypatch.setattr("alambic.report.chapters.examine.load_study_teachers", load)
     words = ["examine", str(out.parent / "study.toml"), "--out", str(tmp_path / "typo")]
     assert main(words) == 2
     assert f"expected a ledger at {tmp_path / 'typo' / 'ledger.sqlite'}, found none" in capsys.readouterr().err

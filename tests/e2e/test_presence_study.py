@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alambic.data import load_source
-from alambic.report.findings import find
+from alambic.report.facts.findings import find
 from alambic.study.content import train_ids
 from alambic.study.ledger import Ledger
 from alambic.study.run import run_study

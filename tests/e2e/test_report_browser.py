@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alambic.report.page import write_report
+from alambic.report.page.page import write_report
 from report_ledger import make_ledger
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from alambic.report import kept
+from alambic.report.overview import kept
 from alambic.study.archive import write_archive
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger

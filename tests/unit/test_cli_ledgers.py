@@ -13,11 +13,11 @@ import pytest
 
 from alambic.cli import main
 from alambic.errors import AlambicError
-from alambic.report import print as pages
-from alambic.report import slides
 from alambic.report.check import check_report
-from alambic.report.page import write_report
+from alambic.report.page.page import write_report
+from alambic.report.print import pdf as pages
 from alambic.report.stamp import MARK, PART, read_stamp
+from alambic.report.talk import slides
 from alambic.study.archive import write_archive
 from report_ledger import make_ledger
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from alambic.errors import AlambicError
+from alambic.study import crossed
 from alambic.study.crossed import fit_crossed, rank_arms
 
 
@@ -135,3 +138,17 @@ def test_arms_that_are_told_apart() -> None:
     found = rank_arms({"low": list(base), "high": list(base + 1), "also high": list(base + 1 + rng.normal(0, 0.1, 40))})
     assert found.p < 1e-6
     assert found.alike == [tuple(name for name in found.means if name != "low")]
+
+
+def test_small_matrices_are_not_spread_over_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    real = crossed.optimize.minimize
+
+    def look(*args: Any, **kwargs: Any) -> Any:
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(crossed.optimize, "minimize", look)
+    with threadpool_limits(2, user_api="blas"):
+        fit_crossed([0.1, 0.4, 0.2, 0.9], {"teacher": ["a", "a", "b", "b"]})
+    assert set(seen) == {1}

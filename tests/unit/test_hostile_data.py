@@ -19,7 +19,7 @@ from PIL import Image
 from alambic.data import DataSpec, decode, load_source, npz
 from alambic.data.fashion_mnist import read_idx
 from alambic.errors import AlambicError
-from alambic.report.page import write_report
+from alambic.report.page.page import write_report
 from alambic.study.table import print_results
 from report_ledger import make_ledger
 

@@ -24,6 +24,8 @@ FLOORS = [
     {"cli", "cli_study", "cli_methods", "cli_deploy", "cli_suitability", "cli_report", "cli_doctor", "cli_distill"},
 ]
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+REPORT = [{"svg", "facts"}, {"words"}, {"stamp", "chapters"}, {"page", "print"}, {"talk"}, {"check", "overview"}]
+PLACE = {room: height for height, rooms in enumerate(REPORT) for room in rooms}
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -31,14 +33,18 @@ def room_of(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imports_of(path):
+def imports_of(path, depth=1):
+    """The room of each import; at depth 2 the room within the report."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("alambic."):
-            yield node.module.split(".")[1]
+        named = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "alambic.report":
+            named = [f"alambic.report.{name.name}" for name in node.names]
         if isinstance(node, ast.Import):
-            for name in node.names:
-                if name.name.startswith("alambic."):
-                    yield name.name.split(".")[1]
+            named = [name.name for name in node.names]
+        for name in named:
+            parts = name.split(".")
+            if parts[0] == "alambic" and len(parts) > depth and (depth == 1 or parts[1] == "report"):
+                yield parts[depth]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -53,7 +59,7 @@ def test_no_import_goes_up(path):
 
 def test_a_wrong_import_would_be_seen(tmp_path):
     wrong = tmp_path / "x.py"
-    wrong.write_text("from alambic.report.page import write_report\nimport alambic.study.run\n")
+    wrong.write_text("from alambic.report.page.page import write_report\nimport alambic.study.run\n")
     assert list(imports_of(wrong)) == ["report", "study"]
 
 

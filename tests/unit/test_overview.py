@@ -12,16 +12,16 @@ from types import ModuleType
 import pytest
 from pptx import Presentation
 
-from alambic.report.claims import check_sentences
-from alambic.report.facts import Facts
-from alambic.report.overview import Overview, gather, list_facts
-from alambic.report.overview_document import compose_overview
-from alambic.report.overview_talk import compose_talk
-from alambic.report.overview_texts import OVERVIEW_TEXTS
-from alambic.report.overview_words import OVERVIEW_SENTENCES
-from alambic.report.slides import read_words
+from alambic.report.chapters.claims import check_sentences
+from alambic.report.facts.fact import Facts
+from alambic.report.overview.document import compose_overview
+from alambic.report.overview.gather import Overview, gather, list_facts
+from alambic.report.overview.talk import compose_talk
 from alambic.report.stamp import read_stamp
-from alambic.report.wording import LANGS, Lang, show_number
+from alambic.report.talk.slides import read_words
+from alambic.report.words.overview import OVERVIEW_SENTENCES
+from alambic.report.words.overview_texts import OVERVIEW_TEXTS
+from alambic.report.words.wording import LANGS, Lang, show_number
 from alambic.study.archive import write_archive
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger
@@ -67,7 +67,7 @@ def overview(tmp_path_factory: pytest.TempPathFactory) -> Overview:
 def test_each_sentence_has_both_languages_and_is_said() -> None:
     check_sentences(OVERVIEW_SENTENCES)
     assert all(set(by_lang) == set(LANGS) and all(by_lang.values()) for by_lang in OVERVIEW_TEXTS.values())
-    code = "".join(path.read_text() for path in ROOM.glob("overview*.py"))
+    code = "".join(path.read_text() for path in ROOM.rglob("*.py") if "overview" in str(path.relative_to(ROOM)))
     for key in (*OVERVIEW_SENTENCES, *OVERVIEW_TEXTS):
         assert key.startswith("curve_") or len(re.findall(rf'"{key}"', code)) > 1, f"{key} is never said"
 

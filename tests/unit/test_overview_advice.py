@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from alambic.report.chapter_decisions import tabulate_decisions
-from alambic.report.claims import Claim
-from alambic.report.facts import Facts
-from alambic.report.overview import Overview, gather
-from alambic.report.overview_advice import advise, is_control, say_time, say_when_not
-from alambic.report.overview_advice_texts import ADVICE_TEXTS
-from alambic.report.overview_blocks import show_arithmetic, show_decisions, show_views
-from alambic.report.overview_chip import list_levels, say_arithmetic, say_levels, tabulate_levels
-from alambic.report.overview_claims import say_chip
-from alambic.report.overview_decisions import gather_advised, tabulate_all_decisions, tabulate_brief
-from alambic.report.overview_limits import RECOVERED, find_controls, say_limits
-from alambic.report.overview_views import name_view, say_views, say_views_first
-from alambic.report.wording import LANGS, Lang
+from alambic.report.chapters.claims import Claim
+from alambic.report.chapters.decisions import tabulate_decisions
+from alambic.report.facts.fact import Facts
+from alambic.report.overview.advice import advise, is_control, say_time, say_when_not
+from alambic.report.overview.blocks import show_arithmetic, show_decisions, show_views
+from alambic.report.overview.chip import list_levels, say_arithmetic, say_levels, tabulate_levels
+from alambic.report.overview.claims import say_chip
+from alambic.report.overview.decisions import gather_advised, tabulate_all_decisions, tabulate_brief
+from alambic.report.overview.gather import Overview, gather
+from alambic.report.overview.limits import RECOVERED, find_controls, say_limits
+from alambic.report.overview.views import name_view, say_views, say_views_first
+from alambic.report.words.overview_advice_texts import ADVICE_TEXTS
+from alambic.report.words.wording import LANGS, Lang
 from alambic.study.archive import write_archive
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger
@@ -77,7 +77,7 @@ def read(claims: list[Claim], key: str) -> str:
 
 
 def test_each_heading_has_both_languages_and_is_shown() -> None:
-    code = "".join(path.read_text() for path in ROOM.glob("*.py"))
+    code = "".join(path.read_text() for path in ROOM.rglob("*.py"))
     for key, by_lang in ADVICE_TEXTS.items():
         assert set(by_lang) == set(LANGS)
         assert all(by_lang.values())

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from alambic.report.claims import Claim
-from alambic.report.facts import Facts
-from alambic.report.overview import Overview, gather, list_facts
-from alambic.report.overview_document import compose_overview
-from alambic.report.overview_talk import compose_talk, shorten
-from alambic.report.slides import draw_deck
-from alambic.report.tables import Table
-from alambic.report.talk_parts import Bars, Slide
-from alambic.report.wording import LANGS, Lang
+from alambic.report.chapters.claims import Claim
+from alambic.report.chapters.tables import Table
+from alambic.report.facts.fact import Facts
+from alambic.report.overview.document import compose_overview
+from alambic.report.overview.gather import Overview, gather, list_facts
+from alambic.report.overview.talk import compose_talk, shorten
+from alambic.report.talk.parts import Bars, Slide
+from alambic.report.talk.slides import draw_deck
+from alambic.report.words.wording import LANGS, Lang
 from alambic.study.archive import write_archive
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 
 from alambic.methods import all_methods
-from alambic.report.across import Compared
-from alambic.report.claims import Claim
-from alambic.report.facts import Fact, Facts
-from alambic.report.findings import find
-from alambic.report.overview import Curved, Overview, Study
-from alambic.report.overview_alternatives import find_alternatives, say_alternatives, tabulate_alternatives
-from alambic.report.overview_glossary import TERMS, describe_words
-from alambic.report.overview_methods import compare_methods, say_by_teacher, tabulate_by_teacher
-from alambic.report.overview_tables import tabulate_judged
-from alambic.report.overview_teachers import keep_better, measure_accurate, say_accuracy
-from alambic.report.overview_when import is_fading, say_curve
-from alambic.report.rows import DotRow, draw_dots
-from alambic.report.tables import Table
-from alambic.report.teachers import draw_parts
-from alambic.report.texts import read_texts
-from alambic.report.wording import LANGS, Fine, Lang, show_fact, tell_apart
+from alambic.report.chapters.claims import Claim
+from alambic.report.chapters.rows import DotRow, draw_dots
+from alambic.report.chapters.tables import Table
+from alambic.report.chapters.teachers import draw_parts
+from alambic.report.facts.across import Compared
+from alambic.report.facts.fact import Fact, Facts
+from alambic.report.facts.findings import find
+from alambic.report.overview.alternatives import find_alternatives, say_alternatives, tabulate_alternatives
+from alambic.report.overview.gather import Curved, Overview, Study
+from alambic.report.overview.glossary import TERMS, describe_words
+from alambic.report.overview.methods import compare_methods, say_by_teacher, tabulate_by_teacher
+from alambic.report.overview.tables import tabulate_judged
+from alambic.report.overview.teachers import keep_better, measure_accurate, say_accuracy
+from alambic.report.overview.when import is_fading, say_curve
+from alambic.report.words.texts import read_texts
+from alambic.report.words.wording import LANGS, Fine, Lang, show_fact, tell_apart
 from alambic.study.ledger import Ledger, Row
 from alambic.suitability.judge import Block
 from report_ledger import make_content, make_ledger, make_suited

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alambic.report.across import Unit, compare_across
-from alambic.report.chapter_across import describe_across, say_across
-from alambic.report.claims import Claim
-from alambic.report.facts import Facts
-from alambic.report.tables import Table
-from alambic.report.wording import LANGS, plain
+from alambic.report.chapters.across import describe_across, say_across
+from alambic.report.chapters.claims import Claim
+from alambic.report.chapters.tables import Table
+from alambic.report.facts.across import Unit, compare_across
+from alambic.report.facts.fact import Facts
+from alambic.report.words.wording import LANGS, plain
 
 SEEDS = range(3)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from alambic.report.advice import Decision, decide
-from alambic.report.chapter_decisions import say_decision, say_decisions, tabulate_decisions
-from alambic.report.findings import Findings, find
-from alambic.report.talk import compose_slides
-from alambic.report.wording import Lang
+from alambic.report.chapters.decisions import say_decision, say_decisions, tabulate_decisions
+from alambic.report.facts.advice import Decision, decide
+from alambic.report.facts.findings import Findings, find
+from alambic.report.talk.compose import compose_slides
+from alambic.report.words.wording import Lang
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger
 

@@ -7,15 +7,15 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from alambic.report.answers import say_answers, say_caveats, say_sight
-from alambic.report.blocks import HINTS
-from alambic.report.claims import Words
-from alambic.report.document import compose_document
-from alambic.report.findings import Findings, find
-from alambic.report.page import render_report
-from alambic.report.tables import Table, tabulate_teachers
-from alambic.report.talk import compose_slides
-from alambic.report.texts import read_texts
+from alambic.report.chapters.answers import say_answers, say_caveats, say_sight
+from alambic.report.chapters.blocks import HINTS
+from alambic.report.chapters.claims import Words
+from alambic.report.chapters.document import compose_document
+from alambic.report.chapters.tables import Table, tabulate_teachers
+from alambic.report.facts.findings import Findings, find
+from alambic.report.page.page import render_report
+from alambic.report.talk.compose import compose_slides
+from alambic.report.words.texts import read_texts
 from alambic.study.ledger import Ledger
 from report_ledger import chapters, keys, make_ledger
 

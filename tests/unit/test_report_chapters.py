@@ -15,23 +15,25 @@ import numpy as np
 import pytest
 
 from alambic.errors import AlambicError
-from alambic.report import chapter_classes, chapter_trust, classes
-from alambic.report.advice import decide
-from alambic.report.blocks import Figure
-from alambic.report.chapter_declared import describe_declared
+from alambic.report.chapters import classes as chapter_classes
+from alambic.report.chapters import trust as chapter_trust
+from alambic.report.chapters.blocks import Figure
+from alambic.report.chapters.claims import SENTENCES, Claim, Words, check_sentences
+from alambic.report.chapters.declared import describe_declared
+from alambic.report.chapters.document import compose_document
+from alambic.report.chapters.tables import Table
+from alambic.report.chapters.teachers import draw_teachers
 from alambic.report.check import check_report
-from alambic.report.claims import SENTENCES, Claim, Words, check_sentences
-from alambic.report.document import compose_document
-from alambic.report.examined import rate_margins
-from alambic.report.facts import Fact
-from alambic.report.findings import find
-from alambic.report.page import render_report, write_report
-from alambic.report.suitability_words import COVARIATES, ESTIMATORS, SCOPES
-from alambic.report.tables import Table
-from alambic.report.talk import compose_slides
-from alambic.report.teachers import draw_teachers
-from alambic.report.texts import read_texts
-from alambic.report.wording import LANGS
+from alambic.report.facts import classes
+from alambic.report.facts.advice import decide
+from alambic.report.facts.examined import rate_margins
+from alambic.report.facts.fact import Fact
+from alambic.report.facts.findings import find
+from alambic.report.page.page import render_report, write_report
+from alambic.report.talk.compose import compose_slides
+from alambic.report.words.suitability import COVARIATES, ESTIMATORS, SCOPES
+from alambic.report.words.texts import read_texts
+from alambic.report.words.wording import LANGS
 from alambic.study.ledger import Ledger, Predictions, Row
 from alambic.suitability.base import all_estimators
 from report_ledger import EFFECTS, chapters, keys, make_content, make_ledger, make_suited

@@ -11,10 +11,10 @@ import pytest
 from alambic.cli import main
 from alambic.errors import AlambicError
 from alambic.report.check import check_report
-from alambic.report.findings import find
-from alambic.report.page import write_report
+from alambic.report.facts.findings import find
+from alambic.report.page.page import write_report
 from alambic.report.stamp import read_stamp
-from alambic.report.wording import Lang
+from alambic.report.words.wording import Lang
 from alambic.study.archive import write_archive
 from report_ledger import make_ledger
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alambic.report.blocks import Figure, Section
-from alambic.report.chip import describe_chip
-from alambic.report.claims import Claim
-from alambic.report.document import compose_document
-from alambic.report.figures import Legend
-from alambic.report.findings import find
-from alambic.report.page import render_report
-from alambic.report.tables import Table
-from alambic.report.widening import describe_widening, equal_bytes, find_wider
-from alambic.report.wording import Lang
+from alambic.report.chapters.blocks import Figure, Section
+from alambic.report.chapters.chip import describe_chip
+from alambic.report.chapters.claims import Claim
+from alambic.report.chapters.document import compose_document
+from alambic.report.chapters.figures import Legend
+from alambic.report.chapters.tables import Table
+from alambic.report.chapters.widening import describe_widening, equal_bytes, find_wider
+from alambic.report.facts.findings import find
+from alambic.report.page.page import render_report
+from alambic.report.words.wording import Lang
 from report_ledger import make_ledger
 
 

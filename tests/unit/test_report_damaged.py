@@ -12,10 +12,10 @@ import pytest
 
 from alambic.cli import main
 from alambic.errors import AlambicError
-from alambic.report.answers import say_caveats
-from alambic.report.claims import Claim
-from alambic.report.findings import Findings, find
-from alambic.report.page import write_report
+from alambic.report.chapters.answers import say_caveats
+from alambic.report.chapters.claims import Claim
+from alambic.report.facts.findings import Findings, find
+from alambic.report.page.page import write_report
 from alambic.study.ledger import Ledger, Row
 from report_ledger import make_ledger
 

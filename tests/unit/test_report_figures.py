@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from alambic.report.figures import draw_differences, draw_heat
-from alambic.report.findings import find
-from alambic.report.rows import MOST, DotRow, draw_dots, split_rows
-from alambic.report.texts import KNOWN, read_texts, tell_teacher
-from alambic.report.wording import LANGS
+from alambic.report.chapters.figures import draw_differences, draw_heat
+from alambic.report.chapters.rows import MOST, DotRow, draw_dots, split_rows
+from alambic.report.facts.findings import find
+from alambic.report.words.texts import KNOWN, read_texts, tell_teacher
+from alambic.report.words.wording import LANGS
 from alambic.study.ledger import Ledger, Row
 from report_ledger import make_content, make_ledger
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scipy.stats import chi2
 
-from alambic.report.contrasts import Spread, find_spreads
+from alambic.report.facts.contrasts import Spread, find_spreads
 from alambic.study.stats import Interval, Paired, detectable_effect
 
 

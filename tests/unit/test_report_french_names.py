@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alambic.methods import all_methods
-from alambic.report.french_names import (
+from alambic.report.words.french_names import (
     ARMS,
     IDEAS,
     WAYS,

@@ -7,14 +7,15 @@ import json
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from alambic.report.blocks import Section
+from alambic.report.chapters.blocks import Section
+from alambic.report.chapters.tables import Table
 from alambic.report.check import check_report
-from alambic.report.findings import find
-from alambic.report.page import write_report
-from alambic.report.tables import Table
-from alambic.report.talk import compose_slides
+from alambic.report.facts.findings import find
+from alambic.report.page.page import write_report
+from alambic.report.talk.compose import compose_slides
 from alambic.study.ledger import Ledger
 from report_ledger import chapters, keys, make_ledger
 
@@ -132,6 +133,31 @@ def test_controls_that_were_changed_after_the_first_run_are_told(ledger: Path) -
     assert "ideas_changed" not in keys(found)
     assert "ideas_changed" not in keys(chapters(ledger)["ideas"])
     assert "ideas_changed" in keys(judge_falsifiers(ledger, ("rsd", ["at"]))["ideas"])
+
+
+def test_an_idea_that_bets_on_a_cheaper_int8_is_judged_by_what_int8_costs(ledger: Path, tmp_path: Path) -> None:
+    """``rsd`` scores four points more than ``kd`` in both precisions; int8 costs both the same but for chance."""
+    held = Ledger(ledger)
+    tables = [{"idea": "dear", "arm": "rsd", "against": ["kd"], "smallest_effect": 0.3}]
+    tables.append({**tables[0], "idea": "cheap", "measure": "int8 cost"})
+    held.set_meta("falsifiers", json.dumps(tables))
+    rows = held.rows("done")
+    held.close()
+    dear, cheap = find(ledger).ideas
+    assert [dear.fate, dear.by_cost, cheap.by_cost] == ["survives", False, True]
+    for contrast in cheap.contrasts:
+        cost = {
+            (row.content["arm"]["name"], row.content["seed"]): row.numbers["test_int8"] - row.numbers["test"]
+            for row in rows
+            if row.content.get("teacher") == contrast.group.teacher
+        }
+        plain = [cost["rsd", seed] - cost["kd", seed] for seed in range(4)]
+        assert contrast.gain.value == pytest.approx(np.mean(plain), abs=1e-12)
+        assert abs(contrast.gain.value) < 0.01 < 0.03 < dear.contrasts[0].gain.value
+        assert "over seeds and images" in contrast.gain.how
+    assert "ideas_by_cost" in keys(chapters(ledger)["ideas"])
+    page = write_report(ledger, tmp_path / "report.html")
+    assert not check_report(page, ledger).differences
 
 
 def test_each_number_of_an_idea_is_computed_again(ledger: Path, tmp_path: Path) -> None:

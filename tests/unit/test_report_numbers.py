@@ -13,11 +13,11 @@ import pytest
 from scipy.stats import chi2
 
 from alambic.errors import AlambicError
-from alambic.report.answers import say_answers, say_caveats, say_sight
-from alambic.report.claims import Claim
-from alambic.report.contrasts import judge
-from alambic.report.facts import Facts
-from alambic.report.findings import Findings, find
+from alambic.report.chapters.answers import say_answers, say_caveats, say_sight
+from alambic.report.chapters.claims import Claim
+from alambic.report.facts.contrasts import judge
+from alambic.report.facts.fact import Facts
+from alambic.report.facts.findings import Findings, find
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import Interval, Paired, detectable_effect
 from report_ledger import EFFECTS, make_content, make_ledger

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from alambic.errors import AlambicError
-from alambic.report.claims import METRIC_NAMES, SCORE_NAMES, SENTENCES, blanks_of
-from alambic.report.facts import Fact
-from alambic.report.findings import find
-from alambic.report.page import list_settings, render_report, write_report
+from alambic.report.chapters.claims import METRIC_NAMES, SCORE_NAMES, SENTENCES, blanks_of
+from alambic.report.facts.fact import Fact
+from alambic.report.facts.findings import find
+from alambic.report.page.page import list_settings, render_report, write_report
 from alambic.report.svg import Scale, round_ticks, tag
-from alambic.report.texts import TEXTS
-from alambic.report.wording import LANGS, NOUNS, show_bounds, show_number, show_ticks
+from alambic.report.words.texts import TEXTS
+from alambic.report.words.wording import LANGS, NOUNS, show_bounds, show_number, show_ticks
 from alambic.study.ledger import Ledger, Row
 from report_ledger import make_content, make_ledger
 

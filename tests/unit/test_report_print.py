@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pytest
 
-import alambic.report
-from alambic.report.advice import decide
-from alambic.report.chapter_decisions import say_decision, tabulate_decisions
+from alambic.report.chapters.claims import Claim
+from alambic.report.chapters.decisions import say_decision, tabulate_decisions
+from alambic.report.chapters.document import compose_document
+from alambic.report.chapters.tables import Entry, Table
 from alambic.report.check import check_report
-from alambic.report.claims import Claim
-from alambic.report.document import compose_document
-from alambic.report.document_words import HEADINGS
-from alambic.report.findings import find
-from alambic.report.print_svg import paint
-from alambic.report.slides import _draw
+from alambic.report.facts.advice import decide
+from alambic.report.facts.findings import find
+from alambic.report.print import pdf
+from alambic.report.print.svg import paint
 from alambic.report.svg import tag
-from alambic.report.tables import Entry, Table
-from alambic.report.talk import compose_slides
-from alambic.report.talk_layout import SIZES, WIDE, _fit, _lines_used
-from alambic.report.talk_parts import Slide
-from alambic.report.wording import LANGS, Lang, hold
+from alambic.report.talk.compose import compose_slides
+from alambic.report.talk.layout import SIZES, WIDE, _fit, _lines_used
+from alambic.report.talk.parts import Slide
+from alambic.report.talk.slides import _draw
+from alambic.report.words.document import HEADINGS
+from alambic.report.words.wording import LANGS, Lang, hold
 from alambic.study.ledger import Ledger, Row
 from report_ledger import make_ledger
 
@@ -45,7 +45,7 @@ def test_headings_in_both_languages() -> None:
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_the_pdf_holds_its_facts_and_equal_ledgers_give_equal_bytes(ledger: Path, tmp_path: Path, lang: Lang) -> None:
-    from alambic.report.print import render_pdf
+    from alambic.report.print.pdf import render_pdf
 
     made = render_pdf(find(ledger), lang)
     assert made == render_pdf(find(ledger), lang)
@@ -57,7 +57,7 @@ def test_the_pdf_holds_its_facts_and_equal_ledgers_give_equal_bytes(ledger: Path
 
 
 def test_a_fact_changed_in_a_pdf_is_found(ledger: Path, tmp_path: Path) -> None:
-    from alambic.report.print import render_pdf
+    from alambic.report.print.pdf import render_pdf
 
     made = render_pdf(find(ledger), "en")
     path, changed = tmp_path / "report.pdf", 0
@@ -80,7 +80,7 @@ def test_a_fact_changed_in_a_pdf_is_found(ledger: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_slides_are_a_talk_with_native_charts_and_evidence(ledger: Path, tmp_path: Path, lang: Lang) -> None:
-    from alambic.report.slides import render_slides
+    from alambic.report.talk.slides import render_slides
 
     path = tmp_path / "slides.pptx"
     path.write_bytes(render_slides(find(ledger), lang))
@@ -150,7 +150,7 @@ def test_painted_drawings_need_no_style_sheet() -> None:
 
 def test_a_figure_higher_than_the_page_is_scaled_beside_its_caption(tmp_path: Path) -> None:
     """It was set as wide as the text: cut above and below, its caption over the footer."""
-    source = (Path(alambic.report.__file__).parent / "report.typ").read_text("utf-8")
+    source = (Path(pdf.__file__).parent / "report.typ").read_text("utf-8")
     frame = {"title": "t", "subtitle": "s", "lang": "en", "stamp": "{}"}
     for high in (100, 5000):
         drawn = paint(tag("svg", tag("rect", x=0, y=0, width=760, height=high), viewBox=f"0 0 760 {high}"))

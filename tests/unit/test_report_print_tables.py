@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from alambic.report.print_measure import FREE, Ruler, measure_all, pieces
-from alambic.report.print_tables import LANDSCAPE, MOST_ROWS, PORTRAIT, lay, merge
-from alambic.report.tables import Entry, Table
+from alambic.report.chapters.tables import Entry, Table
+from alambic.report.print.measure import FREE, Ruler, measure_all, pieces
+from alambic.report.print.tables import LANDSCAPE, MOST_ROWS, PORTRAIT, lay, merge
 
 pytest.importorskip("typst")
 
@@ -20,7 +20,7 @@ def _table(columns: int, text: str = "dscnn_24x3", rows: int = 3) -> Table:
 
 
 def _measure(table: Table) -> Ruler:
-    from alambic.report.print import ask_typst
+    from alambic.report.print.pdf import ask_typst
 
     return measure_all([table], ask_typst)
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
+from alambic.report.chapters.claims import Claim
+from alambic.report.chapters.tables import Entry, Table
 from alambic.report.check import check_report
-from alambic.report.claims import Claim
-from alambic.report.facts import Fact
-from alambic.report.findings import find
-from alambic.report.slides import render_slides
-from alambic.report.tables import Entry, Table
-from alambic.report.talk import compose_slides
-from alambic.report.talk_layout import SIZES, fit_lines, lay_table, tell_rows
-from alambic.report.talk_parts import BARS, Bars, Scatter, Slide, make_bars
-from alambic.report.talk_tables import choose, drop_repeated, turn
-from alambic.report.wording import LANGS, NO_BREAK, Lang, hold
+from alambic.report.facts.fact import Fact
+from alambic.report.facts.findings import find
+from alambic.report.talk.compose import compose_slides
+from alambic.report.talk.layout import SIZES, fit_lines, lay_table, tell_rows
+from alambic.report.talk.parts import BARS, Bars, Scatter, Slide, make_bars
+from alambic.report.talk.slides import render_slides
+from alambic.report.talk.tables import choose, drop_repeated, turn
+from alambic.report.words.wording import LANGS, NO_BREAK, Lang, hold
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger, make_suited
 

@@ -7,15 +7,15 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from alambic.report.blocks import Figure
-from alambic.report.chapter_suitability import best_estimator
-from alambic.report.claims import Claim
-from alambic.report.findings import find
-from alambic.report.suitability_words import ESTIMATORS, ORDERS
-from alambic.report.tables import Table
-from alambic.report.talk import compose_slides
-from alambic.report.talk_parts import Scatter
-from alambic.report.wording import LANGS
+from alambic.report.chapters.blocks import Figure
+from alambic.report.chapters.claims import Claim
+from alambic.report.chapters.suitability import best_estimator
+from alambic.report.chapters.tables import Table
+from alambic.report.facts.findings import find
+from alambic.report.talk.compose import compose_slides
+from alambic.report.talk.parts import Scatter
+from alambic.report.words.suitability import ESTIMATORS, ORDERS
+from alambic.report.words.wording import LANGS
 from alambic.study.ledger import Ledger, Row
 from alambic.suitability.base import all_estimators
 from alambic.suitability.fitted import FITTED

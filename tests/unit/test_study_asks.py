@@ -12,8 +12,8 @@ from alambic.cli import main
 from alambic.data import load_source
 from alambic.errors import AlambicError
 from alambic.models.teachers import TeacherSpec, load_teacher, save_teacher
-from alambic.report.facts import Facts
-from alambic.report.gather import Scored, group_rows
+from alambic.report.facts.fact import Facts
+from alambic.report.facts.gather import Scored, group_rows
 from alambic.study import plan as plan_module
 from alambic.study import prepare as prepare_module
 from alambic.study.cell import Arm

@@ -10,7 +10,7 @@ import pytest
 
 from alambic.cli import main
 from alambic.errors import AlambicError
-from alambic.report.findings import find
+from alambic.report.facts.findings import find
 from alambic.study.archive import write_archive
 from alambic.study.join import join_ledgers
 from alambic.study.ledger import TABLES, Ledger

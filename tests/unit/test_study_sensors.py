@@ -13,12 +13,12 @@ from alambic.data import load_source
 from alambic.errors import AlambicError
 from alambic.models.students import count_macs, create_student
 from alambic.models.teachers import TeacherSpec, load_teacher
-from alambic.report.chapter_trust import describe_conditions
+from alambic.report.chapters.tables import Table
+from alambic.report.chapters.trust import describe_conditions
 from alambic.report.check import check_report
-from alambic.report.findings import find
-from alambic.report.page import write_report
-from alambic.report.sensors import read_condition
-from alambic.report.tables import Table
+from alambic.report.facts.findings import find
+from alambic.report.facts.sensors import read_condition
+from alambic.report.page.page import write_report
 from alambic.study.content import ask_students
 from alambic.study.ledger import Ledger
 from alambic.study.run import run_study

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alambic.errors import AlambicError
-from alambic.report.findings import find
+from alambic.report.facts.findings import find
 from alambic.study.ledger import Ledger
 from alambic.study.prepare import prepare
 from alambic.study.run import run_study

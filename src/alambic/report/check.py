@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alambic.report.examined import NAME as EXAMINATION
-from alambic.report.facts import Fact
-from alambic.report.findings import Findings, find
-from alambic.report.page import render_report
+from alambic.report.facts.examined import NAME as EXAMINATION
+from alambic.report.facts.fact import Fact
+from alambic.report.facts.findings import Findings, find
+from alambic.report.facts.suited import measure_rows
+from alambic.report.page.page import render_report
 from alambic.report.stamp import Stamp, hash_rows, hash_source, read_stamp
-from alambic.report.suited import measure_rows
-from alambic.report.wording import Lang, show_bounds, show_number
+from alambic.report.words.wording import Lang, show_bounds, show_number
 from alambic.study.ledger import Ledger
 from alambic.suitability.judgement import pass_judgement
 
@@ -177,13 +177,13 @@ def first_difference(written: str, made: str) -> str:
 
 
 def _remake_pdf(path: Path, findings: Findings, lang: Lang) -> str:
-    from alambic.report.print import render_pdf
+    from alambic.report.print.pdf import render_pdf
 
     return "the pages differ from those made again" if path.read_bytes() != render_pdf(findings, lang) else ""
 
 
 def _remake_slides(path: Path, findings: Findings, lang: Lang) -> str:
-    from alambic.report.slides import read_words, render_slides
+    from alambic.report.talk.slides import read_words, render_slides
 
     return first_difference(read_words(path.read_bytes()), read_words(render_slides(findings, lang)))
 

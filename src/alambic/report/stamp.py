@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from alambic.errors import AlambicError
-from alambic.report.facts import Fact
-from alambic.report.wording import LANGS, Lang
+from alambic.report.facts.fact import Fact
+from alambic.report.words.wording import LANGS, Lang
 
 HERE = Path(__file__).parent
 MARK = "alambic-facts"
@@ -130,6 +130,6 @@ def hash_rows(rows: Iterable[str]) -> str:
 def hash_source() -> str:
     """Hash of this room's code, words, templates and styles: equal ones write equal reports from equal ledgers."""
     told = hashlib.sha256()
-    for path in sorted(path for path in HERE.iterdir() if path.is_file()):
-        told.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(path for path in HERE.rglob("*") if path.is_file() and path.parent.name != "__pycache__"):
+        told.update(str(path.relative_to(HERE)).encode() + b"\0" + path.read_bytes())
     return told.hexdigest()[:16]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy import optimize, stats
+from threadpoolctl import threadpool_limits
 
 from alambic.errors import AlambicError
 from alambic.study.stats import LEVEL
@@ -74,10 +75,12 @@ def fit_crossed(
 
     starts = (np.full(len(shapes), -1.0), np.array([*[-6.0] * len(kernels), 0.0]))
     bounds = [(-16.0, 6.0)] * len(shapes)
-    found = min(
-        (optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds) for start in starts),
-        key=lambda one: float(one.fun),
-    )
+    # small matrices: beside a training, threads that wait for a core cost a hundredfold
+    with threadpool_limits(1, user_api="blas"):
+        found = min(
+            (optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds) for start in starts),
+            key=lambda one: float(one.fun),
+        )
     variances = np.where(found.x < -14.0, 0.0, np.exp(found.x)) * scale**2
     variances[-1] = max(variances[-1], 1e-16 * scale**2)
     weights, variance, freedom = _mean(variances, shapes)

@@ -11,6 +11,9 @@ from alambic.config import Document, build
 from alambic.errors import AlambicError, nearest
 from alambic.study.cell import Arm
 
+INT8_COST = "int8 cost"
+MEASURES = ("", INT8_COST)
+
 
 @dataclasses.dataclass(frozen=True)
 class Falsifier:
@@ -21,6 +24,7 @@ class Falsifier:
         smallest_effect: points; an advantage over a control that is surely smaller counts as none.
         against_teacher: that teaches the controls, where the idea is about the teacher, or a list with one for each
             control; "" is the idea's own.
+        measure: "" for the study's score; "int8 cost" where the idea bets that int8 costs less.
     """
 
     idea: str
@@ -28,6 +32,7 @@ class Falsifier:
     against: tuple[str, ...]
     smallest_effect: float = 0.3
     against_teacher: str | list[str] = ""
+    measure: str = ""
 
     @property
     def against_teachers(self) -> tuple[str, ...]:
@@ -63,6 +68,11 @@ def read_falsifiers(document: Document, arms: Sequence[Arm], teachers: list[str]
             raise AlambicError(
                 f"{where}: expected one against_teacher, or one for each of the {len(one.against)} controls of "
                 f'{one.idea!r}, got {len(one.against_teachers)}; try "" for the idea\'s own teacher'
+            )
+        if one.measure not in MEASURES:
+            raise AlambicError(
+                f"{where}: expected a measure among {', '.join(map(repr, MEASURES))} for {one.idea!r}, got "
+                f"{one.measure!r}; {nearest(one.measure, MEASURES)}"
             )
         controls = tuple(zip(one.against, one.against_teachers, strict=True))
         for name, teacher in controls:

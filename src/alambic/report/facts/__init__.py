@@ -1,0 +1,1 @@
+"""What a ledger says: numbers with their interval, unit and rows; no word and no drawing."""

@@ -1,0 +1,131 @@
+"""What accuracy tells of teachers: how it ranks them, also the good among themselves, what the first of them gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alambic.report.chapters.claims import Blank, Claim, Words
+from alambic.report.chapters.suitability import list_survey
+from alambic.report.facts.fact import Fact, Unit
+from alambic.report.facts.suited import measure_rows
+from alambic.report.overview.gather import Overview, Study
+from alambic.suitability.gains import make_blocks
+from alambic.suitability.judge import FEWEST, Array, Block, bounds, draw_teachers, resample
+from alambic.suitability.ranks import spearman
+
+ACCURACY, DRAWS = "accuracy", 2000
+OF = Words({"en": "of", "fr": "sur"})
+TO = Words({"en": "to", "fr": "à"})
+BEST_IN = Words({"en": "and was the best in", "fr": "et était le meilleur dans"})
+JUDGED_ON = (
+    "the judge’s blocks of student, data and method (alambic.suitability.gains.make_blocks), controls left out; "
+)
+
+
+@dataclass(frozen=True)
+class Accurate:
+    """Of one judged study, means over its blocks.
+
+    Attributes:
+        half: rank correlation of accuracy with gain among the more accurate half of a block's teachers.
+        gain: points that the most accurate teacher gave. best: blocks in which none gave more; blocks: all of them.
+        least, most: teachers whose mean gain is over zero, in the block with fewest and with most; teachers: of all.
+    """
+
+    half: Fact
+    gain: Fact
+    best: Fact
+    blocks: Fact
+    least: Fact
+    most: Fact
+    teachers: Fact
+
+
+def measure_accurate(study: Study, overview: Overview) -> Accurate | None:
+    """None where accuracy was not judged."""
+    blocks = _read_blocks(study)
+    if not blocks:
+        return None
+
+    def add(name: str, value: float, told: str, unit: Unit = "number", ends: tuple[float, float] | None = None) -> Fact:
+        return overview.facts.add(f"accurate {name}/{study.place}", value, unit, (), "", JUDGED_ON + told, ends)
+
+    halves = [keep_better(block) for block in blocks]
+    names = sorted({name for block in halves for name in block.teachers})
+    drawn = resample(halves, ACCURACY, names, draw_teachers(len(names), DRAWS))
+    rho = float(np.mean([spearman(block.scores[ACCURACY], block.gain) for block in halves]))
+    firsts = [int(np.argmax(block.scores[ACCURACY])) for block in blocks]
+    gains = [float(block.gain[first]) for block, first in zip(blocks, firsts, strict=True)]
+    best = sum(gain >= block.gain.max() for block, gain in zip(blocks, gains, strict=True))
+    counts = [int((block.gain > 0).sum()) for block in blocks]
+    told = "alambic.suitability.ranks.spearman among the more accurate half of each block, mean over blocks; 95 % "
+    half = add("half", rho, told + "interval by bootstrap over its teachers", "correlation", bounds(drawn))
+    return Accurate(
+        half,
+        add("gain", float(np.mean(gains)) / 100, "gain of the most accurate, mean over blocks and seeds", "points"),
+        add("best", best, "blocks in which no teacher gave more than the most accurate"),
+        add("blocks", len(blocks), "their number", "blocks"),
+        add("least", min(counts), "teachers with a mean gain over zero, least over blocks"),
+        add("most", max(counts), "teachers with a mean gain over zero, most over blocks"),
+        add("teachers", max(len(b.teachers) for b in blocks), "teachers of the largest block", "teachers"),
+    )
+
+
+def _read_blocks(study: Study) -> list[Block]:
+    """What the judge judged accuracy on: without controls, the teachers whose accuracy is known."""
+    judgement = study.suitability.judgement
+    assert judgement is not None
+    outside = {*judgement.controls, *judgement.nasty}
+    rows = [row for row in study.findings.rows if row.state == "done"]
+    found = []
+    for block in make_blocks(study.suitability.cards, measure_rows(rows)):
+        known: Array = ~np.isnan(block.scores.get(ACCURACY, np.full(len(block.teachers), np.nan)))
+        own = block.keep(t for t, there in zip(block.teachers, known, strict=True) if there and t not in outside)
+        found += [own] if len(own.teachers) >= FEWEST else []
+    return found
+
+
+def keep_better(block: Block) -> Block:
+    """The block with the more accurate half of its teachers, the middle one among them."""
+    order = np.argsort(-block.scores[ACCURACY], kind="stable")[: (len(block.teachers) + 1) // 2]
+    return block.keep(block.teachers[place] for place in order)
+
+
+def say_accuracy(overview: Overview) -> list[Claim]:
+    """How accuracy ranks teachers in the judged studies and among the better half, what the first gave, how many gave
+    anything, a pilot, the estimators."""
+    ranked = [(study, study.ranked) for study in overview.judged]
+    known = tuple((study.name, facts["spearman"]) for study, (facts, _) in ranked if "spearman" in facts)
+    measured = {study.name: found for study in overview.judged if (found := measure_accurate(study, overview))}
+    claims = []
+    if known:
+        clear = all(rho.low is not None and rho.low > 0 for _, rho in known) and len(known) == len(ranked)
+        less = all(name in measured and measured[name].half.value < rho.value for name, rho in known)
+        half = tuple((name, found.half) for name, found in measured.items())
+        key = "all_accuracy_first" if less else "all_accuracy_ranks"
+        told: dict[str, Blank] = {"listing": known, **({"half": half} if less and clear else {})}
+        claims.append(Claim(key if clear else "all_accuracy_some", told, "lead"))
+    claims += _say_accurate(measured)
+    piloted = tuple((study.name, facts["spearman"]) for study, (_, facts) in ranked if "spearman" in facts)
+    claims += [Claim("all_pilot", {"listing": piloted})] if piloted else []
+    survey = [judged.verdict for study in overview.judged for judged in list_survey(study.suitability)]
+    none = bool(survey) and not any(verdict.beats_accuracy for verdict in survey)
+    return [*claims, *([Claim("all_estimators", {})] if none else [])]
+
+
+def _say_accurate(measured: dict[str, Accurate]) -> list[Claim]:
+    """What the most accurate gave, how many teachers gave more than nothing, where most gave nothing."""
+    if not measured:
+        return []
+    gave = tuple((name, one.gain, BEST_IN, one.best, OF, one.blocks) for name, one in measured.items())
+    counts = tuple((name, *_count(one), OF, one.teachers) for name, one in measured.items())
+    claims = [Claim("all_accurate_gave", {"listing": gave}), Claim("all_teachers_gain", {"listing": counts})]
+    poor = tuple(name for name, one in measured.items() if 2 * one.most.value < one.teachers.value)
+    return [*claims, *([Claim("all_teachers_few", {"listing": poor}, "warning")] if poor else [])]
+
+
+def _count(one: Accurate) -> tuple[Blank, ...]:
+    """Least and most over blocks, once where they are the same."""
+    return (one.least,) if one.least.value == one.most.value else (one.least, TO, one.most)

@@ -1,0 +1,171 @@
+"""Native charts of the slides: bars and points with their intervals, which an office program can edit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from alambic.report.facts.fact import Fact
+from alambic.report.print.svg import print_palette
+from alambic.report.svg import round_ticks
+from alambic.report.talk.parts import Bars, Scatter
+from alambic.report.words.slides import SLIDE_TEXTS
+from alambic.report.words.wording import NO_BREAK, Lang, hold, show_bounds, show_number
+
+PLACE = (0.7, 1.42, 11.9, 4.95)  # inches: left, top, width, height
+LINE = 19050  # EMU: of an interval's line
+
+
+ROOMY = 9  # bars that leave large letters room
+
+
+def draw_chart(page: Any, shown: Bars | Scatter, title: str, lang: Lang) -> None:
+    """Draws a chart; its axes hold all intervals. For who cannot see it, its title and values are told in words."""
+    from pptx.enum.chart import XL_CHART_TYPE, XL_LEGEND_POSITION
+    from pptx.util import Inches, Pt
+
+    data, kind = _fill_bars(shown) if isinstance(shown, Bars) else _fill_scatter(shown)
+    frame = page.shapes.add_chart(getattr(XL_CHART_TYPE, kind), *map(Inches, PLACE), data)
+    describe(frame, f"{SLIDE_TEXTS['chart_told'][lang]}. {title}. {_tell_values(shown, lang)}.")
+    chart = frame.chart
+    chart.has_title, chart.has_legend = False, isinstance(shown, Scatter)
+    chart.font.size = Pt(14 if isinstance(shown, Scatter) or len(shown.labels) > ROOMY else 16)
+    for axis in (chart.category_axis, chart.value_axis):
+        axis.has_major_gridlines = False
+    if isinstance(shown, Bars):
+        _colour_bars(chart, shown)
+        return
+    chart.legend.position, chart.legend.include_in_layout = XL_LEGEND_POSITION.RIGHT, False
+    _colour_points(chart, shown)
+
+
+def describe(frame: Any, text: str) -> None:
+    """Gives a chart or a table its alternative text."""
+    frame._element.nvGraphicFramePr.cNvPr.set("descr", hold(text))
+
+
+def _tell_values(shown: Bars | Scatter, lang: Lang) -> str:
+    """Each bar or point with its number and interval."""
+    apart = "; " if lang == "en" else f"{NO_BREAK}; "
+    if isinstance(shown, Bars):
+        bars = zip(shown.labels, shown.facts, strict=True)
+        return apart.join(f"{label} {show_bounds(fact, lang)}".strip() for label, fact in bars)
+    return apart.join(
+        f"{one.name}, {show_number(across / 100, 'share', lang)}{NO_BREAK if lang == 'fr' else ''}: "
+        f"{show_number(fact.value, fact.unit, lang, noun=False)} {show_bounds(fact, lang)}".strip()
+        for one in shown.series
+        for across, fact in zip(one.across, one.facts, strict=True)
+    )
+
+
+def _fill_bars(bars: Bars) -> tuple[Any, str]:
+    from pptx.chart.data import CategoryChartData
+
+    data = CategoryChartData(number_format="0.00")
+    data.categories = list(bars.labels)
+    data.add_series(bars.axis, [round(100 * fact.value, 2) for fact in bars.facts])
+    return data, "BAR_CLUSTERED"
+
+
+def _fill_scatter(scatter: Scatter) -> tuple[Any, str]:
+    from pptx.chart.data import XyChartData
+
+    data = XyChartData(number_format="0.00")
+    for one in scatter.series:
+        series = data.add_series(one.name)
+        for across, fact in zip(one.across, one.facts, strict=True):
+            series.add_data_point(round(across, 2), round(100 * fact.value, 2))
+    return data, "XY_SCATTER"
+
+
+def _colour_bars(chart: Any, bars: Bars) -> None:
+    from pptx.enum.chart import XL_TICK_LABEL_POSITION
+    from pptx.oxml.ns import qn
+
+    chart.category_axis.reverse_order = True
+    chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
+    skip = chart.category_axis._element.makeelement(qn("c:tickLblSkip"), {"val": "1"})  # each bar has its name
+    chart.category_axis._element.find(qn("c:noMultiLvlLbl")).addprevious(skip)
+    plot = chart.plots[0]
+    plot.gap_width = 60
+    series = plot.series[0]
+    series.invert_if_negative = False
+    for index, name in enumerate(bars.colours):
+        fill = series.points[index].format.fill
+        fill.solid()
+        fill.fore_color.rgb = _colour(name)
+    _add_intervals(series, bars.facts)
+    _fit_axis(chart.value_axis, bars.axis, _ends(bars.facts, 0.0))
+    chart.value_axis.tick_label_position = XL_TICK_LABEL_POSITION.HIGH  # at the bottom, since the order is reversed
+
+
+def _colour_points(chart: Any, scatter: Scatter) -> None:
+    from pptx.enum.chart import XL_MARKER_STYLE, XL_TICK_LABEL_POSITION
+
+    for series, one in zip(chart.plots[0].series, scatter.series, strict=True):
+        series.format.line.fill.background()  # points alone, no line from one to the next
+        series.marker.style, series.marker.size = XL_MARKER_STYLE.CIRCLE, 9
+        series.marker.format.fill.solid()
+        series.marker.format.fill.fore_color.rgb = _colour(one.colour)
+        series.marker.format.line.fill.background()
+        _add_intervals(series, one.facts, _colour(one.colour))
+    _fit_axis(chart.value_axis, scatter.axes[1], _ends([fact for one in scatter.series for fact in one.facts], 0.0))
+    _fit_axis(chart.category_axis, scatter.axes[0], [value for one in scatter.series for value in one.across])
+    for axis in (chart.category_axis, chart.value_axis):
+        axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
+
+
+def _colour(name: str) -> Any:
+    from pptx.dml.color import RGBColor
+
+    return RGBColor.from_string(print_palette()[name].removeprefix("#").upper())
+
+
+def _ends(facts: Sequence[Fact], *more: float) -> list[float]:
+    known = [end for fact in facts for end in (fact.value, fact.low, fact.high) if end is not None]
+    return [*(100 * end for end in known), *more]
+
+
+def _fit_axis(axis: Any, title: str, values: Sequence[float]) -> None:
+    """Title and whole ticks around all values."""
+    least, most = min(values), max(values)
+    room = 0.04 * (most - least) or 1.0
+    least, most = (least - room if least < 0 or least > room else 0.0), most + room
+    ticks = round_ticks(least, most)
+    step = ticks[1] - ticks[0]
+    axis.major_unit, axis.minimum_scale, axis.maximum_scale = step, step * (least // step), -step * (-most // step)
+    axis.has_title = True
+    axis.axis_title.text_frame.text = title
+    axis.tick_labels.number_format, axis.tick_labels.number_format_is_linked = "General", False
+
+
+def _add_intervals(series: Any, facts: Sequence[Fact], colour: str = "1D2125") -> None:
+    """The facts' bounds as error bars with values of their own, which python-pptx has no call for."""
+    from pptx.oxml import parse_xml
+    from pptx.oxml.ns import nsdecls, qn
+
+    bounds = [(f.value if f.low is None else f.low, f.value if f.high is None else f.high) for f in facts]
+    plus = [100 * (high - fact.value) for fact, (_, high) in zip(facts, bounds, strict=True)]
+    minus = [100 * (fact.value - low) for fact, (low, _) in zip(facts, bounds, strict=True)]
+    sides = "".join(
+        f"<c:{side}><c:numLit><c:formatCode>0.00</c:formatCode><c:ptCount val='{len(values)}'/>"
+        + "".join(f"<c:pt idx='{index}'><c:v>{value:.4f}</c:v></c:pt>" for index, value in enumerate(values))
+        + f"</c:numLit></c:{side}>"
+        for side, values in (("plus", plus), ("minus", minus))
+    )
+    points = series._element.find(qn("c:xVal"))
+    direction = "<c:errDir val='y'/>" if points is not None else ""
+    bars = parse_xml(
+        f"<c:errBars {nsdecls('c', 'a')}>{direction}<c:errBarType val='both'/><c:errValType val='cust'/>"
+        f"<c:noEndCap val='0'/>{sides}<c:spPr><a:ln w='{LINE}'><a:solidFill><a:srgbClr val='{colour}'/></a:solidFill>"
+        "</a:ln></c:spPr></c:errBars>"
+    )
+    (points if points is not None else series._element.find(qn("c:cat"))).addprevious(bars)
+
+
+def read_chart(chart: Any) -> list[str]:
+    """Every name and number of a chart, its intervals too; a line each."""
+    found = []
+    for series in chart.plots[0].series:
+        found += [str(node.text) for node in series._element.iter("{*}v")]
+    return found
