@@ -52,6 +52,7 @@ IDEAS: dict[str, str] = {
     "I4 low-frequency class maps": "I4 cartes de classe à basse fréquence",
     "I5 rounding-noise consistency": "I5 cohérence sous bruit d’arrondi",
     "I6 outlier-safe targets": "I6 cibles sans valeurs aberrantes",
+    "I6 outlier-safe targets, what int8 costs": "I6 cibles sans valeurs aberrantes, ce que coûte l’int8",
     "I7 consensus of architectures": "I7 consensus d’architectures",
     "I8 NetAug bridge": "I8 pont NetAug",
     "adapted teacher": "enseignant adapté",
