@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alambic.deploy.execute import execute
-from alambic.deploy.graph import read_graph
 from alambic.deploy.int8 import quantize_student
 from alambic.deploy.measure import predict_onnx
 from alambic.deploy.memory import plan_memory
+from alambic.deploy.read import read_graph
 from alambic.deploy.targets.host import predict_litert
 from alambic.deploy.targets.tflm import measure_arena, predict_tflm
 from alambic.deploy.targets.vela import compile_vela

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def distill_one(options: argparse.Namespace) -> int:
-    from alambic.cli_study import make_request
+    from alambic.cli_networks import make_request
     from alambic.files import make_folder, write_atomic
     from alambic.study.cell import Arm
     from alambic.study.checks import OtherLedger

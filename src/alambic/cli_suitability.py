@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alambic.cli_study import add_networks
+from alambic.cli_networks import add_networks
 from alambic.errors import AlambicError
 
 # the parser is built at each start, so heavy imports stay inside the functions
@@ -96,7 +96,7 @@ def rank_teachers(options: argparse.Namespace) -> int:
 
 def _write_study(options: argparse.Namespace) -> Path:
     """A study file of the students, data and teachers that the command line names."""
-    from alambic.cli_study import make_request
+    from alambic.cli_networks import make_request
     from alambic.files import make_folder, write_atomic
     from alambic.study.compose import compose_study
 

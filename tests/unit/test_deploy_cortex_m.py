@@ -20,9 +20,10 @@ pytest.importorskip("bakenn", reason="bakenn is not installed")
 from alambic.deploy.chips import find_chip
 from alambic.deploy.execute import run_integers
 from alambic.deploy.fit import measure_need
-from alambic.deploy.graph import Int8Graph, read_graph, to_int8
+from alambic.deploy.graph import Int8Graph, to_int8
 from alambic.deploy.int8 import quantize_student
 from alambic.deploy.memory import count_scratch, plan_memory
+from alambic.deploy.read import read_graph
 from alambic.deploy.targets.c_source import write_c
 from alambic.deploy.targets.cortex_m import find_toolchain, run_cortex_m
 from alambic.deploy.targets.tflm import predict_tflm

@@ -19,8 +19,8 @@ from alambic.errors import AlambicError
 
 pytest.importorskip("onnxruntime")
 
-from alambic.deploy.graph import read_graph
 from alambic.deploy.int8 import quantize_student
+from alambic.deploy.read import read_graph
 from alambic.deploy.tflite import emit_tflite
 
 ONE_STEP = ("sigmoid gate",)  # the sigmoid of TFLite-Micro is a polynomial, ours is rounded from the real one

@@ -251,8 +251,8 @@ def test_a_students_layers_carry_the_names_of_its_modules(tmp_path: Path) -> Non
     pytest.importorskip("onnxruntime")
     import torch
 
-    from alambic.deploy.graph import read_graph
     from alambic.deploy.int8 import quantize_student
+    from alambic.deploy.read import read_graph
 
     net = create_student("resnet8_w8", 1, 16, 2).eval()
     graph = read_graph(quantize_student(net, torch.randn(2, 1, 16, 16), (1, 16, 16), tmp_path).onnx_int8)

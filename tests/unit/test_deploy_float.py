@@ -17,9 +17,9 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from alambic.deploy.float_layers import measure_float_layers, write_float_layer  # noqa: E402
-from alambic.deploy.graph import read_graph  # noqa: E402
 from alambic.deploy.int8 import quantize_student  # noqa: E402
 from alambic.deploy.measure import predict_onnx  # noqa: E402
+from alambic.deploy.read import read_graph  # noqa: E402
 
 
 def break_layer(net: nn.Module) -> tuple[nn.Module, str]:

@@ -19,9 +19,9 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from alambic.deploy.export import export_onnx  # noqa: E402
-from alambic.deploy.graph import read_graph  # noqa: E402
 from alambic.deploy.int8 import quantize_onnx, quantize_student  # noqa: E402
 from alambic.deploy.measure import measure_accuracy, measure_agreement, predict_onnx  # noqa: E402
+from alambic.deploy.read import read_graph  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,12 @@ from alambic.deploy import pack
 from alambic.deploy.arena_figure import draw_arena
 from alambic.deploy.chips import find_chip
 from alambic.deploy.fit import Need
-from alambic.deploy.graph import Int8Graph, read_graph
+from alambic.deploy.graph import Int8Graph
 from alambic.deploy.int8 import Int8Result, quantize_student
 from alambic.deploy.layers import compare, measure_layer_errors
 from alambic.deploy.memory import plan_memory
 from alambic.deploy.pack import deploy_student
+from alambic.deploy.read import read_graph
 from alambic.deploy.score import score_artefact
 
 CLASSES = ("thin rows", "thin columns", "wide rows", "wide columns")

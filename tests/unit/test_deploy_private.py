@@ -14,10 +14,11 @@ pytest.importorskip("onnxruntime")
 
 from alambic.deploy.arithmetic import TFLM, VARIANTS, Arithmetic
 from alambic.deploy.execute import execute
-from alambic.deploy.graph import Int8Graph, read_graph
+from alambic.deploy.graph import Int8Graph
 from alambic.deploy.int8 import Int8Result, quantize_student
 from alambic.deploy.measure import measure_accuracy, measure_agreement, predict_onnx
 from alambic.deploy.private import regrid, simulate
+from alambic.deploy.read import read_graph
 
 
 def make(name: str, folder: Path, per_channel: bool = True) -> tuple[Int8Result, Int8Graph, torch.Tensor]:

@@ -83,9 +83,9 @@ def test_a_norm_is_left_where_something_else_reads_the_convolution() -> None:
 def test_rounding_stands_where_the_artefact_rounds(make: type, per_channel: bool, tmp_path: Path) -> None:
     """With ranges of one and the same batch, the network in QAT and the int8 file answer alike, to a step or two."""
     pytest.importorskip("onnxruntime")
-    from alambic.deploy.graph import read_graph
     from alambic.deploy.int8 import quantize_student
     from alambic.deploy.measure import predict_onnx
+    from alambic.deploy.read import read_graph
 
     torch.manual_seed(0)
     images = make_stripes(64, 3)[0]

@@ -14,8 +14,8 @@ from alambic.errors import AlambicError
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 
-from alambic.deploy.graph import read_graph
 from alambic.deploy.int8 import quantize_student
+from alambic.deploy.read import read_graph
 from alambic.deploy.targets.tflm import measure_arena, predict_tflm
 from alambic.deploy.targets.vela import ETHOS, VelaReport, compile_vela, read_report, survey_vela
 from alambic.deploy.tflite import emit_tflite

@@ -17,9 +17,10 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
 
-from alambic.deploy.graph import read_graph, to_int8, to_real  # noqa: E402
+from alambic.deploy.graph import to_int8, to_real  # noqa: E402
 from alambic.deploy.int8 import quantize_student  # noqa: E402
 from alambic.deploy.measure import measure_agreement, predict_onnx  # noqa: E402
+from alambic.deploy.read import read_graph  # noqa: E402
 from alambic.deploy.targets.host import predict_litert  # noqa: E402
 from alambic.deploy.targets.tflm import predict_tflm  # noqa: E402
 from alambic.deploy.tflite import emit_tflite  # noqa: E402

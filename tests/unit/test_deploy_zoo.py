@@ -13,10 +13,11 @@ from deploy_nets import settle_student
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 
-from alambic.deploy.graph import Int8Graph, read_graph
+from alambic.deploy.graph import Int8Graph
 from alambic.deploy.int8 import Int8Result, quantize_student
 from alambic.deploy.measure import measure_agreement, predict_onnx
 from alambic.deploy.memory import plan_memory
+from alambic.deploy.read import read_graph
 from alambic.deploy.targets.host import predict_litert
 from alambic.deploy.tflite import emit_tflite
 from alambic.models.students import describe_student

@@ -21,7 +21,10 @@ FLOORS = [
     {"treatments", "suitability"},
     {"study"},
     {"report", "catalogue"},
-    {"cli", "cli_study", "cli_methods", "cli_deploy", "cli_suitability", "cli_report", "cli_doctor", "cli_distill"},
+    {
+        *("cli", "cli_study", "cli_methods", "cli_deploy", "cli_suitability", "cli_report", "cli_doctor"),
+        *("cli_distill", "cli_networks"),
+    },
 ]
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 REPORT = [{"svg", "facts"}, {"words"}, {"stamp", "chapters"}, {"page", "print"}, {"talk"}, {"check", "overview"}]

@@ -12,9 +12,10 @@ import pytest
 
 from alambic.cli import main
 from alambic.errors import AlambicError
-from alambic.study.archive import COLUMNS, restore_ledger, write_archive
+from alambic.study.archive import restore_ledger, write_archive
 from alambic.study.cell import Arm, Cell
 from alambic.study.ledger import Ledger, Predictions, Row
+from alambic.study.tables import COLUMNS
 
 STUDIES = Path(__file__).parent.parent.parent / "studies"
 

@@ -17,9 +17,9 @@ pytest.importorskip("ai_edge_litert")
 pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
 
 from alambic.deploy.chips import find_chip
-from alambic.deploy.graph import read_graph
 from alambic.deploy.int8 import Int8Result, quantize_student
 from alambic.deploy.measure import predict_onnx
+from alambic.deploy.read import read_graph
 from alambic.deploy.targets.tflm import predict_tflm
 from alambic.deploy.tflite import emit_tflite
 from alambic.study import device

@@ -13,7 +13,8 @@ from alambic.errors import AlambicError
 from alambic.report.facts.findings import find
 from alambic.study.archive import write_archive
 from alambic.study.join import join_ledgers
-from alambic.study.ledger import TABLES, Ledger
+from alambic.study.ledger import Ledger
+from alambic.study.tables import TABLES
 from report_ledger import make_ledger
 
 

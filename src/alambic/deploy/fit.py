@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from alambic.deploy.chips import Chip
-from alambic.deploy.graph import Int8Graph, read_graph
+from alambic.deploy.graph import Int8Graph
 from alambic.deploy.int8 import quantize_student
 from alambic.deploy.memory import count_scratch, plan_memory, weigh_layers
+from alambic.deploy.read import read_graph
 from alambic.deploy.targets.tflm import measure_arena
 from alambic.deploy.targets.vela import DEFAULT, ETHOS, compile_vela
 from alambic.deploy.tflite import emit_tflite

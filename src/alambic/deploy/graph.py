@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -106,13 +105,6 @@ def same_padding(size: int, stride: int, kernel: int, dilation: int = 1) -> tupl
     reach = (kernel - 1) * dilation + 1
     total = max((-(-size // stride) - 1) * stride + reach - size, 0)
     return total // 2, total - total // 2
-
-
-def read_graph(path: Path | str) -> Int8Graph:
-    """The graph of an int8 QDQ ONNX file. Raises AlambicError for an operator or form that int8 targets do not have."""
-    from alambic.deploy.lower import lower_onnx
-
-    return lower_onnx(path)
 
 
 def to_int8(values: npt.NDArray[Any], scale: float, zero_point: int) -> npt.NDArray[np.int8]:

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from alambic.deploy.equalise import Equalised, equalise_onnx
 from alambic.deploy.export import clean_model, export_onnx
-from alambic.deploy.graph import read_graph
 from alambic.deploy.memory import plan_memory
 from alambic.deploy.packages import require
+from alambic.deploy.read import read_graph
 from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.models.students import count_macs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,6 @@ INSTEAD = {
     "ReduceMax": "average or max pooling",
 }
 SHAPERS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity")
-
-
-def lower_onnx(path: Path | str) -> Int8Graph:
-    """Reads a QDQ file. See ``graph.read_graph``."""
-    return Lowering(Path(path)).run()
 
 
 class Lowering:
@@ -63,9 +59,8 @@ class Lowering:
         self.names: dict[str, str] = {}  # ONNX name of any stage (float, quantised, dequantised) -> tensor
         self.folded: dict[str, tuple[int, int, int]] = {}  # flattened maps: their C, H, W
 
-    def run(self) -> Int8Graph:
-        from alambic.deploy.lower_ops import LOWERERS
-
+    def run(self, lowerers: Mapping[str, Callable[[Lowering, Any], None]]) -> Int8Graph:
+        """Args: lowerers: ONNX operator -> what adds it to the graph."""
         for node in self.nodes:
             if node.op_type == "Constant":
                 continue
@@ -76,8 +71,8 @@ class Lowering:
             elif node.op_type == "DequantizeLinear":
                 if node.input[0] in self.names:
                     self.names[node.output[0]] = self.names[node.input[0]]
-            elif node.op_type in LOWERERS:
-                LOWERERS[node.op_type](self, node)
+            elif node.op_type in lowerers:
+                lowerers[node.op_type](self, node)
             else:
                 self.refuse(node, "it has no int8 form on these targets", INSTEAD.get(node.op_type, "another operator"))
         last = self.producer[self.wanted]

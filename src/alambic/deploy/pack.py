@@ -18,13 +18,14 @@ from alambic.deploy.chips import Chip
 from alambic.deploy.execute import run_integers
 from alambic.deploy.fit import Fit, Need, explain_fit, explain_widest, find_widest, judge_fit, measure_need
 from alambic.deploy.float_layers import measure_float_layers
-from alambic.deploy.graph import Int8Graph, read_graph, to_int8
+from alambic.deploy.graph import Int8Graph, to_int8
 from alambic.deploy.int8 import Calibration, Int8Result, quantize_student
 from alambic.deploy.layers import measure_layer_errors
 from alambic.deploy.measure import measure_accuracy, predict_onnx
 from alambic.deploy.memory import MemoryPlan, count_scratch, plan_memory, weigh_layers
 from alambic.deploy.page import render_page
 from alambic.deploy.patches import explain_patches, plan_patches
+from alambic.deploy.read import read_graph
 from alambic.deploy.score import VARIED, Score, score_artefact
 from alambic.deploy.targets.c_source import write_c
 from alambic.deploy.targets.cortex_m import Program, run_cortex_m

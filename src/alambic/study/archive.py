@@ -17,15 +17,8 @@ import numpy as np
 
 from alambic.errors import AlambicError
 from alambic.files import make_folder, remove_parts, write_atomic
-
-COLUMNS = {
-    "meta": ("key", "value"),
-    "cells": ("id", "content", "state", "reason", "numbers"),
-    "curves": ("cell", "epoch", "record"),
-    "predictions": ("cell", "split", "precision", "predicted", "margin"),
-    "banks": ("key", "card"),
-}
-LISTS = {"predicted": "<i2", "margin": "<f2"}  # kept as bytes in SQLite
+from alambic.study.ledger import Ledger
+from alambic.study.tables import COLUMNS, LISTS, TABLES, read_archive, read_table, type_of
 
 
 def is_archive(path: Path) -> bool:
@@ -54,8 +47,6 @@ def write_archive(ledger: Path, folder: Path) -> None:
     """
     import pyarrow as pa
 
-    from alambic.study.ledger import Ledger
-
     if ledger.is_dir():
         raise AlambicError(
             f"expected a ledger.sqlite to export, got the folder {ledger}, because it is exported already; "
@@ -75,7 +66,7 @@ def write_archive(ledger: Path, folder: Path) -> None:
 def _refuse_other_study(folder: Path, own: str | None) -> None:
     if not (folder / "meta.parquet").is_file():
         return
-    kept = dict(zip(*_read_table(folder, "meta"), strict=True)).get("study_name")
+    kept = dict(zip(*read_table(folder, "meta"), strict=True)).get("study_name")
     if kept != own:
         raise AlambicError(
             f"expected a new folder or an export of the study {own!r} to replace, got {folder} with the study "
@@ -107,71 +98,18 @@ def _write_tables(tables: dict[str, Any], folder: Path) -> None:
         ) from error
 
 
-def _type_of(name: str) -> Any:
-    import pyarrow as pa
-
-    kinds = {"epoch": pa.int64(), "predicted": pa.list_(pa.int16()), "margin": pa.list_(pa.float16())}
-    return kinds.get(name, pa.string())
-
-
 def _to_arrow(name: str, values: list[Any]) -> Any:
     import pyarrow as pa
 
     if name not in LISTS:
-        return pa.array(values, _type_of(name))
+        return pa.array(values, type_of(name))
     arrays = [np.frombuffer(value, LISTS[name]) for value in values]
     ends = np.cumsum([0, *map(len, arrays)]).astype(np.int32)
     return pa.ListArray.from_arrays(ends, pa.array(np.concatenate([np.empty(0, LISTS[name]), *arrays])))
 
 
-def read_archive(folder: Path, db: sqlite3.Connection) -> None:
-    """Fills the empty tables of a ledger from a folder that ``write_archive`` wrote.
-
-    Raises AlambicError where a file is missing, damaged, or holds other columns.
-    """
-    with db:
-        for table, columns in COLUMNS.items():
-            rows = zip(*_read_table(folder, table), strict=True)
-            try:
-                db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)
-            except sqlite3.IntegrityError as error:  # a key twice, or a value that is not there
-                raise _damaged(folder, table, error) from error
-
-
-def _read_table(folder: Path, table: str) -> list[list[Any]]:
-    """The values of each column of a table, as SQLite keeps them."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path, expected = folder / f"{table}.parquet", {name: _type_of(name) for name in COLUMNS[table]}
-    try:
-        read = pq.read_table(path, columns=list(expected), page_checksum_verification=True)
-        found = dict(zip(read.column_names, read.schema.types, strict=True))
-        if found != expected:
-            raise ValueError(f"columns {found} instead of {expected}")
-        read.validate(full=True)
-        return [_from_arrow(name, read[name]) for name in expected]
-    except (OSError, pa.ArrowException, ValueError, TypeError) as error:
-        raise _damaged(folder, table, error) from error
-
-
-def _damaged(folder: Path, table: str, error: Exception) -> AlambicError:
-    return AlambicError(
-        f"expected the ledger's table {table} in {folder / f'{table}.parquet'}, got a file that is missing or damaged: "
-        f"{error}; try to export the ledger again, into another folder"
-    )
-
-
-def _from_arrow(name: str, column: Any) -> list[Any]:
-    if name not in LISTS:
-        return list(column.to_pylist())
-    return [np.asarray(value.values).astype(LISTS[name]).tobytes() for value in column]
-
-
 def restore_ledger(folder: Path, ledger: Path) -> int:
     """Writes a new ledger from an archive; returns its number of cells. Raises AlambicError where one is there."""
-    from alambic.study.ledger import TABLES
-
     if not is_archive(folder):
         raise AlambicError(f"expected a folder with {', '.join(f'{t}.parquet' for t in COLUMNS)}, got {folder}")
     if ledger.exists():

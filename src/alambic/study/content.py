@@ -24,7 +24,7 @@ from alambic.models.own_code import create_own, is_own_code, list_files
 from alambic.models.students import create_student
 from alambic.models.teachers import TeacherSpec, merge_card, widest_data
 from alambic.study.cell import Arm, method_version
-from alambic.study.sensors import behind
+from alambic.study.specs import behind
 from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE
 from alambic.training.objective import Objective

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from alambic.deploy.arithmetic import VARIANTS
 from alambic.deploy.chips import Chip
 from alambic.deploy.fit import judge_fit, measure_need
-from alambic.deploy.graph import Int8Graph, read_graph
+from alambic.deploy.graph import Int8Graph
 from alambic.deploy.int8 import Int8Result
 from alambic.deploy.measure import Images
 from alambic.deploy.packages import has
 from alambic.deploy.private import simulate
+from alambic.deploy.read import read_graph
 from alambic.deploy.targets.host import predict_litert
 from alambic.deploy.targets.tflm import predict_tflm
 from alambic.deploy.tflite import emit_tflite

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from alambic.deploy.graph import read_graph
 from alambic.deploy.int8 import Int8Result
 from alambic.deploy.measure import predict_onnx
 from alambic.deploy.packages import has
 from alambic.deploy.qat import insert_qat, remove_qat
+from alambic.deploy.read import read_graph
 from alambic.deploy.targets.host import predict_litert
 from alambic.deploy.targets.tflm import predict_tflm
 from alambic.deploy.tflite import emit_tflite

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from alambic.errors import AlambicError
 from alambic.files import write_atomic
-from alambic.study.archive import COLUMNS, locate_ledger
-from alambic.study.ledger import TABLES, Ledger, Row
+from alambic.study.archive import locate_ledger
+from alambic.study.ledger import Ledger, Row
+from alambic.study.tables import COLUMNS, TABLES
 
 ALIKE = ("study_name", "purpose", "confirm_hash", "falsifiers", "class_names", "labels_tune", "labels_test")
 ORDER = {"done": 0, "skipped": 1}  # of two records of one cell the first in this order is kept, all others last

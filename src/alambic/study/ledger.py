@@ -24,19 +24,10 @@ import numpy as np
 
 from alambic.errors import AlambicError
 from alambic.files import make_folder
+from alambic.study.tables import TABLES, read_archive
 
 SCHEMA = 1
 FREE_DISK = "; try freeing disk space, or another --out"
-TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS cells (
-    id TEXT PRIMARY KEY, content TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, numbers TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS curves (cell TEXT NOT NULL, epoch INTEGER NOT NULL, record TEXT NOT NULL,
-    PRIMARY KEY (cell, epoch));
-CREATE TABLE IF NOT EXISTS predictions (cell TEXT NOT NULL, split TEXT NOT NULL, precision TEXT NOT NULL,
-    predicted BLOB NOT NULL, margin BLOB NOT NULL, PRIMARY KEY (cell, split, precision));
-CREATE TABLE IF NOT EXISTS banks (key TEXT PRIMARY KEY, card TEXT NOT NULL);
-"""
 
 
 @dataclass(frozen=True)
@@ -215,8 +206,6 @@ class Ledger:
 
 
 def _read_folder(folder: Path) -> sqlite3.Connection:
-    from alambic.study.archive import read_archive
-
     db = sqlite3.connect(":memory:")
     db.executescript(TABLES)
     read_archive(folder, db)

@@ -15,8 +15,9 @@ from typing import Any
 
 from alambic.data import Source, load_source
 from alambic.deploy.chips import Chip
-from alambic.deploy.graph import Int8Graph, read_graph
+from alambic.deploy.graph import Int8Graph
 from alambic.deploy.packages import has
+from alambic.deploy.read import read_graph
 from alambic.deploy.tflite import emit_tflite
 from alambic.errors import AlambicError
 from alambic.study.artefact import load_trained, quantise_cell

@@ -12,27 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from alambic.data import Sensor, Source, ViewSpec
-from alambic.errors import AlambicError
+from alambic.data import Source
+from alambic.study.artefact import CleanImages
 from alambic.study.cell import Cell
 from alambic.study.ledger import Predictions
+from alambic.study.specs import behind
 from alambic.study.study_file import Study
 from alambic.training.loop import Run, predict_logits
 from alambic.training.setup import input_shape
 from alambic.training.task import Metric, evaluate_metric, predict
 
 Scored = tuple[dict[str, Any], dict[tuple[str, str], Predictions]]
-
-
-def behind(views: ViewSpec, sensor: Sensor) -> ViewSpec:
-    """The views with another sensor on the student's side. Raises AlambicError where its channels differ."""
-    trained = views.student.sensor
-    if sensor.grey != (trained is not None and trained.grey):
-        raise AlambicError(
-            f"test_sensors: expected grey = {str(not sensor.grey).lower()} as the student was trained, because its "
-            f"first layer has one width, got {sensor}; try the same grey as in [views.student.sensor]"
-        )
-    return dataclasses.replace(views, student=dataclasses.replace(views.student, sensor=sensor))
 
 
 def other_metrics(
@@ -63,7 +53,6 @@ def score_sensors(study: Study, run: Run, split: str) -> Scored:
 def score_sensors_int8(study: Study, source: Source, cell: Cell, model: Path, split: str, metric: Metric) -> Scored:
     """The quantised student, an ONNX file, behind each of the study's test sensors, on one split."""
     from alambic.deploy.measure import predict_onnx
-    from alambic.study.artefact import CleanImages
 
     numbers: dict[str, Any] = {}
     predictions: dict[tuple[str, str], Predictions] = {}

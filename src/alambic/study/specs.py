@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Literal
 
+from alambic.data import Sensor, ViewSpec
 from alambic.errors import AlambicError
 from alambic.training.task import Metric, check_class_weights
 
@@ -122,3 +123,14 @@ class Tuning:
                 raise AlambicError(
                     f"expected {name} as [low, high] with 0 < low < high, got {list(span)}; try [0.3, 3.0]"
                 )
+
+
+def behind(views: ViewSpec, sensor: Sensor) -> ViewSpec:
+    """The views with another sensor on the student's side. Raises AlambicError where its channels differ."""
+    trained = views.student.sensor
+    if sensor.grey != (trained is not None and trained.grey):
+        raise AlambicError(
+            f"test_sensors: expected grey = {str(not sensor.grey).lower()} as the student was trained, because its "
+            f"first layer has one width, got {sensor}; try the same grey as in [views.student.sensor]"
+        )
+    return dataclasses.replace(views, student=dataclasses.replace(views.student, sensor=sensor))
