@@ -108,6 +108,7 @@ def show_plan(options: argparse.Namespace) -> int:
     _check_budget(options.budget)
     study = read_study(options.file)
     plan = plan_study(study)
+    print("\n".join(plan.told))
     print(f"smallest effect it could see: {plan.smallest_effect:.2f} points (paired, {study.seeds} seeds, 80 % power,")
     print(f"  assuming that paired differences spread by {ASSUMED_SPREAD} points over seeds, as usual over images)")
     print(f"cells: {plan.cells}, on {plan.jobs} processes")

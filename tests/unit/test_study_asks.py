@@ -111,6 +111,15 @@ def test_a_class_that_no_training_image_has_is_told(place):
     assert any("no labelled training image of ['0', '1', '2']" in line for line in said)
 
 
+def test_a_plan_warns_as_a_run_does(place, monkeypatch):
+    study = place(("[views]", "unlabelled = 1.0\n[views]"))
+    broken = dataclasses.replace(load_source(study.data), unreadable=(("dog/000.png", "no picture"),))
+    monkeypatch.setattr(plan_module, "load_source", lambda spec: broken)
+    told = "\n".join(plan_module.plan_study(study).told)
+    assert "1 image cannot be read and is left out: dog/000.png (no picture)" in told
+    assert "no labelled training image of ['0', '1', '2']" in told
+
+
 def test_another_text_in_the_students_file_is_another_cell(place):
     study = place(("dscnn_8x2", "nets.py:make"), ('"none", "kd"', '"none"'))
     (first,) = run(study).cells

@@ -66,6 +66,19 @@ def train_ids(study: Study, source: Source) -> Tensor:
     return source.subset("train", study.data.train, study.data.split_seed)
 
 
+def tell_source(study: Study, source: Source) -> list[str]:
+    """What is trained on, and a warning of images that cannot be read and of classes that no label teaches."""
+    ids = train_ids(study, source)
+    told = [f"data: {source.name}, {len(ids):,} training images, {source.num_classes} classes"]
+    if source.unreadable:
+        told.append(f"warning: {source.tell_unreadable()}")
+    taught = set(source.labels[ids].tolist())
+    missing = [name for index, name in enumerate(source.class_names) if index not in taught]
+    if missing:
+        told.append(f"warning: no labelled training image of {missing[:5]}: no student can learn what has none")
+    return told
+
+
 def make_student(study: Study, name: str, source: Source, seed: int) -> nn.Module:
     """A student with the weights of the ``init`` stream: equal for each method at equal seed."""
     channels, height, width = input_shape(source, study.views)

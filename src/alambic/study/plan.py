@@ -17,7 +17,7 @@ from alambic.models.cards import read_card
 from alambic.models.feature import OutputSpec
 from alambic.models.teachers import TeacherSpec, create_net, merge_card, run_once
 from alambic.study.cell import Arm, Cell
-from alambic.study.content import ask_students, make_objective, make_student, make_task, train_ids
+from alambic.study.content import ask_students, make_objective, make_student, make_task, tell_source, train_ids
 from alambic.study.follow import tell_span
 from alambic.study.local import choose_jobs
 from alambic.study.place import choose_place
@@ -46,6 +46,7 @@ class Plan:
     ``seconds_per_cell`` is of a student with cross-entropy alone. Of ``teacher_seconds``, ``training_seconds`` are the
     teachers' own training and ``bank_seconds`` their passes for banks and heads; the rest are live passes. ``epochs``
     are the fewest of what is trained; ``skipped`` are the cells that cannot work, with the reasons: they do not count.
+    ``told``: the data, with warnings.
     """
 
     cells: int
@@ -59,6 +60,7 @@ class Plan:
     bank_seconds: float = 0.0
     epochs: int = 1
     skipped: tuple[tuple[Cell, str], ...] = ()
+    told: tuple[str, ...] = ()
 
     @property
     def total(self) -> float:
@@ -125,7 +127,8 @@ def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
         size += bank_bytes(len(ids), views, task.classes, embedding, 0)
     effect = detectable_effect(spread, study.seeds, image_error(study, source))
     taught = training + banks + live
-    return Plan(count, total, each, taught, int(size), effect, jobs, training, banks, min(epochs), tuple(skipped))
+    told = tuple(tell_source(study, source))
+    return Plan(count, total, each, taught, int(size), effect, jobs, training, banks, min(epochs), tuple(skipped), told)
 
 
 def count_cells(study: Study, arm: Arm) -> int:

@@ -29,6 +29,7 @@ from alambic.study.content import (
     make_objective,
     make_task,
     sees_test,
+    tell_source,
     train_ids,
 )
 from alambic.study.follow import Say, follow
@@ -73,13 +74,8 @@ def prepare(
     shapes, place = ask_students(study, source), choose_place(study.execution.device, source)
     if study.execution.device != "cpu":
         say(f"cells train on {place.device}: {place.why}")
-    say(f"data: {source.name}, {len(train_ids(study, source)):,} training images, {source.num_classes} classes")
-    if source.unreadable:
-        say(f"warning: {source.tell_unreadable()}")
-    taught = set(source.labels[train_ids(study, source)].tolist())
-    missing = [name for index, name in enumerate(source.class_names) if index not in taught]
-    if missing:
-        say(f"warning: no labelled training image of {missing[:5]}: no student can learn what has none")
+    for line in tell_source(study, source):
+        say(line)
     needed = {name for name in study.teachers if any(arm.is_taught_by(name) for arm in study.arms)}
     live = {name: _get_teacher(study, name, source, out, say) for name in study.teachers if name in needed}
     live = {name: score_teacher(teacher, study, source, out, say) for name, teacher in live.items()}
