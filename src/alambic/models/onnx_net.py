@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError
+from alambic.files import hash_file
+
+NEEDED = 'an ONNX teacher needs {}, which is not installed; try: pip install "alambic[deploy]"'
 
 
 class OnnxNet(nn.Module):
@@ -28,9 +32,7 @@ class OnnxNet(nn.Module):
         try:
             import onnxruntime
         except ImportError as error:
-            raise AlambicError(
-                'an ONNX teacher needs ONNX Runtime, which is not installed; try: pip install "alambic[deploy]"'
-            ) from error
+            raise AlambicError(NEEDED.format("ONNX Runtime")) from error
         path = Path(path)
         if not path.exists():
             raise AlambicError(f"expected an ONNX file at {path}, found none")
@@ -72,3 +74,16 @@ class OnnxNet(nn.Module):
         if scores.ndim != 2:
             raise AlambicError(f"expected ONNX output {self.output_name!r} of shape B x classes, got {scores.shape}")
         return scores
+
+
+def hash_onnx(path: Path) -> str:
+    """Hash of a network's file and of those beside it that hold its weights, where it has any (external data)."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise AlambicError(NEEDED.format("onnx")) from error
+    graph = onnx.load(str(path), load_external_data=False).graph
+    outside = [tensor for tensor in graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    names = {entry.value for tensor in outside for entry in tensor.external_data if entry.key == "location"}
+    first, *others = [hash_file(path), *(hash_file(path.parent / name) for name in sorted(names))]
+    return hashlib.sha256(" ".join([first, *others]).encode()).hexdigest() if others else first

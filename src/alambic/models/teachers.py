@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError, nearest
-from alambic.files import hash_file, hash_tensors, read_state_dict, write_atomic
+from alambic.files import hash_tensors, read_state_dict, write_atomic
 from alambic.models.cards import CARD_FIELDS, read_card
-from alambic.models.onnx_net import OnnxNet
+from alambic.models.onnx_net import OnnxNet, hash_onnx
 from alambic.models.own_code import create_own, is_own_code
 from alambic.models.students import create_student
 
@@ -207,7 +207,7 @@ def load_teacher(
     net = create_net(spec, int(card.get("classes", classes)), channels, size, folder)
     if spec.weights is not None:
         load_weights(net, folder / spec.weights, f"teacher {name!r}")
-    digest = hash_file(folder / spec.net) if isinstance(net, OnnxNet) else hash_tensors(net.state_dict())
+    digest = hash_onnx(folder / spec.net) if isinstance(net, OnnxNet) else hash_tensors(net.state_dict())
     net.eval().requires_grad_(False)
     scores = run_once(net, torch.linspace(0, 1, 4).view(-1, 1, 1, 1).repeat(1, channels, *size), f"teacher {name!r}")
     _check_scores(scores, name)
