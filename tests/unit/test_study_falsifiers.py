@@ -68,6 +68,10 @@ def test_falsifiers_are_read(tmp_path: Path) -> None:
         (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]'] * 2, "each idea once"),
         (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\neffect = 1.0'], "effect"),
         (['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nmeasure = "int8"'], "did you mean 'int8 cost'"),
+        (
+            ['idea = "I1"\narm = "rsd"\nagainst = ["kd"]\nmeasure = "int8 cost"\n[int8]\nenabled = false'],
+            "expected a study that measures int8",
+        ),
     ],
 )
 def test_what_says_nothing_is_refused(tables: list[str], said: str, tmp_path: Path) -> None:

@@ -49,8 +49,10 @@ def teachers_of(against: Sequence[str], told: str | Sequence[str]) -> tuple[str,
     return (told,) * len(against) if isinstance(told, str) else tuple(told)
 
 
-def read_falsifiers(document: Document, arms: Sequence[Arm], teachers: list[str]) -> tuple[Falsifier, ...]:
-    """The tables of a study file. Raises AlambicError for an arm or a teacher that the file does not have."""
+def read_falsifiers(
+    document: Document, arms: Sequence[Arm], teachers: list[str], has_int8: bool
+) -> tuple[Falsifier, ...]:
+    """The tables of a study file. Raises AlambicError for arms, teachers or measures that the study does not have."""
     given = document.tables.get("falsifiers", [])
     if not isinstance(given, list):
         raise AlambicError(f"{document.at(('falsifiers',))}: expected tables, got {given!r}; try [[falsifiers]]")
@@ -73,6 +75,11 @@ def read_falsifiers(document: Document, arms: Sequence[Arm], teachers: list[str]
             raise AlambicError(
                 f"{where}: expected a measure among {', '.join(map(repr, MEASURES))} for {one.idea!r}, got "
                 f"{one.measure!r}; {nearest(one.measure, MEASURES)}"
+            )
+        if one.measure == INT8_COST and not has_int8:
+            raise AlambicError(
+                f"{where}: expected a study that measures int8, because {one.idea!r} is judged by what int8 costs, got "
+                "[int8] enabled = false; try enabled = true"
             )
         controls = tuple(zip(one.against, one.against_teachers, strict=True))
         for name, teacher in controls:

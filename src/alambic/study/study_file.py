@@ -143,6 +143,7 @@ def read_study(path: Path, text: str | None = None) -> Study:
     for arm in arms:
         build(Recipe, {**document.tables.get("recipe", {}), **arm.recipe}, document, ("arms", "recipe"))
     _check(head, arms, document)
+    int8 = build(Int8Spec, document.tables.get("int8", {}), document, ("int8",))
     return Study(
         head.name,
         head.purpose,
@@ -153,7 +154,7 @@ def read_study(path: Path, text: str | None = None) -> Study:
         views,
         recipe,
         build(TaskSpec, document.tables.get("task", {}), document, ("task",)),
-        build(Int8Spec, document.tables.get("int8", {}), document, ("int8",)),
+        int8,
         build(Execution, document.tables.get("execution", {}), document, ("execution",)),
         teachers,
         Path(path),
@@ -163,7 +164,7 @@ def read_study(path: Path, text: str | None = None) -> Study:
         build(Finalists, document.tables.get("finalists", {}), document, ("finalists",)),
         build(Tuning, document.tables.get("tuning", {}), document, ("tuning",)),
         sensors,
-        read_falsifiers(document, arms, sorted(teachers)),
+        read_falsifiers(document, arms, sorted(teachers), int8.enabled),
         head.first_seed,
     )
 
