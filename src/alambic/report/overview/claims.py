@@ -165,11 +165,11 @@ def say_methods_between(overview: Overview) -> list[Claim]:
 
 
 def count_fates(overview: Overview) -> dict[str, Counter[str]]:
-    """Idea -> how often it met each fate."""
+    """Idea -> how often it met each fate. What stands behind a comma is another measure of the same idea."""
     found: dict[str, Counter[str]] = {}
     for study in overview.ideas:
         for idea in study.findings.ideas:
-            found.setdefault(idea.name, Counter())[idea.fate] += 1
+            found.setdefault(idea.name.partition(", ")[0], Counter())[idea.fate] += 1
     return found
 
 
