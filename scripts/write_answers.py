@@ -39,6 +39,7 @@ from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact, Facts
 from alambic.report.facts.findings import Findings
 from alambic.report.facts.suited import Judged, Suitability
+from alambic.report.overview.chip import say_levels
 from alambic.report.overview.gather import gather
 from alambic.report.overview.kept import (
     CORRECTED,
@@ -378,6 +379,12 @@ def tell_ideas(folder: Path, root: Path) -> list[str]:
     return [head, "", *lines, "", *traced]
 
 
+def tell_levels(root: Path) -> list[str]:
+    """What is reached, since gains are no levels: recall where false alarms are counted, and in the dark."""
+    told = [claim.text("en") for claim in say_levels(gather(root, (), Facts()))]
+    return [*(f"- {sentence}" for sentence in told), ""] if told else []
+
+
 def tell_across(root: Path) -> list[str]:
     """Pairs of arms over all teachers, students and data of the finished studies."""
     told: list[str] = []
@@ -406,7 +413,7 @@ def write_details(root: Path) -> str:
         "<!-- made by scripts/write_answers.py from committed ledgers -->",
         *("# The answers, study by study", "", HOW_TO_READ, ""),
         *("## Which teacher?", "", *[line for f in judged_ledgers(root) for line in tell_teachers(f, root)]),
-        *("## Which method?", "", *tabulate_claims(root)),
+        *("## Which method?", "", *tabulate_claims(root), *tell_levels(root)),
         *[line for f in claim_ledgers(root) for line in tell_study(f, root)],
         *tell_across(root),
         *("## Which new idea?", "", *tabulate_ideas(root)),

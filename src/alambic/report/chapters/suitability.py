@@ -160,10 +160,8 @@ def say_refit(judged: Judged) -> Claim:
     told = {"null": "null", "visible": "visible", "rho": "spearman", "p": "p"}
     blanks: dict[str, Blank] = {blank: judged.facts[name] for blank, name in told.items()}
     blanks["name"] = tell_title(judged)
-    if judged.verdict.centred:
-        return Claim("control_refit", blanks)
-    leans = judged.facts["null"].value < 0
-    return Claim("control_refit_leans" if leans else "control_refit_fails", blanks, "warning")
+    failed = "control_refit_leans" if judged.facts["null"].value < 0 else "control_refit_fails"
+    return Claim("control_refit", blanks) if judged.verdict.centred else Claim(failed, blanks, "warning")
 
 
 def say_families(found: Suitability) -> list[Claim]:

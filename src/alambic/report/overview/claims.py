@@ -11,14 +11,14 @@ from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.ideas import Idea
 from alambic.report.overview.chip import is_detector, say_arithmetic, tell_group, tell_tensor
-from alambic.report.overview.gather import Overview, Study, main_families, see_families
-from alambic.report.overview.tables import tell_data
+from alambic.report.overview.gather import Overview, Study, main_families, see_families, tell_data
 from alambic.report.overview.teachers import OF, say_accuracy
 from alambic.report.overview.when import say_when
 from alambic.report.words.french_names import tell_idea
 from alambic.report.words.wording import LANGS, Lang
 
 Pairs = Sequence[tuple[Study, Contrast]]
+LARGEST = Words({"en": "the largest", "fr": "le plus grand"})
 
 
 def _words(tell: Callable[[Lang], str]) -> Words:
@@ -86,22 +86,21 @@ def _brief_teachers(overview: Overview) -> list[Claim]:
 
 
 def _brief_methods(overview: Overview) -> list[Claim]:
-    """How many gains are confirmed, from which to which, and of how many declared ones by method."""
-    sure = list_confirmed(overview.with_alone)
-    if not sure:
+    """By data: how many declared gains over the student alone are confirmed, and the largest."""
+    if not list_confirmed(overview.with_alone):
         return []
-    told: dict[str, Blank] = {"confirmed": len(sure), "count": len(overview.with_alone)}
-    told |= {"listing": count_methods(overview), **_ends([c.gain for _, c in sure])}
-    return [Claim("all_brief_methods", told, "lead")]
-
-
-def count_methods(overview: Overview) -> tuple[Blank, ...]:
-    """Each method's confirmed gains over the student alone, of its declared ones: without these a count is no rank."""
-    sure, every = (
-        Counter("+".join(c.group.rows[0].content["arm"]["methods"]) for _, c in pairs)
-        for pairs in (list_confirmed(overview.with_alone), overview.with_alone)
-    )
-    return tuple((method, sure[method], OF, count) for method, count in every.most_common())
+    by_data: dict[str, list[tuple[Study, Contrast]]] = {}
+    for study, contrast in overview.with_alone:
+        by_data.setdefault(tell_data(study, "en"), []).append((study, contrast))
+    listing: list[Blank] = []
+    for pairs in by_data.values():
+        sure = [contrast for _, contrast in list_confirmed(pairs)]
+        item: tuple[Blank, ...] = (_words(_teller(pairs[0][0], " :")), len(sure), OF, len(pairs))
+        if sure:
+            most = max(sure, key=lambda contrast: contrast.gain.value)
+            item += (LARGEST, most.gain, most.group, f"({most.group.student})")
+        listing.append(item)
+    return [Claim("all_brief_methods", {"listing": tuple(listing)}, "lead")]
 
 
 def say_teachers_between(overview: Overview) -> list[Claim]:

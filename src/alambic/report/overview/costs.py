@@ -10,8 +10,7 @@ from alambic.report.chapters.tables import Entry, Table, drop_empty, fact_entry
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.findings import StudentFindings
 from alambic.report.overview.chip import is_detector
-from alambic.report.overview.gather import Curved, Overview
-from alambic.report.overview.tables import tell_data
+from alambic.report.overview.gather import Curved, Overview, tell_data
 from alambic.report.words.french_names import tell_arm
 from alambic.report.words.overview_texts import read_overview_texts
 from alambic.report.words.texts import read_texts, tell_teacher

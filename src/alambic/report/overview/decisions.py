@@ -16,8 +16,7 @@ from alambic.report.facts.advice import Decision, decide
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.declared import find_confirmed
 from alambic.report.facts.gather import Group
-from alambic.report.overview.gather import Overview, Study
-from alambic.report.overview.tables import tell_data
+from alambic.report.overview.gather import Overview, Study, tell_data
 from alambic.report.words.document import HEADINGS
 from alambic.report.words.overview_advice_texts import read_advice_texts
 from alambic.report.words.overview_texts import read_overview_texts

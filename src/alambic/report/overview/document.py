@@ -32,7 +32,7 @@ from alambic.report.overview.costs import (
     tabulate_curve,
     tabulate_trained,
 )
-from alambic.report.overview.gather import Overview, Study
+from alambic.report.overview.gather import Overview, Study, tell_data
 from alambic.report.overview.glossary import describe_words
 from alambic.report.overview.limits import say_do, say_limits, say_plateau, say_trained
 from alambic.report.overview.methods import say_by_teacher, tabulate_by_teacher
@@ -44,7 +44,6 @@ from alambic.report.overview.tables import (
     tabulate_fates,
     tabulate_judged,
     tabulate_studies,
-    tell_data,
 )
 from alambic.report.overview.teachers import say_accuracy
 from alambic.report.overview.when import say_when

@@ -12,6 +12,7 @@ from typing import Any
 from scipy import stats
 
 from alambic.methods import all_methods
+from alambic.report.chapters.claims import METRIC_NAMES
 from alambic.report.facts.across import Compared, compare_across, read_units
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact, Facts
@@ -29,6 +30,8 @@ from alambic.report.overview.kept import (
     is_judged,
     judged_ledgers,
 )
+from alambic.report.words.document import HEADINGS
+from alambic.report.words.wording import Lang
 from alambic.study.ledger import Ledger
 
 RANKED = ("accuracy", "pilot_gain")  # of a judged study, beside its estimators
@@ -106,6 +109,16 @@ class Curved:
         """The arms that were run wherever any was, with what they gained there, by their names."""
         found = {side: [facts[place] for place in self.taught] for side, facts in sorted(self.gains.items())}
         return {side: tuple(fact for fact in facts if fact) for side, facts in found.items() if all(facts)}
+
+
+def tell_data(study: Study, lang: Lang) -> str:
+    """The data's name, what the student sees where it is not the whole image, the metric where it is not accuracy."""
+    content, metric = study.findings.groups[0].rows[0].content, study.findings.scored.metric
+    told, shape = [str(content["data"]["source"])], content.get("input")
+    if shape is not None:
+        told.append(f"{shape[2]} × {shape[1]} {HEADINGS['grey' if shape[0] == 1 else 'colour'][lang]}")
+    told += [METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric] * (metric != "accuracy")
+    return ", ".join(told)
 
 
 @dataclass(frozen=True)

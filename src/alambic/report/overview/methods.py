@@ -14,8 +14,7 @@ from alambic.report.chapters.tables import Entry, Table, fact_entry
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.findings import StudentFindings
 from alambic.report.facts.gather import Group
-from alambic.report.overview.gather import Overview, Study
-from alambic.report.overview.tables import tell_data
+from alambic.report.overview.gather import Overview, Study, tell_data
 from alambic.report.overview.teachers import OF
 from alambic.report.words.overview_texts import read_overview_texts
 from alambic.report.words.texts import read_texts

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alambic.report.chapters.claims import METRIC_NAMES
 from alambic.report.chapters.data_told import tell_task
 from alambic.report.chapters.suitability import best_estimator, list_survey, tell_title
 from alambic.report.chapters.tables import Entry, Table, drop_empty, fact_entry
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.suited import Judged
-from alambic.report.overview.gather import Overview, Study, main_families, see_families
+from alambic.report.overview.gather import Overview, Study, main_families, see_families, tell_data
 from alambic.report.overview.kept import find_former, mean_gains
 from alambic.report.overview.teachers import Accurate, measure_accurate
 from alambic.report.words.document import HEADINGS
@@ -19,16 +18,6 @@ from alambic.report.words.overview_texts import read_overview_texts
 from alambic.report.words.suitability import COVARIATES
 from alambic.report.words.texts import read_texts
 from alambic.report.words.wording import Lang, name_group, show_number
-
-
-def tell_data(study: Study, lang: Lang) -> str:
-    """The data's name, what the student sees where it is not the whole image, the metric where it is not accuracy."""
-    content, metric = study.findings.groups[0].rows[0].content, study.findings.scored.metric
-    told, shape = [str(content["data"]["source"])], content.get("input")
-    if shape is not None:
-        told.append(f"{shape[2]} × {shape[1]} {HEADINGS['grey' if shape[0] == 1 else 'colour'][lang]}")
-    told += [METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric] * (metric != "accuracy")
-    return ", ".join(told)
 
 
 def tabulate_studies(overview: Overview, lang: Lang) -> Table:

@@ -26,13 +26,12 @@ from alambic.report.overview.claims import (
 from alambic.report.overview.costs import name_amounts, tabulate_costs, tell_side
 from alambic.report.overview.decisions import tabulate_brief
 from alambic.report.overview.document import colour_of, count_taught
-from alambic.report.overview.gather import Overview, Study
+from alambic.report.overview.gather import Overview, Study, tell_data
 from alambic.report.overview.limits import say_do, say_trained
 from alambic.report.overview.tables import (
     tabulate_data,
     tabulate_families_brief,
     tabulate_judged,
-    tell_data,
     tell_verdict,
 )
 from alambic.report.overview.teachers import say_accuracy

@@ -10,7 +10,8 @@ from alambic.report.chapters.claims import Blank, Claim, Words
 from alambic.report.chapters.suitability import list_survey
 from alambic.report.facts.fact import Fact, Unit
 from alambic.report.facts.suited import measure_rows
-from alambic.report.overview.gather import Overview, Study
+from alambic.report.overview.gather import Overview, Study, tell_data
+from alambic.report.words.wording import LANGS
 from alambic.suitability.gains import make_blocks
 from alambic.suitability.judge import FEWEST, Array, Block, bounds, draw_teachers, resample
 from alambic.suitability.ranks import spearman
@@ -97,32 +98,47 @@ def say_accuracy(overview: Overview) -> list[Claim]:
     """How accuracy ranks teachers in the judged studies and among the better half, what the first gave, how many gave
     anything, a pilot, the estimators."""
     ranked = [(study, study.ranked) for study in overview.judged]
-    known = tuple((study.name, facts["spearman"]) for study, (facts, _) in ranked if "spearman" in facts)
-    measured = {study.name: found for study in overview.judged if (found := measure_accurate(study, overview))}
+    titles = name_studies(overview)
+    known = tuple((study.place, facts["spearman"]) for study, (facts, _) in ranked if "spearman" in facts)
+    measured = {study.place: found for study in overview.judged if (found := measure_accurate(study, overview))}
     claims = []
     if known:
         clear = all(rho.low is not None and rho.low > 0 for _, rho in known) and len(known) == len(ranked)
-        less = all(name in measured and measured[name].half.value < rho.value for name, rho in known)
-        half = tuple((name, found.half) for name, found in measured.items())
+        less = all(place in measured and measured[place].half.value < rho.value for place, rho in known)
+        half = tuple((titles[place], found.half) for place, found in measured.items())
         key = "all_accuracy_first" if less else "all_accuracy_ranks"
-        told: dict[str, Blank] = {"listing": known, **({"half": half} if less and clear else {})}
+        told: dict[str, Blank] = {"listing": tuple((titles[place], rho) for place, rho in known)}
+        told |= {"half": half} if less and clear else {}
         claims.append(Claim(key if clear else "all_accuracy_some", told, "lead"))
-    claims += _say_accurate(measured)
-    piloted = tuple((study.name, facts["spearman"]) for study, (_, facts) in ranked if "spearman" in facts)
+    claims += _say_accurate([(titles[place], found) for place, found in measured.items()])
+    piloted = tuple((titles[study.place], facts["spearman"]) for study, (_, facts) in ranked if "spearman" in facts)
     claims += [Claim("all_pilot", {"listing": piloted})] if piloted else []
     survey = [judged.verdict for study in overview.judged for judged in list_survey(study.suitability)]
     none = bool(survey) and not any(verdict.beats_accuracy for verdict in survey)
     return [*claims, *([Claim("all_estimators", {})] if none else [])]
 
 
-def _say_accurate(measured: dict[str, Accurate]) -> list[Claim]:
+def name_studies(overview: Overview) -> dict[str, Words]:
+    """Place of each judged study -> its data; its own name where two have the same."""
+    told = {study.place: tell_data(study, "en") for study in overview.judged}
+    return {
+        study.place: Words(
+            {lang: tell_data(study, lang) for lang in LANGS}
+            if list(told.values()).count(told[study.place]) == 1
+            else dict.fromkeys(LANGS, study.name)
+        )
+        for study in overview.judged
+    }
+
+
+def _say_accurate(measured: list[tuple[Words, Accurate]]) -> list[Claim]:
     """What the most accurate gave, how many teachers gave more than nothing, where most gave nothing."""
     if not measured:
         return []
-    gave = tuple((name, one.gain, BEST_IN, one.best, OF, one.blocks) for name, one in measured.items())
-    counts = tuple((name, *_count(one), OF, one.teachers) for name, one in measured.items())
+    gave = tuple((name, one.gain, BEST_IN, one.best, OF, one.blocks) for name, one in measured)
+    counts = tuple((name, *_count(one), OF, one.teachers) for name, one in measured)
     claims = [Claim("all_accurate_gave", {"listing": gave}), Claim("all_teachers_gain", {"listing": counts})]
-    poor = tuple(name for name, one in measured.items() if 2 * one.most.value < one.teachers.value)
+    poor = tuple(name for name, one in measured if 2 * one.most.value < one.teachers.value)
     return [*claims, *([Claim("all_teachers_few", {"listing": poor}, "warning")] if poor else [])]
 
 

@@ -118,11 +118,10 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
         "confirmés, le plus grand {arm} face à {other}, {gain}.",
     },
     "all_brief_methods": {
-        "en": "Which method? {confirmed} of {count} declared gains over the student alone are confirmed, from {least} "
-        "to {most}; confirmed of declared by method (on other data and students each, so no ranking): {listing}.",
-        "fr": "Quelle méthode ? {confirmed} gains déclarés sur {count} face à l’élève seul sont confirmés, de {least} "
-        "à {most} ; confirmés sur déclarés par méthode (données et élèves diffèrent : ce n’est pas un classement) : "
-        "{listing}.",
+        "en": "Which method? Confirmed of declared gains over the student alone, by data: {listing}. Many share a "
+        "teacher and a student, so these are no votes.",
+        "fr": "Quelle méthode ? Gains confirmés sur gains déclarés face à l’élève seul, par données : {listing}. "
+        "Beaucoup ont en commun un enseignant et un élève : ce ne sont pas des votes.",
     },
     "all_between_teachers": {
         "en": "Which teacher, declared: by one method with two teachers, {confirmed} of {count} contrasts are "
