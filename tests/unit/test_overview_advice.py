@@ -13,12 +13,20 @@ import pytest
 
 from alambic.report.chapters.claims import Claim
 from alambic.report.chapters.decisions import tabulate_decisions
-from alambic.report.facts.fact import Facts
+from alambic.report.facts.across import Across, Compared
+from alambic.report.facts.fact import Fact, Facts
 from alambic.report.overview.advice import advise, is_control, say_time, say_when_not
 from alambic.report.overview.blocks import show_arithmetic, show_decisions, show_views
 from alambic.report.overview.chip import list_levels, say_arithmetic, say_levels, tabulate_levels
 from alambic.report.overview.claims import say_chip
-from alambic.report.overview.decisions import gather_advised, tabulate_all_decisions, tabulate_brief
+from alambic.report.overview.decisions import (
+    gather_advised,
+    pick,
+    tabulate_all_decisions,
+    tabulate_brief,
+    tell_all_sure,
+    tell_sure,
+)
 from alambic.report.overview.gather import Overview, gather
 from alambic.report.overview.limits import RECOVERED, find_controls, say_limits
 from alambic.report.overview.views import name_view, say_views, say_views_first
@@ -110,6 +118,39 @@ def test_only_what_was_declared_is_said_to_harm(overview: Overview) -> None:
     told = read(advise(overview), "all_dont_harm")
     assert told.count("(harm)") == 1
     assert "(plain)" not in told
+
+
+def test_an_arm_that_loses_over_all_its_teachers_is_warned_of(overview: Overview) -> None:
+    """Only where the loss is beyond chance, and against no teacher."""
+    ci = Fact(1, "gain", -0.0117, "points", (), low=-0.0198, high=-0.0036)
+    sure, chance = (Fact(2, "p", value, "p", ()) for value in (0.04, 0.3))
+    lost = Across("accuracy", "at", "none", ci, sure, {}, {}, 15)
+    made = Compared((lost, replace(lost, arm="kd", p_holm=chance), replace(lost, arm="rsd", other="kd")))
+    told = read(advise(replace(overview, across=made)), "all_dont_any")
+    assert "at −1.17 points" in told
+    assert "kd" not in told
+    assert "rsd" not in told
+    assert read(advise(replace(overview, across=Compared())), "all_dont_any") == ""
+
+
+def test_what_was_confirmed_against_another_arm_tells_by_how_much(overview: Overview) -> None:
+    """A gain over the student alone that nobody declared does not stand as confirmed."""
+    study = next(s for s in overview.claims if s.name == "plain")
+    (row,) = [row for row in gather_advised(overview) if study in [s for s, _ in row.kept]]
+    made = next(made for s, made in row.kept if s is study)
+    taken = pick(made)
+    declared = study.findings.declared
+    assert taken is not None
+    assert declared is not None
+    other = next(group for group in study.findings.groups if group.arm == "label_smoothing")
+    moved = replace(taken, other=other, verdict="gain")
+    only = replace(study, findings=replace(study.findings, declared=replace(declared, contrasts=(moved,))))
+    told = tell_sure(only, made, "en")
+    assert told.startswith("confirmed, against label_smoothing +")
+    assert told.endswith(ADVICE_TEXTS["not_over_alone"]["en"])
+    assert tell_all_sure([(study, made), (study, made)], "en") == [tell_sure(study, made, "en")]
+    apart = tell_all_sure([(study, made), (only, made)], "en")
+    assert [one.endswith(f"({study.name})") for one in apart] == [True, True]
 
 
 def test_controls_are_not_warned_of(overview: Overview) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alambic.methods import all_methods
 from alambic.report.chapters.claims import Blank, Claim, Words
+from alambic.report.facts.across import ALONE
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.findings import StudentFindings
@@ -15,6 +16,7 @@ from alambic.report.overview.decisions import gather_advised, is_sure, list_harm
 from alambic.report.overview.gather import Overview, Study, main_families
 from alambic.report.overview.views import say_views_first
 from alambic.report.overview.when import is_fading
+from alambic.report.words.french_names import tell_arm
 from alambic.report.words.wording import LANGS
 from alambic.treatments.registry import all_treatments
 
@@ -46,6 +48,7 @@ def advise(overview: Overview) -> list[Claim]:
         *few,
         *still,
         *left,
+        *_say_any(overview),
         *_say_harm(overview),
     ]
 
@@ -139,6 +142,13 @@ def _say_bare(overview: Overview) -> list[Claim]:
     shown = {s.name for row in gather_advised(overview) for s, made in (*row.kept, *row.looked) if is_sure(s, made)}
     bare = tuple(name for name in list_bare(overview) if name not in shown)
     return [Claim("all_dont_claims", {"listing": bare}, "tie")] if bare else []
+
+
+def _say_any(overview: Overview) -> list[Claim]:
+    """Arms that lose to the student alone over all of their teachers, beyond those that were tried."""
+    lost = [pair for pair in overview.across.pairs if pair.other == ALONE and pair.is_clear and pair.gain.value < 0]
+    listing = tuple((Words({lang: tell_arm(pair.arm, lang) for lang in LANGS}), pair.gain) for pair in lost)
+    return [Claim("all_dont_any", {"listing": listing}, "loss")] if listing else []
 
 
 def _say_harm(overview: Overview) -> list[Claim]:

@@ -132,7 +132,7 @@ def tabulate_all_decisions(overview: Overview, lang: Lang) -> Table:
         study, made = row.first
         shown = sorted(row.kept or row.looked, key=lambda pair: -_value(pick(pair[1])))
         takes = [_tell_taken(pair[1], lang) + (f" ({pair[0].name})" if len(shown) > 1 else "") for pair in shown]
-        sure = list(dict.fromkeys(_tell_sure(*pair, lang) for pair in shown))
+        sure = tell_all_sure(shown, lang)
         sure += [_tell_looked(*pair, lang) for pair in row.looked]
         rivals = [_tell_rival(s, c, lang) for s, one in shown for c in _list_rivals(one)]
         places = {one.place for one, _ in (*row.kept, *row.looked)}
@@ -181,7 +181,15 @@ def _show_gain(contrast: Contrast | None, lang: Lang) -> str:
     return hold(f"{show_number(gain.value, gain.unit, lang, noun=False)} {show_bounds(gain, lang)}".strip())
 
 
-def _tell_sure(study: Study, made: Decision, lang: Lang) -> str:
+def tell_all_sure(shown: Sequence[tuple[Study, Decision]], lang: Lang) -> list[str]:
+    """How sure each study is, once where all say the same, else with its name."""
+    told = [tell_sure(*pair, lang) for pair in shown]
+    if len(set(told)) == 1:
+        return told[:1]
+    return [f"{one} ({study.name})" for one, (study, _) in zip(told, shown, strict=True)]
+
+
+def tell_sure(study: Study, made: Decision, lang: Lang) -> str:
     """Confirmed, and against what else than the student alone; a lead; nothing shown."""
     taken = pick(made)
     if taken is None:
@@ -189,8 +197,10 @@ def _tell_sure(study: Study, made: Decision, lang: Lang) -> str:
     told = find_confirmed(study.findings.declared, taken)
     if told is None:
         return _tell_undeclared(made, lang)
-    against = f", {read_texts(lang)['against'].lower()} {name_group(told.other, lang)}"
-    return HEADINGS["confirmed"][lang] + against * (told.other.key != taken.other.key)
+    if told.other.key == taken.other.key:
+        return HEADINGS["confirmed"][lang]
+    against = f"{read_texts(lang)['against'].lower()} {name_group(told.other, lang)} {_show_gain(told, lang)}"
+    return ", ".join([HEADINGS["confirmed"][lang], against, read_advice_texts(lang)["not_over_alone"]])
 
 
 def _tell_undeclared(made: Decision, lang: Lang) -> str:

@@ -100,6 +100,12 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Do not expect help where none was shown: {listing}.",
         "fr": "N’attendre aucune aide là où rien n’en montre : {listing}.",
     },
+    "all_dont_any": {
+        "en": "Do not take with whatever teacher there is what over all that were tried gives less than no teacher: "
+        "{listing}.",
+        "fr": "Ne pas prendre avec n’importe quel enseignant ce qui, sur tous ceux essayés, donne moins que sans "
+        "enseignant : {listing}.",
+    },
     "all_dont_harm": {
         "en": "Do not use what was declared and shown to harm: {listing}.",
         "fr": "Ne pas employer ce qui, déclaré, a été montré nuisible : {listing}.",

@@ -44,6 +44,10 @@ ADVICE_TEXTS: dict[str, dict[Lang, str]] = {
     "rivals": {"en": "Not shown to be worse", "fr": "Pas montrés moins bons"},
     "harmed": {"en": "Declared, and harmed", "fr": "Déclaré, et a nui"},
     "undeclared": {"en": "a lead: not declared", "fr": "une piste : non déclaré"},
+    "not_over_alone": {
+        "en": "over the student alone not declared",
+        "fr": "face à l’élève seul, non déclaré",
+    },
     "stands_in": {
         "en": "{undeclared}, but simpler than {arm}, which is confirmed",
         "fr": "{undeclared}, mais plus simple que {arm}, qui est confirmé",
