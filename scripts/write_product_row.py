@@ -90,7 +90,7 @@ class Row:
 
 def read_rows(home: Path) -> tuple[dict[str, Row], dict[str, Row], int]:
     """Rows of the study's arms and of the rivals, scored on the same images, and how many images."""
-    ledger = Ledger(home / "ledger", read_only=True)
+    ledger = Ledger(home / "two_cores" / "ledger", read_only=True)
     cells = sorted(ledger.rows("done"), key=lambda row: (row.content["arm"]["name"] != "none", row.content["seed"]))
     truth = np.array(json.loads(ledger.meta("labels_test") or "[]"))
     stored = [ledger.predictions(cell.id, "test", "int8") for cell in cells]
@@ -129,7 +129,7 @@ def _name(arm: str) -> str:
 def write_page(root: Path) -> str:
     """The page as Markdown."""
     home = root / HOME
-    ledger = Ledger(home / "ledger", read_only=True)
+    ledger = Ledger(home / "two_cores" / "ledger", read_only=True)
     arms, rivals, images = read_rows(home)
     teacher = next(cell for cell in ledger.rows("done") if cell.content["teacher"])
     lines = [
