@@ -51,6 +51,7 @@ CURVES = (
             "48 epochs": f"{CIFAR}/curves/epochs48",
             "96 epochs": f"{CIFAR}/plateau",
             "192 epochs": f"{CIFAR}/curves/epochs192",
+            "384 epochs": f"{CIFAR}/curves/epochs384",
         },
     ),
     Curve(

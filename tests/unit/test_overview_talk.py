@@ -11,6 +11,7 @@ import pytest
 from alambic.report.chapters.claims import Claim
 from alambic.report.chapters.tables import Table
 from alambic.report.facts.fact import Facts
+from alambic.report.overview.claims import say_brief
 from alambic.report.overview.document import compose_overview
 from alambic.report.overview.gather import Overview, gather, list_facts
 from alambic.report.overview.talk import compose_talk, shorten
@@ -55,7 +56,25 @@ def test_titles_count_what_the_ledgers_hold(overview: Overview) -> None:
     told = f"{sure} of {len(overview.with_alone)}"
     assert told in slides["talk_short"].title.text("en")  # type: ignore[union-attr]
     assert "of 1 confirmations" in slides["talk_do"].title.text("en")  # type: ignore[union-attr]
-    assert {"talk_decide", "talk_limits", "talk_between", "talk_ideas"} <= set(slides)
+    assert {"talk_decide", "talk_limits", "talk_between", "talk_ideas_none"} <= set(slides)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_answer_in_short_is_the_messages_of_the_slides_that_answer(overview: Overview, lang: Lang) -> None:
+    """In numbers it stands in the notes."""
+    slides = talk(overview, lang)
+    short = slides["talk_short"]
+    answers = [name for name in slides if name.startswith(("talk_alone", "talk_between", "talk_when", "talk_ideas"))]
+    assert len(answers) >= 3
+    assert {slides[name].title.text(lang) for name in answers} <= set(short.lines)  # type: ignore[union-attr]
+    assert [claim.key for claim in short.notes] == [claim.key for claim in say_brief(overview)]
+
+
+def test_the_slide_of_gains_names_the_largest_confirmed(overview: Overview) -> None:
+    title = talk(overview, "en")["talk_alone"].title
+    assert isinstance(title, Claim)
+    sure = [contrast.gain for study, contrast in overview.with_alone if study.is_confirmed(contrast)]
+    assert title.blanks["most"] == max(sure, key=lambda gain: gain.value)
 
 
 def test_contrasts_of_two_arms_are_a_row_a_question_and_all_stand_in_the_notes(overview: Overview) -> None:
@@ -67,7 +86,7 @@ def test_contrasts_of_two_arms_are_a_row_a_question_and_all_stand_in_the_notes(o
 
 
 def test_ideas_are_a_row_each_whatever_their_fate(overview: Overview) -> None:
-    slide = talk(overview, "en")["talk_ideas"]
+    slide = talk(overview, "en")["talk_ideas_none"]
     assert isinstance(slide.shown, Table)
     (row,) = slide.shown.rows
     assert row[0].text == "I9 relations"

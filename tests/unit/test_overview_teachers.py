@@ -21,6 +21,7 @@ from alambic.report.overview.alternatives import find_alternatives, say_alternat
 from alambic.report.overview.gather import Curved, Overview, Study
 from alambic.report.overview.glossary import TERMS, describe_words
 from alambic.report.overview.methods import compare_methods, say_by_teacher, tabulate_by_teacher
+from alambic.report.overview.survey import describe_survey
 from alambic.report.overview.tables import tabulate_judged
 from alambic.report.overview.teachers import keep_better, measure_accurate, say_accuracy
 from alambic.report.overview.when import is_fading, say_curve
@@ -193,10 +194,15 @@ def test_a_wider_student_alone_is_another_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_the_glossary_names_each_method_by_its_paper(tmp_path: Path, lang: Lang) -> None:
+def test_each_method_is_named_by_its_paper_and_each_word_explained(tmp_path: Path, lang: Lang) -> None:
     study = Study("claim", find(make_ledger(tmp_path / "l.sqlite", seeds=2, images=100)), 2)
     blocks = describe_words(view(study, claims=(study,)), lang)
-    methods, students, teachers, terms = (block for block in blocks if isinstance(block, Table))
+    students, teachers, terms = (block for block in blocks if isinstance(block, Table))
+    told, methods = describe_survey(view(study, claims=(study,)), lang)
+    assert isinstance(told, Claim)
+    assert isinstance(methods, Table)
+    assert told.blanks["declared"] == len(methods.rows) == 4
+    assert told.blanks["tried"] == 3  # label smoothing is a control
     papers = {row[0].text: row[1].text for row in methods.rows}
     assert papers == {name: all_methods()[name].paper.title for name in ("at", "kd", "label_smoothing", "rsd")}
     assert [row[0].text for row in students.rows] == ["dscnn_24x3"]

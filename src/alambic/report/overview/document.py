@@ -36,6 +36,7 @@ from alambic.report.overview.gather import Overview, Study, tell_data
 from alambic.report.overview.glossary import describe_words
 from alambic.report.overview.limits import say_do, say_limits, say_plateau, say_trained
 from alambic.report.overview.methods import say_by_teacher, tabulate_by_teacher
+from alambic.report.overview.survey import describe_survey, say_protocol
 from alambic.report.overview.tables import (
     tabulate_data,
     tabulate_declared,
@@ -60,6 +61,8 @@ def compose_overview(overview: Overview, lang: Lang) -> list[Section]:
         "question": say_question(overview),
         "short": say_brief(overview),
         "studies": [*_table(tabulate_data(overview, lang)), *_table(tabulate_studies(overview, lang))],
+        "survey": describe_survey(overview, lang),
+        "protocol": say_protocol(),
         "teacher": _describe_teachers(overview, lang, words),
         "method": _describe_methods(overview, lang, words),
         "when": _describe_when(overview, lang, words),

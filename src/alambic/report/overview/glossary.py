@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alambic.methods import all_methods
 from alambic.report.chapters.blocks import Block
 from alambic.report.chapters.tables import Entry, Table
 from alambic.report.facts.fact import Fact
@@ -152,29 +151,14 @@ def describe_words(overview: Overview, lang: Lang) -> list[Block]:
     if not groups:
         return []
     words = read_overview_texts(lang)
-    tables = (("methods_used", _tabulate_methods(groups, lang)), ("students_used", _tabulate_students(groups, lang)))
-    blocks: list[Block] = [part for key, table in tables for part in (words[key], table)]
     return [
-        *blocks,
+        words["students_used"],
+        _tabulate_students(groups, lang),
         words["teachers_used"],
         _tabulate_teachers(groups, lang),
         words["words_used"],
         _tabulate_terms(lang),
     ]
-
-
-def _tabulate_methods(groups: Sequence[Group], lang: Lang) -> Table:
-    """A row a method with a paper: its title, where and when it was published."""
-    words = read_overview_texts(lang)
-    table = Table(
-        ((words["method_name"], "", False), (words["paper_title"], "", False), (words["published"], "", False))
-    )
-    known = all_methods()
-    for name in sorted({name for group in groups for name in group.rows[0].content["arm"]["methods"]} - {"none"}):
-        if name in known:
-            paper = known[name].paper
-            table.rows.append([Entry(name), Entry(paper.title, class_="wide"), Entry(f"{paper.venue} {paper.year}")])
-    return table
 
 
 def _tabulate_students(groups: Sequence[Group], lang: Lang) -> Table:

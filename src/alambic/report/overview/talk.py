@@ -47,8 +47,6 @@ from alambic.report.words.wording import FROM, LANGS, Lang, name_arm, name_group
 
 LONGEST = 40  # letters of an arm beside a bar; a longer one is named by its methods
 LISTED = 4  # items of a list in a sentence on a slide; of more, some are named, and the notes hold all
-# of the answer in short: told by the titles of later slides
-LAST = ("all_families", "all_brief_teachers", "all_brief_methods")
 ACCURACY = 0  # place of its rank in a judged study’s
 
 
@@ -58,16 +56,19 @@ def compose_talk(overview: Overview, sections: Sequence[Section], lang: Lang) ->
     told: dict[str, Blank] = {"studies": len(overview.studies), "claims": len(overview.claims)}
     asked = said["question"]
     under = tuple(claim.text(lang) for claim in asked if claim.key == "all_distil")
-    made = [
-        Slide(words["title"], (words["subtitle"], *(claim.text(lang) for claim in asked[:1])), notes=asked),
-        _short(said["short"], overview, lang),
-        Slide(Claim("talk_studies", told), under, tabulate_data(overview, lang), asked),
+    answers = [
         *_teachers(overview, lang),
         *_methods(overview, lang, words),
         *_between(overview, lang, words),
         *_when(overview, lang, words),
         *_ideas(overview, lang, words),
         *_chip(overview, lang, words),
+    ]
+    made = [
+        Slide(words["title"], (words["subtitle"], *(claim.text(lang) for claim in asked[:1])), notes=asked),
+        _short(said["short"], answers, overview, lang),
+        Slide(Claim("talk_studies", told), under, tabulate_data(overview, lang), asked),
+        *answers,
         *_advice(overview, lang),
         _lines(_title_limits(overview), said["limits"], lang),
     ]
@@ -93,13 +94,13 @@ def shorten(claim: Claim) -> Claim:
     return replace(claim, blanks=blanks)
 
 
-def _short(claims: Sequence[Claim], overview: Overview, lang: Lang) -> Slide:
-    """The answer; where not all of it fits, those give way that have a slide of their own with nothing to add."""
+def _short(claims: Sequence[Claim], answers: Sequence[Slide], overview: Overview, lang: Lang) -> Slide:
+    """The messages of the slides that answer, but for that of one study; the answer in numbers in the notes."""
     pairs = overview.with_alone
     sure = [c for study, c in pairs if study.is_confirmed(c)]
     told = Claim("talk_short", {"confirmed": len(sure), "count": len(pairs)}) if pairs else Claim("talk_short_bare", {})
-    ordered = sorted(claims, key=lambda claim: claim.key.startswith(LAST))
-    return replace(_lines(told, ordered, lang), notes=tuple(claims))
+    titles = [slide.title for slide in answers if slide.title and not isinstance(slide.shown, Scatter)]
+    return Slide(told, tuple(one.text(lang) if isinstance(one, Claim) else one for one in titles), notes=tuple(claims))
 
 
 def _title_limits(overview: Overview) -> Claim:
@@ -142,7 +143,10 @@ def _methods(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
     made = []
     for metric, pairs in metrics.items():
         sure = [c for study, c in pairs if study.is_confirmed(c)]
-        title = Claim("talk_alone", {"metric": _name_metric(metric), "confirmed": len(sure), "count": len(pairs)})
+        told: dict[str, Blank] = {"metric": _name_metric(metric), "count": len(pairs)}
+        if sure:
+            told |= {"confirmed": len(sure), "most": max((c.gain for c in sure), key=lambda gain: gain.value)}
+        title = Claim("talk_alone" if sure else "talk_alone_none", told)
         ordered = sorted(pairs, key=lambda pair: -pair[1].gain.value)
         named = [(f"{_name(c.group, lang)} ({study.name})", c.gain) for study, c in ordered]
         colours = [colour_of(study, c) for study, c in ordered]
@@ -247,7 +251,9 @@ def _ideas(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
         if idea.hardest is not None
     )
     notes = (*say_ideas(overview), Claim("all_listed", {"listing": listing}))
-    return [Slide(Claim("talk_ideas", {"ideas": len(fates), "survived": survived}), (), table, notes)]
+    none = any(claim.key == "all_no_winner" for claim in notes)
+    title = Claim("talk_ideas_none" if none else "talk_ideas", {"ideas": len(fates), "survived": survived})
+    return [Slide(title, (), table, notes)]
 
 
 def _tell_fate(idea: Idea) -> Words:

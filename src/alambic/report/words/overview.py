@@ -25,6 +25,33 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
         "chaque image, en plus des étiquettes. L’enseignant reste à l’atelier : la puce n’exécute que l’élève, avec "
         "les octets, les opérations et le temps qu’il aurait eus sans enseignant.",
     },
+    "all_survey": {
+        "en": "{published} published losses and {own} of our own are implemented, each with its formula, its authors’ "
+        "defaults and a check against a reference. {tried} were tried in these studies, {tuned} had equal trials on "
+        "tune images, {declared} stand in a declared test:",
+        "fr": "{published} pertes publiées et {own} des nôtres sont réalisées, chacune avec sa formule, les réglages "
+        "de ses auteurs et une vérification face à une référence. {tried} ont été essayées dans ces études, {tuned} "
+        "ont eu des essais en nombre égal sur des images de réglage, {declared} figurent dans un test déclaré :",
+    },
+    "all_paired": {
+        "en": "Within a study each arm of a student starts from the same weights and sees the same views of the same "
+        "images in the same order, seed by seed; the teacher answers once for each view, and its answers are kept.",
+        "fr": "Dans une étude, chaque bras d’un élève part des mêmes poids et voit les mêmes vues des mêmes images "
+        "dans le même ordre, graine par graine ; l’enseignant répond une fois par vue, et ses réponses sont gardées.",
+    },
+    "all_last_epoch": {
+        "en": "Scores are those of the last epoch, never the best; an int8 score is computed by integers alone, image "
+        "by image.",
+        "fr": "Les scores sont ceux de la dernière époque, jamais de la meilleure ; un score int8 est calculé par des "
+        "entiers seuls, image par image.",
+    },
+    "all_equal_trials": {
+        "en": "Where settings were tuned, it was on tune images, with as many trials for the student alone as for any "
+        "method; other studies take those settings. Test images were left for what was declared before.",
+        "fr": "Là où les réglages ont été ajustés, c’est sur des images de réglage, avec autant d’essais pour l’élève "
+        "seul que pour toute méthode ; les autres études reprennent ces réglages. Les images de test ont été réservées "
+        "à ce qui était déclaré d’avance.",
+    },
     "all_evidence": {
         "en": "The answer rests on {studies} studies and {cells} finished trainings of students. {claims} of them "
         "declared before they ran what they would test on the test images; what else their trainings show there, and "

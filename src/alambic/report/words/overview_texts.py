@@ -14,6 +14,8 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "question": {"en": "The question", "fr": "La question"},
     "short": {"en": "The answer in short", "fr": "La réponse en bref"},
     "studies": {"en": "The studies", "fr": "Les études"},
+    "survey": {"en": "The methods", "fr": "Les méthodes"},
+    "protocol": {"en": "How it was measured", "fr": "Comment c’est mesuré"},
     "teacher": {"en": "Which teacher?", "fr": "Quel enseignant ?"},
     "method": {"en": "Which method?", "fr": "Quelle méthode ?"},
     "when": {"en": "When does it pay?", "fr": "Quand cela paie-t-il ?"},
@@ -131,8 +133,7 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
         "fr": "Chaque panneau a sa propre étendue verticale.",
     },
     "glossary": {"en": "Names and words", "fr": "Noms et mots"},
-    "methods_used": {"en": "Methods of the confirmations", "fr": "Méthodes des confirmations"},
-    "students_used": {"en": "Their students", "fr": "Leurs élèves"},
+    "students_used": {"en": "Students of the confirmations", "fr": "Élèves des confirmations"},
     "teachers_used": {"en": "Their teachers", "fr": "Leurs enseignants"},
     "words_used": {"en": "Words", "fr": "Mots"},
     "method_name": {"en": "Method", "fr": "Méthode"},
@@ -178,8 +179,12 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "De quelle architecture : certaines familles se distinguent",
     },
     "talk_alone": {
-        "en": "Which method, by {metric}: {confirmed} of {count} declared gains are confirmed",
-        "fr": "Quelle méthode, {metric} : {confirmed} gains déclarés sur {count} sont confirmés",
+        "en": "Which method, by {metric}: {confirmed} of {count} declared gains are confirmed, {most} at most",
+        "fr": "Quelle méthode, {metric} : {confirmed} gains déclarés sur {count} sont confirmés, {most} au plus",
+    },
+    "talk_alone_none": {
+        "en": "Which method, by {metric}: none of {count} declared gains is confirmed",
+        "fr": "Quelle méthode, {metric} : aucun des {count} gains déclarés n’est confirmé",
     },
     "talk_between": {
         "en": "Between two arms with a teacher: {confirmed} of {count} declared contrasts are confirmed",
@@ -193,6 +198,11 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
     "talk_ideas": {
         "en": "New ideas: {ideas} put to the test, {survived} survived in at least one study",
         "fr": "Idées nouvelles mises à l’épreuve : {ideas} ; survivantes dans une étude au moins : {survived}",
+    },
+    "talk_ideas_none": {
+        "en": "New ideas: {ideas} put to the test, {survived} survived in at least one study, none has won",
+        "fr": "Idées nouvelles mises à l’épreuve : {ideas} ; survivantes dans une étude au moins : {survived} ; "
+        "gagnante : aucune",
     },
     "talk_chip": {
         "en": "On the chip: int8 with a scale for each channel costs an arm {most} at most, on average",
