@@ -232,12 +232,12 @@ def _when(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
 
 
 def _ideas(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
-    """A row an idea: in how many studies it met each fate."""
+    """A row an idea: how often it met each fate, in a study or by a measure."""
     fates, texts = count_fates(overview), read_texts(lang)
     if not fates:
         return []
     names = ("survives", "refuted", "undecided")
-    heads = [texts["idea"], words["number"], *(texts[f"{name}_column"] for name in names)]
+    heads = [texts["idea"], words["times_judged"], *(texts[f"{name}_column"] for name in names)]
     table = Table(tuple((head, "", place > 0) for place, head in enumerate(heads)))
     for name, fate in sorted(fates.items(), key=lambda item: (-sum(item[1].values()), item[0])):
         counts = [sum(fate.values()), *(fate[one] for one in names)]

@@ -31,6 +31,7 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "arms": {"en": "Arms", "fr": "Bras"},
     "purpose": {"en": "Purpose", "fr": "But"},
     "number": {"en": "Studies", "fr": "Études"},
+    "times_judged": {"en": "Judged", "fr": "Jugée"},
     "claims": {"en": "Confirmations", "fr": "Confirmations"},
     "rank_accuracy": {"en": "Accuracy", "fr": "Exactitude"},
     "rank_pilot": {"en": "A short pilot", "fr": "Un essai court"},
