@@ -144,10 +144,6 @@ def read_scores(folder: Path, number: str) -> Scores | None:
     return Scores(values, draws, alone, taught_on)
 
 
-def show(interval: Interval) -> str:
-    return f"{100 * interval.mean:+.2f} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
-
-
 def tell_gain(scores: Scores, side: Side, bank: Scores | None) -> str:
     """The gain; with its seeds where they are not all there yet. ``bank``: the ledger that has the arm, else a dash."""
     own = scores if side in scores.values else bank
@@ -155,7 +151,7 @@ def tell_gain(scores: Scores, side: Side, bank: Scores | None) -> str:
         return "–"
     count = len(own.values[side].keys() & scores.values[scores.alone].keys())
     few = f" ({count} seed{'s' if count > 1 else ''})" if count < len(scores.values[scores.alone]) else ""
-    return show(own.gain(side, scores)) + few
+    return own.gain(side, scores).in_points() + few
 
 
 def name_side(side: Side) -> str:
@@ -171,7 +167,8 @@ def tell_steps(scores: dict[str, Scores], plateau: bool) -> list[str]:
         seen = "is at its plateau" if one.interval.high < PLATEAU / 100 else "is not shown to be at its plateau"
         told = f": it {seen} at {less}" if plateau else ""
         paired = f"over the {len(one.seeds)} seeds that both have"
-        lines.append(f"- From {less} to {more} the student alone gains {show(one.interval)} points {paired}{told}.")
+        gained = one.interval.in_points()
+        lines.append(f"- From {less} to {more} the student alone gains {gained} points {paired}{told}.")
     return lines
 
 

@@ -21,7 +21,7 @@ from alambic.data import DataSpec, load_source
 from alambic.deploy.targets.host import predict_litert
 from alambic.errors import AlambicError
 from alambic.study.ledger import Ledger
-from alambic.study.stats import Array, Interval, compare, resample_scores
+from alambic.study.stats import Array, compare, resample_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, HOME = "docs/product_row.md", "studies/product-row"
@@ -113,13 +113,9 @@ def read_rows(home: Path) -> tuple[dict[str, Row], dict[str, Row], int]:
     return arms, rivals, len(truth)
 
 
-def show(interval: Interval) -> str:
-    return f"{100 * interval.mean:+.2f} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
-
-
 def _tell(first: str, a: Row, second: str, b: Row) -> str:
     paired = compare(a.scores["int8"], b.scores["int8"], a.draws, b.draws)
-    return f"| {first} | {second} | {show(paired.interval)} | {len(paired.seeds)} |"
+    return f"| {first} | {second} | {paired.interval.in_points()} | {len(paired.seeds)} |"
 
 
 def _name(arm: str) -> str:

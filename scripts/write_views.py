@@ -81,10 +81,6 @@ def read_scores(root: Path) -> Scores:
     )
 
 
-def show(interval: Interval) -> str:
-    return f"{100 * interval.mean:+.2f} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
-
-
 def title(name: str) -> str:
     return "fresh, live teacher" if name == "fresh" else f"V = {name[1:]}"
 
@@ -94,7 +90,7 @@ def judge(scores: Scores) -> list[str]:
     lines = []
     for name in NAMES[:-1]:
         found = {arm: scores.differ((name, arm), ("fresh", arm)) for arm in ARMS}
-        lost = [f"`{arm}` {show(one)}" for arm, one in found.items() if one.high < 0]
+        lost = [f"`{arm}` {one.in_points()}" for arm, one in found.items() if one.high < 0]
         safe = [f"`{arm}`" for arm, one in found.items() if one.low > -MARGIN]
         said = [f"surely loses with {', '.join(lost)}"] if lost else ["no arm surely loses"]
         said += [f"surely loses less than {100 * MARGIN:.1f} points with {', '.join(safe)}"] if safe else []
@@ -132,11 +128,11 @@ def write_page(root: Path) -> str:
     lines.append(f"| teacher passes an image | {' | '.join(passes)} |")
     lines += ["", "Difference to fresh views:", "", f"| | {' | '.join(map(title, NAMES[:-1]))} |", rule[:-4]]
     for arm in ARMS:
-        told = [show(scores.differ((name, arm), ("fresh", arm))) for name in NAMES[:-1]]
+        told = [scores.differ((name, arm), ("fresh", arm)).in_points() for name in NAMES[:-1]]
         lines.append(f"| `{arm}` | {' | '.join(told)} |")
     lines += ["", "Gain over `none` on the same views:", "", head, rule]
     for arm in ARMS[1:]:
-        told = [show(scores.differ((name, arm), (name, "none"))) for name in NAMES]
+        told = [scores.differ((name, arm), (name, "none")).in_points() for name in NAMES]
         lines.append(f"| `{arm}` | {' | '.join(told)} |")
     lines += ["", *judge(scores), ""]
     lines += [

@@ -31,6 +31,10 @@ class Interval:
     high: float
     image_error: float
 
+    def in_points(self) -> str:
+        """Of shares: "+1.20 [+0.80, +1.60]", in hundredths."""
+        return f"{100 * self.mean:+.2f} [{100 * self.low:+.2f}, {100 * self.high:+.2f}]"
+
 
 @dataclass(frozen=True)
 class Paired:
