@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from alambic.report.chapters.across import say_across
 from alambic.report.chapters.claims import Blank, Claim, Words
@@ -18,7 +19,7 @@ from alambic.report.words.french_names import tell_idea
 from alambic.report.words.wording import LANGS, Lang
 
 Pairs = Sequence[tuple[Study, Contrast]]
-LARGEST = Words({"en": "the largest", "fr": "le plus grand"})
+LARGEST = Words({"en": "– the largest", "fr": "– le plus grand"})
 
 
 def _words(tell: Callable[[Lang], str]) -> Words:
@@ -72,7 +73,7 @@ def say_brief(overview: Overview) -> list[Claim]:
     said = [say_accuracy(overview), say_all_families(overview), _brief_teachers(overview), _brief_methods(overview)]
     over = [claim for claim in say_across(overview.across) if claim.key == "across_clear"]
     said += [over, say_when(overview), say_ideas(overview), say_chip(overview)]
-    return [claims[0] for claims in said if claims]
+    return [replace(claims[0], tone="plain") for claims in said if claims]  # all of them lead: none stands out
 
 
 def _brief_teachers(overview: Overview) -> list[Claim]:
