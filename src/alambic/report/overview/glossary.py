@@ -40,7 +40,7 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
     },
     "balance": {
         "en": ("balance", "how strongly the teacher pulls when training starts, as a multiple of the labels’ pull"),
-        "fr": ("balance", "la force de l’enseignant au début, en multiple de celle des étiquettes"),
+        "fr": ("équilibre", "la force de l’enseignant au début, en multiple de celle des étiquettes"),
     },
     "superset": {
         "en": ("superset", "the teacher saw more images, or more of their labels, than the student was given"),
