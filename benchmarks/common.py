@@ -19,7 +19,8 @@ from alambic.data import DataSpec, Source, ViewSpec, from_arrays
 from alambic.methods import create_method
 from alambic.models.feature import OutputSpec
 from alambic.models.students import create_student
-from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
+from alambic.models.teacher import Teacher, TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training.feed import Feed
 from alambic.training.loop import Run
 from alambic.training.objective import Objective

@@ -18,7 +18,7 @@ import torch
 from common import BATCH, make_run, make_source, make_teacher, take, use_one_thread
 
 from alambic.data import Source, ViewSpec
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.training.bank import Bank, build_bank
 from alambic.training.loop import train
 from alambic.training.recipe import Recipe

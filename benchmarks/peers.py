@@ -29,7 +29,8 @@ from torchvision import transforms
 
 from alambic.data import Source, ViewSpec
 from alambic.models.students import create_student
-from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
+from alambic.models.teacher import Teacher, TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training.bank import Bank, build_bank
 from alambic.training.loop import Trainee
 from alambic.training.recipe import Recipe

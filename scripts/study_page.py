@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from alambic.data import DataSpec, Sensor, ViewSpec
 from alambic.data.photometry import Photometry
-from alambic.models.teachers import TeacherSpec
+from alambic.models.teacher import TeacherSpec
 from alambic.study import arms_file, confirm, specs, study_file
 from alambic.study.falsifiers import Falsifier
 from alambic.study.place import Execution

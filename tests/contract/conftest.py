@@ -6,7 +6,7 @@ import pytest
 from treatment_tools import make_source, make_teacher
 
 from alambic.data import Source
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 
 
 @pytest.fixture(scope="module")

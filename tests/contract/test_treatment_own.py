@@ -18,7 +18,8 @@ from alambic.data.spec import DataSpec
 from alambic.errors import AlambicError
 from alambic.methods import Batch, create_method
 from alambic.models.students import create_student
-from alambic.models.teachers import Teacher, TeacherSpec, load_teacher, save_teacher
+from alambic.models.teacher import Teacher, TeacherSpec
+from alambic.models.teachers import load_teacher, save_teacher
 from alambic.training.feed import LiveFeed, Normalise
 from alambic.training.hooks import see
 from alambic.training.loop import gather, show, train

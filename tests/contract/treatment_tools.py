@@ -13,7 +13,8 @@ from torch import nn
 from alambic.data import DataSpec, Photometry, Sensor, Source, ViewSpec, from_arrays
 from alambic.methods import create_method
 from alambic.models.students import create_student
-from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
+from alambic.models.teacher import Teacher, TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training.loop import History, Run, train
 from alambic.training.objective import Objective
 from alambic.training.recipe import Recipe

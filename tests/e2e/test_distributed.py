@@ -20,7 +20,8 @@ import torch
 from alambic.cli import main
 from alambic.data import DataSpec, Source, ViewSpec, from_arrays
 from alambic.errors import AlambicError
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training import bank as banks
 from alambic.training import together
 from alambic.training.bank import Bank, build_bank

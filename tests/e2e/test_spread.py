@@ -19,7 +19,7 @@ import torch
 from alambic.data import DataSpec, Source, ViewSpec, from_arrays
 from alambic.errors import AlambicError
 from alambic.files import hash_tensors, write_atomic
-from alambic.models.teachers import TeacherSpec
+from alambic.models.teacher import TeacherSpec
 from alambic.training import loop, spread, stop, teach, together
 from alambic.training.recipe import Recipe
 from alambic.training.task import Task

@@ -8,7 +8,8 @@ import torch
 
 from alambic.data import DataSpec, ViewSpec, from_arrays, load_source
 from alambic.errors import AlambicError
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.suitability.collect import tell_provenance
 from alambic.training.recipe import Recipe
 from alambic.training.setup import live_feed

@@ -10,7 +10,8 @@ from alambic.data import DataSpec, ViewSpec, from_arrays
 from alambic.functional.schedule import SCHEDULES
 from alambic.methods import create_method
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training.balance import balance
 from alambic.training.loop import Run
 from alambic.training.objective import Objective

@@ -12,7 +12,8 @@ import torch
 
 from alambic.data import DataSpec, ViewSpec, from_arrays
 from alambic.errors import AlambicError
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training import bank_part, stop
 from alambic.training.bank import Bank, build_bank
 from alambic.training.bank_part import ABANDONED, BLOCK, owning

@@ -14,7 +14,8 @@ from alambic.methods import all_methods, create_method
 from alambic.models.compiled import Compiled, check_compiler
 from alambic.models.students import create_student
 from alambic.models.taps import Tapped
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training import stop
 from alambic.training.lockstep import train_group
 from alambic.training.loop import train

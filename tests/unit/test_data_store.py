@@ -21,7 +21,8 @@ from PIL import Image
 from alambic.data import DataSpec, Source, ViewSpec, load_source, render
 from alambic.data.source import SPLITS
 from alambic.errors import AlambicError
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training.bank import build_bank
 from alambic.training.setup import live_feed
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from alambic.data import DataSpec, from_arrays
 from alambic.errors import AlambicError
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.study.prepare import prepare
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study

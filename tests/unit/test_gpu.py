@@ -10,7 +10,8 @@ from alambic.data import DataSpec, ViewSpec, from_arrays
 from alambic.errors import AlambicError
 from alambic.methods import all_methods, create_method
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training.bank import Bank, build_bank
 from alambic.training.graph import ProgressReadError, RecordedStep, keeping, why_not
 from alambic.training.hooks import Hooks

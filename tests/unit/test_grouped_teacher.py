@@ -13,7 +13,8 @@ from alambic.data import DataSpec, from_arrays, load_source
 from alambic.errors import AlambicError
 from alambic.models.grouped import GroupedClasses, group_classes
 from alambic.models.taps import Tapped
-from alambic.models.teachers import TeacherSpec, load_teacher, save_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher, save_teacher
 from alambic.study.prepare import prepare
 from alambic.study.run import run_study
 from alambic.study.study_file import read_study

@@ -11,7 +11,8 @@ from alambic.data import DataSpec, ViewSpec, from_arrays
 from alambic.errors import AlambicError
 from alambic.methods import create_method
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training.lockstep import train_group
 from alambic.training.loop import train
 from alambic.training.objective import Objective

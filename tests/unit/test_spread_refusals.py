@@ -13,7 +13,8 @@ from alambic.errors import AlambicError
 from alambic.files import hash_tensors
 from alambic.methods import create_method
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training import together
 from alambic.training.loop import Run
 from alambic.training.objective import Objective

@@ -13,7 +13,8 @@ from alambic.methods import create_method
 from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.study.content import make_objective
 from alambic.study.ledger import Ledger
 from alambic.study.run import run_study

@@ -11,7 +11,8 @@ import pytest
 from alambic.cli import main
 from alambic.data import load_source
 from alambic.errors import AlambicError
-from alambic.models.teachers import TeacherSpec, load_teacher, save_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher, save_teacher
 from alambic.report.facts.fact import Facts
 from alambic.report.facts.gather import Scored, group_rows
 from alambic.study import plan as plan_module

@@ -12,7 +12,8 @@ import torch
 from alambic.data import load_source
 from alambic.errors import AlambicError
 from alambic.models.students import count_macs, create_student
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.report.chapters.tables import Table
 from alambic.report.chapters.trust import describe_conditions
 from alambic.report.check import check_report

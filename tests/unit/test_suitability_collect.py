@@ -13,7 +13,8 @@ from alambic.data import DataSpec, Photometry, Sensor, ViewSpec, from_arrays, re
 from alambic.errors import AlambicError, Skip
 from alambic.models.students import create_student
 from alambic.models.taps import Tapped
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.suitability import Evidence, create_estimator
 from alambic.suitability.collect import (
     PASSES,

@@ -9,7 +9,7 @@ import torch
 
 from alambic.data import DataSpec, ViewSpec, load_source
 from alambic.models.own_code import create_own
-from alambic.models.teachers import TeacherSpec
+from alambic.models.teacher import TeacherSpec
 from alambic.suitability import ranking, scorecard
 from alambic.suitability.pilot import choose_images
 from alambic.suitability.ranking import Ranking, Setting

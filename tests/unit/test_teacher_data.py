@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alambic.config import read_document, read_tables
-from alambic.models.teachers import widest_data
+from alambic.models.teacher import widest_data
 from alambic.study.content import _seen_data
 from alambic.training.teacher_file import read_entry, read_teacher_file
 

@@ -16,7 +16,8 @@ from alambic.methods import create_method
 from alambic.methods.base import Batch
 from alambic.models.feature import Outputs
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, load_teacher
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training.bank import Bank, build_bank
 from alambic.training.layout import safe_channels_last
 from alambic.training.loop import train

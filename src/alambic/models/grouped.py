@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 
 Groups = tuple[tuple[int, ...], ...]
 

@@ -7,9 +7,9 @@ made, what it was trained on and by which recipe, and what it scores.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -18,101 +18,11 @@ from torch import Tensor, nn
 from alambic.errors import AlambicError, nearest
 from alambic.files import hash_tensors, read_state_dict, write_atomic
 from alambic.models.cards import CARD_FIELDS, read_card
+from alambic.models.grouped import group_classes
 from alambic.models.onnx_net import OnnxNet, hash_onnx
 from alambic.models.own_code import create_own, is_own_code
 from alambic.models.students import create_student
-
-TeacherData = Literal["same", "superset", "external"]
-
-
-def widest_data(*kinds: TeacherData) -> TeacherData:
-    """What a network has seen that learnt from several: the one that is furthest from the student's images."""
-    return max(kinds, key=("same", "superset", "external").index)
-
-
-@dataclass(frozen=True)
-class TeacherSpec:
-    """How to make a teacher.
-
-    Attributes:
-        net: ``timm:NAME``, ``torchvision:NAME``, ``zoo:NAME`` (our students), ``file.py:function``, ``file.onnx``, or
-            ``card``: whatever the weights' card says.
-        kwargs: for the network's constructor.
-        weights: safetensors, or a state_dict that loads without running code; a card beside it fills the rest.
-        pretrained: the hub's weights (timm and torchvision), with a new head for the task unless the classes agree.
-        size: input (height, width); None takes the images' own. mean, std: input normalisation; empty takes the data's.
-        channels: that the network expects; None takes the images' own.
-        family: resnet, convnext, vit, swin, mixer, ... for tables; guessed from the name when empty.
-        teacher_data: ``same`` images as the student's, a ``superset`` of them, or ``external`` ones.
-        provenance: ``labels``, or ``distilled from X``.
-        split_hash: of the split that it was trained on; "" for external knowledge.
-        groups: its classes that make each class of the task, see ``grouped``; empty where they are the task's own. A
-            study whose class map merges the classes that a teacher was trained on fills it in.
-    """
-
-    net: str
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    weights: str | None = None
-    pretrained: bool = False
-    size: tuple[int, int] | None = None
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    channels: int | None = None
-    family: str = ""
-    teacher_data: TeacherData = "same"
-    provenance: str = "labels"
-    split_hash: str = ""
-    groups: tuple[tuple[int, ...], ...] = ()
-
-    def __post_init__(self) -> None:
-        sides = (*(self.size or ()), *(() if self.channels is None else (self.channels,)))
-        if not all(side >= 1 for side in sides) or not all(value > 0 for value in self.std):
-            raise AlambicError(
-                "teacher: expected a size and channels of at least 1 and std above 0, got size "
-                f"{self.size}, channels {self.channels}, std {self.std}"
-            )
-
-    def for_card(self) -> dict[str, Any]:
-        """What the card beside the weights keeps: all but where this study found them."""
-        return {key: value for key, value in asdict(self).items() if key not in ("weights", "pretrained", "groups")}
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A frozen network ready to teach, with what tables say of it."""
-
-    name: str
-    net: nn.Module
-    spec: TeacherSpec
-    size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    classes: int | None
-    hash: str
-    card: dict[str, Any]
-
-    @property
-    def family(self) -> str:
-        return self.spec.family or guess_family(self.spec.net)
-
-    @property
-    def parameters(self) -> int:
-        return sum(p.numel() for p in self.net.parameters())
-
-    def settle(self, split_hash: str) -> TeacherSpec:
-        """Its spec with the size and normalisation that it works with, and the split that it saw."""
-        seen = {"size": self.size, "mean": self.mean, "std": self.std, "channels": len(self.mean)}
-        return replace(self.spec, **seen, split_hash=split_hash)  # type: ignore[arg-type]
-
-
-FAMILIES = ("convnext", "swin", "mixer", "resmlp", "deit", "vit", "resnet", "regnet", "mobilenet", "efficientnet")
-
-
-def guess_family(net: str) -> str:
-    """The family by the network's name, ``other`` where it says none."""
-    lower = net.lower()
-    found = next((family for family in FAMILIES if family in lower), "other")
-    return {"deit": "vit", "resmlp": "mixer"}.get(found, found)
+from alambic.models.teacher import Teacher, TeacherSpec
 
 
 def create_net(spec: TeacherSpec, classes: int, channels: int, size: tuple[int, int], folder: Path) -> nn.Module:
@@ -215,8 +125,6 @@ def load_teacher(
     teacher = Teacher(name, net, replace(spec, groups=()), size, mean, std, classes_given, digest, card)
     if not spec.groups:
         return teacher
-    from alambic.models.grouped import group_classes  # it needs a Teacher
-
     return group_classes(teacher, spec.groups)
 
 

@@ -22,7 +22,8 @@ from alambic.models.cards import read_card
 from alambic.models.feature import OutputSpec
 from alambic.models.own_code import create_own, is_own_code, list_files
 from alambic.models.students import create_student
-from alambic.models.teachers import TeacherSpec, merge_card, widest_data
+from alambic.models.teacher import TeacherSpec, widest_data
+from alambic.models.teachers import merge_card
 from alambic.study.cell import Arm, method_version
 from alambic.study.specs import behind
 from alambic.study.study_file import Study

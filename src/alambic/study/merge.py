@@ -6,7 +6,7 @@ import dataclasses
 
 from alambic.data import Source
 from alambic.models.grouped import group_classes
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.study.content import make_task
 from alambic.study.study_file import Study
 from alambic.study.treat import tune_logits

@@ -10,7 +10,8 @@ import torch
 
 from alambic.data import Source, ViewSpec, load_source
 from alambic.errors import AlambicError
-from alambic.models.teachers import Teacher, load_teacher
+from alambic.models.teacher import Teacher
+from alambic.models.teachers import load_teacher
 from alambic.study.cell import Arm
 from alambic.study.content import make_student, make_task, train_ids
 from alambic.study.follow import Say

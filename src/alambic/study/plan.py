@@ -15,7 +15,8 @@ import torch
 from alambic.data import Source, load_source
 from alambic.models.cards import read_card
 from alambic.models.feature import OutputSpec
-from alambic.models.teachers import TeacherSpec, create_net, merge_card, run_once
+from alambic.models.teacher import TeacherSpec
+from alambic.models.teachers import create_net, merge_card, run_once
 from alambic.study.cell import Arm, Cell
 from alambic.study.content import ask_students, make_objective, make_student, make_task, tell_source, train_ids
 from alambic.study.follow import tell_span

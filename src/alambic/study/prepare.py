@@ -18,7 +18,8 @@ from alambic.errors import AlambicError
 from alambic.methods.base import Specs
 from alambic.models.feature import OutputSpec
 from alambic.models.own_code import is_own_code, locate
-from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
+from alambic.models.teacher import Teacher, TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.study.cell import Arm, Cell, taught_by
 from alambic.study.content import (
     PreparedTeacher,

@@ -20,7 +20,7 @@ from alambic.data import Source, key
 from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.models.own_code import is_own_code
-from alambic.models.teachers import Teacher, TeacherSpec
+from alambic.models.teacher import Teacher, TeacherSpec
 from alambic.study.cell import Arm
 from alambic.study.content import PreparedTeacher, code_version, make_objective, make_task, train_ids
 from alambic.study.follow import Say, follow

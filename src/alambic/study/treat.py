@@ -13,7 +13,8 @@ import torch
 
 from alambic.data import Source, ViewSpec, render_clean
 from alambic.methods.modifier import Modifier
-from alambic.models.teachers import Teacher, save_teacher
+from alambic.models.teacher import Teacher
+from alambic.models.teachers import save_teacher
 from alambic.study.cell import Arm
 from alambic.study.content import make_student, make_task, train_ids
 from alambic.study.follow import Say, follow

@@ -20,7 +20,8 @@ from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.models.compiled import Compiled
 from alambic.models.students import count_macs, count_parameters
-from alambic.models.teachers import Teacher, load_teacher
+from alambic.models.teacher import Teacher
+from alambic.models.teachers import load_teacher
 from alambic.study.cell import Cell, is_live, taught_by
 from alambic.study.content import make_objective, make_student, make_task, train_ids
 from alambic.study.images import open_images

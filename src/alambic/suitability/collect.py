@@ -19,7 +19,7 @@ from alambic.methods.base import create_method
 from alambic.models.feature import Feature, Outputs
 from alambic.models.onnx_net import OnnxNet
 from alambic.models.taps import Tapped
-from alambic.models.teachers import Teacher, TeacherSpec, guess_family
+from alambic.models.teacher import Teacher, TeacherSpec, guess_family
 from alambic.suitability.evidence import StudentEvidence, TeacherEvidence, widen
 from alambic.suitability.inputs import (
     CUTOFFS,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from alambic.data import Source, ViewSpec
 from alambic.methods.base import create_method
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.suitability.evidence import Pilot, widen
 from alambic.suitability.measures import mean_kl
 from alambic.training.loop import evaluate, predict_logits, train

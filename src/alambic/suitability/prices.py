@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.suitability.base import all_estimators
 from alambic.suitability.collect import GRADIENT_IMAGES, PASSES
 from alambic.suitability.sketch import DIRECTIONS

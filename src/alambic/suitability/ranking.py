@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from alambic.data import Source, ViewSpec
 from alambic.errors import AlambicError
 from alambic.models.own_code import is_own_code
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.suitability.base import all_estimators
 from alambic.suitability.collect import PASSES, choose_holdout, collect_student, collect_teacher, tell_provenance
 from alambic.suitability.evidence import Evidence, Pilot, StudentEvidence

@@ -20,7 +20,8 @@ from alambic.data import Source, ViewSpec, render_clean
 from alambic.errors import AlambicError
 from alambic.models.discover import dissect
 from alambic.models.own_code import is_own_code
-from alambic.models.teachers import Teacher, TeacherSpec, load_teacher, save_teacher
+from alambic.models.teacher import Teacher, TeacherSpec
+from alambic.models.teachers import load_teacher, save_teacher
 from alambic.training import stop
 from alambic.training.feed import Normalise
 from alambic.training.task import Task, evaluate_metric, predict

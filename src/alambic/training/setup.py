@@ -13,7 +13,7 @@ from alambic.errors import AlambicError
 from alambic.methods.base import Specs
 from alambic.models.feature import OutputSpec
 from alambic.models.taps import Tapped
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.training.feed import Feed, LiveFeed, Normalise, mean_by_class
 from alambic.training.loop import Run
 from alambic.training.objective import Objective

@@ -17,16 +17,8 @@ from torch import Tensor, nn
 from alambic.data import Source, ViewSpec, key
 from alambic.errors import AlambicError
 from alambic.methods.base import create_method
-from alambic.models.teachers import (
-    Teacher,
-    TeacherData,
-    TeacherSpec,
-    create_net,
-    fit_channels,
-    load_teacher,
-    save_teacher,
-    widest_data,
-)
+from alambic.models.teacher import Teacher, TeacherData, TeacherSpec, widest_data
+from alambic.models.teachers import create_net, fit_channels, load_teacher, save_teacher
 from alambic.training import together
 from alambic.training.feed import Normalise
 from alambic.training.loop import OnEpoch, evaluate, train

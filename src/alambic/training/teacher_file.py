@@ -13,7 +13,8 @@ from alambic.data import DataSpec, Source, ViewSpec, load_source
 from alambic.data.load import start_at
 from alambic.errors import AlambicError, nearest
 from alambic.models.own_code import is_own_code, list_files
-from alambic.models.teachers import Teacher, TeacherSpec, load_teacher
+from alambic.models.teacher import Teacher, TeacherSpec
+from alambic.models.teachers import load_teacher
 from alambic.training import together
 from alambic.training.recipe import Recipe
 from alambic.training.task import Task

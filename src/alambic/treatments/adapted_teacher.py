@@ -7,7 +7,7 @@ from dataclasses import replace
 from alambic.data import ViewSpec
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.training.teach import train_teacher
 from alambic.treatments.base import Scene, Treatment, new_teacher_path, refuse_black_box
 from alambic.treatments.same_sensor import SameSensor

@@ -21,7 +21,7 @@ from alambic.data import DataSpec, Source, ViewSpec
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
 from alambic.methods.settings import apply_settings, declared_settings
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.training.hooks import Hooks
 from alambic.training.loop import OnEpoch, Run
 from alambic.training.recipe import Recipe, stream_seed

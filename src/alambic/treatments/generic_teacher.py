@@ -10,7 +10,7 @@ from torch import nn
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
 from alambic.models.students import create_student
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.training.setup import teacher_spec
 from alambic.treatments.base import Scene, Treatment, new_teacher_path, refuse_black_box
 from alambic.treatments.branches import BranchTraining, make_branches

@@ -14,7 +14,8 @@ from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.methods.base import Paper
 from alambic.models.cards import read_card
-from alambic.models.teachers import Teacher, TeacherSpec, create_net, load_teacher, save_teacher, widest_data
+from alambic.models.teacher import Teacher, TeacherSpec, widest_data
+from alambic.models.teachers import create_net, load_teacher, save_teacher
 from alambic.training.feed import Normalise
 from alambic.treatments.base import Scene, Treatment, new_teacher_path
 from alambic.treatments.teaching import load_made

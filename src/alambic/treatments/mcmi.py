@@ -10,7 +10,7 @@ from torch import Tensor
 from alambic.errors import AlambicError
 from alambic.functional.prob import kl_of_logs
 from alambic.methods.base import Paper
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.training.hooks import Hooks, Inputs, descend, see
 from alambic.training.loop import Run, gather
 from alambic.treatments.base import Scene, Treatment, new_teacher_path, refuse_black_box

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from alambic.files import hash_tensors
 from alambic.methods.base import Paper
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.treatments.base import Scene, Treatment, refuse_black_box
 from alambic.treatments.teaching import fresh_net
 

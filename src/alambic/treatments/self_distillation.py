@@ -8,7 +8,7 @@ import torch
 
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
-from alambic.models.teachers import Teacher, TeacherSpec
+from alambic.models.teacher import Teacher, TeacherSpec
 from alambic.training.teach import train_teacher
 from alambic.treatments.base import Scene, Treatment, new_teacher_path
 from alambic.treatments.teaching import load_made

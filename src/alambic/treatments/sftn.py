@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alambic.errors import AlambicError
 from alambic.methods.base import Paper
-from alambic.models.teachers import Teacher
+from alambic.models.teacher import Teacher
 from alambic.training.setup import teacher_spec
 from alambic.treatments.base import Scene, Treatment, new_teacher_path, refuse_black_box
 from alambic.treatments.branches import BranchTraining, make_branches

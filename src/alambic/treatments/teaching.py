@@ -13,7 +13,8 @@ from torch import nn
 
 from alambic.errors import AlambicError
 from alambic.methods.base import create_method
-from alambic.models.teachers import Teacher, TeacherSpec, create_net, load_teacher, save_teacher
+from alambic.models.teacher import Teacher, TeacherSpec
+from alambic.models.teachers import create_net, load_teacher, save_teacher
 from alambic.training.feed import Normalise
 from alambic.training.hooks import Hooks
 from alambic.training.loop import Run, train

@@ -21,7 +21,8 @@ from alambic.data import Source, load_source
 from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.models.taps import Tapped
-from alambic.models.teachers import Teacher, load_teacher, load_weights
+from alambic.models.teacher import Teacher
+from alambic.models.teachers import load_teacher, load_weights
 from alambic.report.facts.examined import NAME, VERSION
 from alambic.study.cell import Arm
 from alambic.study.content import make_student
