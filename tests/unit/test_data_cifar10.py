@@ -12,11 +12,16 @@ import pytest
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from alambic.data import DataSpec, load_source
+from alambic.data import DataSpec, cifar10_sheets, load_source
 from alambic.errors import AlambicError
 
 BATCHES = [f"data_batch_{number}" for number in range(1, 6)] + ["test_batch"]
 COUNT = 20  # in each batch
+
+
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar10_sheets, "_ROWS", COUNT)
 
 
 @pytest.fixture
@@ -85,10 +90,38 @@ def test_a_truncated_sheet_is_refused(folder: Path) -> None:
         load(folder)
 
 
-def test_another_picture_is_refused(folder: Path) -> None:
-    Image.new("RGB", (32, 32)).save(folder / "test_batch.png")
-    with pytest.raises(AlambicError, match="expected an RGB sheet of 1024 pixels a row"):
+@pytest.mark.parametrize(
+    ("mode", "size", "told"),
+    [
+        ("RGB", (32, 32), "expected an RGB sheet of 1024 pixels a row"),
+        ("L", (1024, COUNT), "expected an RGB sheet of 1024 pixels a row"),
+        ("RGB", (1024, COUNT - 1), f"expected {COUNT} images, one in each row, got {COUNT - 1} rows"),
+    ],
+)
+def test_another_picture_is_refused(folder: Path, mode: str, size: tuple[int, int], told: str) -> None:
+    Image.new(mode, size).save(folder / "test_batch.png")
+    with pytest.raises(AlambicError, match=told):
         load(folder)
+
+
+def test_a_picture_that_claims_to_be_huge_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(AlambicError, match=r"data_batch_1\.png: expected a whole PNG"):
+        load(folder)
+
+
+def test_a_missing_sheet_is_named(folder: Path) -> None:
+    (folder / "data_batch_4.png").unlink()
+    with pytest.raises(AlambicError, match=r"data_batch_4\.png: expected a whole PNG"):
+        load(folder)
+
+
+def test_it_lies_in_the_data_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a path, or by one that starts there."""
+    monkeypatch.setenv("ALAMBIC_DATA", str(folder.parent))
+    monkeypatch.chdir("/")
+    assert load_source(DataSpec("cifar10")).hash == load(folder).hash
+    assert load_source(DataSpec("cifar10", path="cifar10")).hash == load(folder).hash
 
 
 @pytest.mark.parametrize("labels", ["[1, 2", "[1, 2, 3]", json.dumps([10] * 20), json.dumps([1.0] * 20), '"text"'])

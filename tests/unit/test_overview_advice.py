@@ -77,6 +77,7 @@ def overview(tmp_path_factory: pytest.TempPathFactory) -> Overview:
     keep(root, "looked", [contrast("rsd", "kd", other="convnext"), contrast("rsd", "none")], {}, seeds_first="3")
     rare = {"class_names": ["rest", "person"], **other}
     keep(root, "harm", [contrast("at", "none", "convnext")], rare)
+    keep(root, "shown", [contrast("rsd", "none")], {}, purpose="demo")
     return gather(root, (), Facts())
 
 
@@ -91,6 +92,11 @@ def test_each_heading_has_both_languages_and_is_shown() -> None:
         assert all(by_lang.values())
         assert len(re.findall(rf'"{key}"', code)) > 1, f"{key} is never shown"
     assert not any("'" in text for by_lang in ADVICE_TEXTS.values() for text in by_lang.values())
+
+
+def test_a_demonstration_has_no_part(overview: Overview) -> None:
+    """It sees the test images of every arm, whatever was declared."""
+    assert {study.name for study in overview.studies} == {"plain", "looked", "harm"}
 
 
 def test_a_teacher_that_won_only_after_a_look_is_not_advised(overview: Overview) -> None:
@@ -124,10 +130,10 @@ def test_an_arm_that_loses_over_all_its_teachers_is_warned_of(overview: Overview
     """Only where the loss is beyond chance, and against no teacher."""
     ci = Fact(1, "gain", -0.0117, "points", (), low=-0.0198, high=-0.0036)
     sure, chance = (Fact(2, "p", value, "p", ()) for value in (0.04, 0.3))
-    lost = Across("accuracy", "at", "none", ci, sure, {}, {}, 15)
+    lost = Across("average_precision", "at", "none", ci, sure, {}, {"data": 1, "teacher": 15, "student": 2}, 15)
     made = Compared((lost, replace(lost, arm="kd", p_holm=chance), replace(lost, arm="rsd", other="kd")))
     told = read(advise(replace(overview, across=made)), "all_dont_any")
-    assert "at −1.17 points" in told
+    assert "at −1.17 points [−1.98, −0.36] (average precision; data · teachers · students: 1 · 15 · 2)" in told
     assert "kd" not in told
     assert "rsd" not in told
     assert read(advise(replace(overview, across=Compared())), "all_dont_any") == ""

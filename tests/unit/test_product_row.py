@@ -47,5 +47,5 @@ def test_scores_by_a_plain_count(script: ModuleType) -> None:
 
 def test_a_missing_file_of_another_is_named(script: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "other.tflite").write_bytes(b"not it")
-    with pytest.raises(AlambicError, match=r"MLPerf Tiny's reference.*got 1 others"):
+    with pytest.raises(AlambicError, match=r"MLPerf Tiny's reference.*got 1 files"):
         script.score_rivals(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from alambic.report.chapters.blocks import Figure
 from alambic.report.chapters.claims import Claim
-from alambic.report.chapters.suitability import best_estimator, say_refit
+from alambic.report.chapters.suitability import best_estimator
 from alambic.report.chapters.tables import Table
 from alambic.report.facts.findings import find
 from alambic.report.talk.compose import compose_slides
@@ -85,16 +85,6 @@ def test_a_fitted_score_whose_chance_is_not_zero_fails_the_control_with_its_own_
     assert abs(permuted.blanks["null"].value) < 0.1
     judged_on = next(c for c in chapter.claims if c.key == "judged_on")
     assert judged_on.blanks["visible"].value < fitted.verdict.visible
-
-
-@pytest.mark.parametrize(("null", "key"), [(-0.13, "control_refit_leans"), (0.51, "control_refit_fails")])
-def test_a_control_that_fails_is_put_down_to_the_side_it_fails_on(suited, null, key):
-    """A mean made without what it predicts leans away from it; a score that has seen the gains leans towards them."""
-    judged = next(one for one in find(suited / "ledger.sqlite").suitability.verdicts if "null" in one.facts)
-    facts = {**judged.facts, "null": dataclasses.replace(judged.facts["null"], value=null)}
-    verdict = dataclasses.replace(judged.verdict, null=null)
-    assert not verdict.centred
-    assert say_refit(dataclasses.replace(judged, verdict=verdict, facts=facts)).key == key
 
 
 def test_what_other_students_gained_is_told_and_keeps_a_fitted_score_from_the_bar(suited):

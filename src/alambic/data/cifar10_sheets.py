@@ -7,6 +7,7 @@ Images, order, labels and class names are those of ``torchvision:CIFAR10``, henc
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from alambic.data.raw import RawImages, data_root, official
+from alambic.data.raw import RawImages, need_path, official
 from alambic.data.spec import DataSpec
 from alambic.errors import AlambicError
 
 NAME = "cifar10"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_SIDE = 32
+_SIDE, _ROWS = 32, 10_000
 _TRAIN = tuple(f"data_batch_{number}.png" for number in range(1, 6))
 _PARTS = ((_TRAIN, "train_lables.json"), (("test_batch.png",), "test_lables.json"))  # spelt as in the package
 
 
 def read(spec: DataSpec, download: bool) -> RawImages:
     """Reads the six sheets and two lists of labels of ``spec.path``, or of ``cifar10`` in the data folder."""
-    folder = Path(spec.path).expanduser() if spec.path else data_root() / NAME
+    folder = need_path(spec if spec.path is not None else replace(spec, path=NAME), NAME)
     if spec.group is not None:
         raise AlambicError(f"{NAME}: expected no group, since it names none, got {spec.group!r}")
     if not (folder / _TRAIN[0]).exists():
@@ -50,7 +51,7 @@ def read(spec: DataSpec, download: bool) -> RawImages:
 
 
 def _read_sheet(path: Path) -> Tensor:
-    """uint8, N x 3 x 32 x 32, of a sheet of N rows."""
+    """uint8, 10,000 x 3 x 32 x 32, of a sheet of so many rows."""
     try:
         with Image.open(path) as sheet:
             if sheet.mode != "RGB" or sheet.width != _SIDE * _SIDE:
@@ -58,8 +59,11 @@ def _read_sheet(path: Path) -> Tensor:
                     f"{path}: expected an RGB sheet of {_SIDE * _SIDE} pixels a row, one image each, got {sheet.mode} "
                     f"and {sheet.width}; this is another kind of file"
                 )
+            if sheet.height != _ROWS:
+                raise AlambicError(f"{path}: expected {_ROWS:,} images, one in each row, got {sheet.height:,} rows")
             pixels = np.asarray(sheet)
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises each of them for damaged PNG
+    # Pillow raises each of them for a damaged PNG, or one that claims to be huge
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise AlambicError(f"{path}: expected a whole PNG, got {error}; try to unpack the package again") from error
     return torch.from_numpy(pixels.reshape(-1, _SIDE, _SIDE, 3).copy()).permute(0, 3, 1, 2).contiguous()
 

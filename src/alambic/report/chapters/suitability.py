@@ -142,7 +142,7 @@ def _say_controls(found: Suitability) -> list[Claim]:
     given = [judged for judged in found.verdicts if judged.verdict.name not in FITTED]
     worst = max(given, key=lambda j: abs(j.verdict.null))
     claims = [Claim("control_permuted", {"null": worst.facts["null"], "name": tell_title(worst)})]
-    claims += [say_refit(judged) for judged in found.verdicts if judged.verdict.name in FITTED]
+    claims += [_say_refit(judged) for judged in found.verdicts if judged.verdict.name in FITTED]
     if not found.judgement or not found.judgement.nasty:
         return [*claims, Claim("control_no_nasty", {}, "warning")]
     claims += [Claim("control_void", {"nasty": name, "gain": gain}, "warning") for name, gain in found.void.items()]
@@ -155,13 +155,13 @@ def _say_controls(found: Suitability) -> list[Claim]:
     return [*claims, Claim("control_nasty_missed", {"nasty": nasty}, "warning")]
 
 
-def say_refit(judged: Judged) -> Claim:
+def _say_refit(judged: Judged) -> Claim:
     """What chance gives a fitted score, whose model was fitted anew for each permutation."""
     told = {"null": "null", "visible": "visible", "rho": "spearman", "p": "p"}
     blanks: dict[str, Blank] = {blank: judged.facts[name] for blank, name in told.items()}
     blanks["name"] = tell_title(judged)
-    failed = "control_refit_leans" if judged.facts["null"].value < 0 else "control_refit_fails"
-    return Claim("control_refit", blanks) if judged.verdict.centred else Claim(failed, blanks, "warning")
+    centred = judged.verdict.centred
+    return Claim("control_refit", blanks) if centred else Claim("control_refit_fails", blanks, "warning")
 
 
 def say_families(found: Suitability) -> list[Claim]:

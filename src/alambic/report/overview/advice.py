@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from alambic.methods import all_methods
-from alambic.report.chapters.claims import Blank, Claim, Words
-from alambic.report.facts.across import ALONE
+from alambic.report.chapters.across import COUNTED
+from alambic.report.chapters.claims import METRIC_NAMES, Blank, Claim, Words
+from alambic.report.facts.across import ALONE, Across
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.findings import StudentFindings
@@ -16,6 +17,7 @@ from alambic.report.overview.decisions import gather_advised, is_sure, list_harm
 from alambic.report.overview.gather import Overview, Study, main_families
 from alambic.report.overview.views import say_views_first
 from alambic.report.overview.when import is_fading
+from alambic.report.words.document import HEADINGS
 from alambic.report.words.french_names import tell_arm
 from alambic.report.words.wording import LANGS
 from alambic.treatments.registry import all_treatments
@@ -147,8 +149,22 @@ def _say_bare(overview: Overview) -> list[Claim]:
 def _say_any(overview: Overview) -> list[Claim]:
     """Arms that lose to the student alone over all of their teachers, beyond those that were tried."""
     lost = [pair for pair in overview.across.pairs if pair.other == ALONE and pair.is_clear and pair.gain.value < 0]
-    listing = tuple((Words({lang: tell_arm(pair.arm, lang) for lang in LANGS}), pair.gain) for pair in lost)
+    listing = tuple(
+        (Words({lang: tell_arm(pair.arm, lang) for lang in LANGS}), pair.gain, _tell_levels(pair)) for pair in lost
+    )
     return [Claim("all_dont_any", {"listing": listing}, "loss")] if listing else []
+
+
+def _tell_levels(pair: Across) -> Words:
+    """The metric, and how many data sets, teachers and students that rests on."""
+    counts = " · ".join(str(pair.levels[name]) for name in COUNTED)
+    return Words(
+        {
+            lang: f"({METRIC_NAMES[pair.metric][lang] if pair.metric in METRIC_NAMES else pair.metric}; "
+            f"{HEADINGS['across_levels'][lang].lower()}{':' if lang == 'en' else ' :'} {counts})"
+            for lang in LANGS
+        }
+    )
 
 
 def _say_harm(overview: Overview) -> list[Claim]:

@@ -162,12 +162,13 @@ class Overview:
 
 
 def gather(root: Path, curves: Sequence[Curved], facts: Facts) -> Overview:
-    """Reads each study below ``root/studies`` that has a report; takes minutes."""
+    """Reads each study below ``root/studies`` that has a report and is no demonstration; takes minutes."""
     made: dict[Path, Study] = {}
     for folder in exported_ledgers(root):
-        if (folder.parent / "report.html").is_file():
+        ledger = Ledger(folder, read_only=True)
+        if (folder.parent / "report.html").is_file() and ledger.meta("purpose") != "demo":
             place = str(folder.parent.relative_to(root / "studies"))
-            made[folder] = Study(place, find(folder), count_wanted(Ledger(folder, read_only=True)))
+            made[folder] = Study(place, find(folder), count_wanted(ledger))
     states = {
         "claims": {folder: is_finished(folder) for folder in claim_ledgers(root) if folder in made},
         "judged": {f: is_judged(made[f].findings, f) for f in judged_ledgers(root) if f in made},

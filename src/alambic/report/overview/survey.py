@@ -21,9 +21,10 @@ def describe_survey(overview: Overview, lang: Lang) -> list[Block]:
     known = all_methods()
     counts = count_methods(known)
     declared = _list_methods([group for study in overview.claims for group in study.findings.groups])
-    tried = [name for name in _list_methods(overview.groups) if known[name].family not in CONTROLS]
+    lists = (_list_methods(overview.groups), declared)
+    tried, stand = (sum(known[name].family not in CONTROLS for name in names) for names in lists)
     told: dict[str, Blank] = {"published": counts["A"] + counts["B"] + counts["C"], "own": counts["O"]}
-    said = Claim("all_survey", {**told, "tried": len(tried), "tuned": len(overview.tuned), "declared": len(declared)})
+    said = Claim("all_survey", {**told, "tried": tried, "tuned": len(overview.tuned), "declared": stand})
     return [said, _tabulate(declared, lang)] if declared else [said]
 
 

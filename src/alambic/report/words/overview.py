@@ -26,18 +26,18 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
         "les octets, les opérations et le temps qu’il aurait eus sans enseignant.",
     },
     "all_survey": {
-        "en": "{published} published losses and {own} of our own are implemented, each with its formula, its authors’ "
-        "defaults and a check against a reference. {tried} were tried in these studies, {tuned} had equal trials on "
-        "tune images, {declared} stand in a declared test:",
-        "fr": "{published} pertes publiées et {own} des nôtres sont réalisées, chacune avec sa formule, les réglages "
-        "de ses auteurs et une vérification face à une référence. {tried} ont été essayées dans ces études, {tuned} "
-        "ont eu des essais en nombre égal sur des images de réglage, {declared} figurent dans un test déclaré :",
+        "en": "{published} published losses and {own} of our own are implemented, controls apart. {tried} were tried "
+        "in these studies, {tuned} had equal trials on tune images, {declared} stand in a declared test. With the "
+        "controls, what was declared, and what each was checked against:",
+        "fr": "{published} pertes publiées et {own} des nôtres sont implémentées, témoins à part. {tried} ont été "
+        "essayées dans ces études, {tuned} ont eu des essais en nombre égal sur des images de réglage, {declared} "
+        "figurent dans un test déclaré. Avec les témoins, ce qui a été déclaré, et à quoi chacune a été confrontée :",
     },
     "all_paired": {
         "en": "Within a study each arm of a student starts from the same weights and sees the same views of the same "
-        "images in the same order, seed by seed; the teacher answers once for each view, and its answers are kept.",
+        "images in the same order, seed by seed; an arm named labelled only sees the labelled images alone.",
         "fr": "Dans une étude, chaque bras d’un élève part des mêmes poids et voit les mêmes vues des mêmes images "
-        "dans le même ordre, graine par graine ; l’enseignant répond une fois par vue, et ses réponses sont gardées.",
+        "dans le même ordre, graine par graine ; un bras dit « images étiquetées seules » ne voit que celles-là.",
     },
     "all_last_epoch": {
         "en": "Scores are those of the last epoch, never the best; an int8 score is computed by integers alone, image "
@@ -47,10 +47,10 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "all_equal_trials": {
         "en": "Where settings were tuned, it was on tune images, with as many trials for the student alone as for any "
-        "method; other studies take those settings. Test images were left for what was declared before.",
+        "method; most other studies take those settings. Test images were left for what was declared before.",
         "fr": "Là où les réglages ont été ajustés, c’est sur des images de réglage, avec autant d’essais pour l’élève "
-        "seul que pour toute méthode ; les autres études reprennent ces réglages. Les images de test ont été réservées "
-        "à ce qui était déclaré d’avance.",
+        "seul que pour toute méthode ; la plupart des autres études les reprennent. Les images de test ont été "
+        "réservées à ce qui était déclaré d’avance.",
     },
     "all_evidence": {
         "en": "The answer rests on {studies} studies and {cells} finished trainings of students. {claims} of them "

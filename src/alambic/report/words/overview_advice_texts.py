@@ -45,8 +45,8 @@ ADVICE_TEXTS: dict[str, dict[Lang, str]] = {
     "harmed": {"en": "Declared, and harmed", "fr": "Déclaré, et a nui"},
     "undeclared": {"en": "a lead: not declared", "fr": "une piste : non déclaré"},
     "not_over_alone": {
-        "en": "over the student alone not declared",
-        "fr": "face à l’élève seul, non déclaré",
+        "en": "over the student alone: not confirmed",
+        "fr": "face à l’élève seul : non confirmé",
     },
     "stands_in": {
         "en": "{undeclared}, but simpler than {arm}, which is confirmed",

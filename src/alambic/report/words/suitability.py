@@ -110,19 +110,11 @@ SUITABILITY_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "control_refit_fails": {
         "en": "The control fails for {name}: fitted anew with teachers permuted, it correlates by {null} on average "
-        "instead of zero, because it has seen gains of the same study. Under {visible} it cannot be told from chance. "
-        "It reaches {rho}, p {p}.",
+        "instead of zero, since what it was fitted to is not apart from what it is judged by. Under {visible} it "
+        "cannot be told from chance. It reaches {rho}, p {p}.",
         "fr": "Le contrôle échoue pour {name} : réajusté avec les enseignants permutés, ce score corrèle en moyenne de "
-        "{null} au lieu de zéro, parce qu’il a vu des gains de la même étude. Sous {visible}, rien ne le distingue du "
-        "hasard. Il atteint {rho}, p {p}.",
-    },
-    "control_refit_leans": {
-        "en": "The control fails for {name}: fitted anew with teachers permuted, it correlates by {null} on average "
-        "instead of zero, because a mean made without the teacher that it predicts leans away from it. Under {visible} "
-        "it cannot be told from chance. It reaches {rho}, p {p}.",
-        "fr": "Le contrôle échoue pour {name} : réajusté avec les enseignants permutés, ce score corrèle en moyenne de "
-        "{null} au lieu de zéro, parce qu’une moyenne faite sans l’enseignant qu’elle prédit s’en écarte. Sous "
-        "{visible}, rien ne le distingue du hasard. Il atteint {rho}, p {p}.",
+        "{null} au lieu de zéro, car ce à quoi il est ajusté n’est pas séparé de ce qui le juge. Sous {visible}, rien "
+        "ne le distingue du hasard. Il atteint {rho}, p {p}.",
     },
     "control_nasty": {
         "en": "Control: {nasty}, made to teach nothing, is put last every time by: {listing}.",
