@@ -40,7 +40,7 @@ from alambic.report.facts.fact import Fact, Facts
 from alambic.report.facts.findings import Findings
 from alambic.report.facts.suited import Judged, Suitability
 from alambic.report.overview.chip import say_levels
-from alambic.report.overview.gather import gather
+from alambic.report.overview.gather import Overview, gather
 from alambic.report.overview.kept import (
     CORRECTED,
     CORRECTED_AT,
@@ -379,16 +379,16 @@ def tell_ideas(folder: Path, root: Path) -> list[str]:
     return [head, "", *lines, "", *traced]
 
 
-def tell_levels(root: Path) -> list[str]:
+def tell_levels(overview: Overview) -> list[str]:
     """What is reached, since gains are no levels: recall where false alarms are counted, and in the dark."""
-    told = [claim.text("en") for claim in say_levels(gather(root, (), Facts()))]
+    told = [claim.text("en") for claim in say_levels(overview)]
     return [*(f"- {sentence}" for sentence in told), ""] if told else []
 
 
-def tell_across(root: Path) -> list[str]:
+def tell_across(overview: Overview) -> list[str]:
     """Pairs of arms over all teachers, students and data of the finished studies."""
     told: list[str] = []
-    for block in describe_across(gather(root, (), Facts()).across, "en"):
+    for block in describe_across(overview.across, "en"):
         if isinstance(block, Claim):
             told += [block.text("en"), ""]
         elif isinstance(block, Table):
@@ -409,13 +409,14 @@ def write_answers(root: Path) -> str:
 
 def write_details(root: Path) -> str:
     """docs/answers.md: each question's table, then each study in the sentences of its report, with its command."""
+    overview = gather(root, (), Facts())
     told = [
         "<!-- made by scripts/write_answers.py from committed ledgers -->",
         *("# The answers, study by study", "", HOW_TO_READ, ""),
         *("## Which teacher?", "", *[line for f in judged_ledgers(root) for line in tell_teachers(f, root)]),
-        *("## Which method?", "", *tabulate_claims(root), *tell_levels(root)),
+        *("## Which method?", "", *tabulate_claims(root), *tell_levels(overview)),
         *[line for f in claim_ledgers(root) for line in tell_study(f, root)],
-        *tell_across(root),
+        *tell_across(overview),
         *("## Which new idea?", "", *tabulate_ideas(root)),
         *[line for f in idea_ledgers(root) for line in tell_ideas(f, root)],
     ]

