@@ -12,6 +12,7 @@ import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -64,8 +65,8 @@ def examine(name: str, net: nn.Module, side: int, width: int = 0) -> Net:
 def teachers() -> list[Net]:
     """The teachers of the page, at 224 x 224."""
     with torch.device("meta"):
-        nets = [(name, timm.create_model(name)) for name in TEACHERS]
-    return [examine(name, net, 224, int(net.num_features)) for name, net in nets]
+        nets: list[tuple[str, Any]] = [(name, timm.create_model(name)) for name in TEACHERS]
+    return [examine(name, net, 224, net.num_features) for name, net in nets]
 
 
 def students() -> list[Net]:

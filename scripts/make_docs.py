@@ -244,10 +244,10 @@ def make_selection() -> str:
 def fill(text: str, parts: dict[str, str]) -> str:
     """The survey with its generated parts renewed; each stands between two marks."""
     for name, part in parts.items():
-        pattern = re.compile(f"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.S)
-        if not pattern.search(text):
+        found = re.search(f"<!-- generated: {name} -->\n(.*?)<!-- end -->", text, re.S)
+        if not found:
             raise SystemExit(f"expected the mark <!-- generated: {name} --> in docs/survey.md, found none")
-        text = pattern.sub(lambda m, part=part: m[1] + part + "\n" + m[2], text, count=1)
+        text = text[: found.start(1)] + part + "\n" + text[found.end(1) :]
     return text
 
 

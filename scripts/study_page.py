@@ -36,7 +36,7 @@ TABLES: dict[str, tuple[type, ...]] = {
     "confirm.toml: [[contrasts]]": (confirm.Contrast,),
 }
 # of a study, which differ from the class's own
-STUDY_DEFAULTS = {(ViewSpec, "count"): specs.DEFAULT_VIEWS}
+STUDY_DEFAULTS: dict[tuple[type, str], int] = {(ViewSpec, "count"): specs.DEFAULT_VIEWS}
 FILLED_IN = {"provenance", "split_hash", "groups"}  # by the teacher's card or by the study, not by hand
 HEAD = """# The study file
 
@@ -55,7 +55,7 @@ def describe_fields(cls: type) -> dict[str, str]:
     doc = inspect.getdoc(cls) or ""
     told = doc.partition("Attributes:\n")[2]
     told = re.split(r"\n(?=\S)", told)[0]  # what is indented under it
-    names = "|".join(sorted((field.name for field in dataclasses.fields(cls)), key=len, reverse=True))  # type: ignore[arg-type]
+    names = "|".join(sorted((field.name for field in dataclasses.fields(cls)), key=len, reverse=True))
     flat = " ".join(told.split())
     parts = re.split(rf"(?:^|(?<=\. ))((?:{names})(?:, (?:{names}))*): ", flat)
     found: dict[str, str] = {}

@@ -22,8 +22,8 @@ from markupsafe import Markup
 
 from alambic.report.chapters.across import describe_across
 from alambic.report.chapters.claims import METRIC_NAMES, SCORE_NAMES, Claim
+from alambic.report.chapters.data_told import detail_data
 from alambic.report.chapters.declared import describe_declared
-from alambic.report.chapters.document import detail_data
 from alambic.report.chapters.ideas import describe_ideas
 from alambic.report.chapters.suitability import (
     best_estimator,
@@ -244,8 +244,8 @@ def tell_teachers(folder: Path, root: Path) -> list[str]:
 def tabulate_judged(root: Path) -> list[str]:
     """A row a study of teachers: how accuracy, a pilot, the best and the worst estimator rank, what the first two lose,
     how many families differ from the one with most teachers, and how wide the intervals on that are."""
-    heads = ("study", "teachers", "accuracy", "a pilot", "best estimator", "worst estimator")
-    heads += ("lost by the most accurate", "by the pilot", "families told apart")
+    heads = ["study", "teachers", "accuracy", "a pilot", "best estimator", "worst estimator"]
+    heads += ["lost by the most accurate", "by the pilot", "families told apart"]
     rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for folder in judged_ledgers(root):
         findings, place = find(folder), folder.relative_to(root).parent
@@ -324,9 +324,9 @@ def draw_answers(root: Path, gains: bool = False) -> str:
     for metric, rows in panels.items():
         marks, height = _draw_panel(metric, rows, height)
         drawn += marks
-    for place, tone in enumerate(TONES):
-        drawn += [mark("diamond", 14 + 100 * place, height + 16, 5, f"point {tone}")]
-        drawn += [text(24 + 100 * place, height + 20, read_texts("en")[tone])]
+    for at, tone in enumerate(TONES):
+        drawn += [mark("diamond", 14 + 100 * at, height + 16, 5, f"point {tone}")]
+        drawn += [text(24 + 100 * at, height + 20, read_texts("en")[tone])]
     height += 30
     ground = tag("rect", width=WIDTH, height=height, fill="#ffffff")
     kind = "gain over the student alone" if gains else "contrast"

@@ -88,7 +88,8 @@ def add_views(root: Path, facts: Facts) -> None:
 
 def list_views() -> list[tuple[str, str, str]]:
     """Of each curve over views: the folder with the bank, that with fresh views, the score."""
-    return [(*curve.folders.values(), curve.number) for curve in CURVES if curve.title.startswith("Views")]
+    told = [(tuple(curve.folders.values()), curve.number) for curve in CURVES if curve.title.startswith("Views")]
+    return [(bank, fresh, number) for (bank, fresh), number in told]
 
 
 def step_alone(less: Scores, more: Scores) -> Paired:
