@@ -81,7 +81,7 @@ def _read_blocks(study: Study) -> list[Block]:
     outside = {*judgement.controls, *judgement.nasty}
     rows = [row for row in study.findings.rows if row.state == "done"]
     found = []
-    for block in make_blocks(study.suitability.cards, measure_rows(rows)):
+    for block in make_blocks(study.suitability.cards, measure_rows(rows), outside):
         known: Array = ~np.isnan(block.scores.get(ACCURACY, np.full(len(block.teachers), np.nan)))
         own = block.keep(t for t, there in zip(block.teachers, known, strict=True) if there and t not in outside)
         found += [own] if len(own.teachers) >= FEWEST else []
