@@ -110,6 +110,9 @@ def show_plan(options: argparse.Namespace) -> int:
     plan = plan_study(study)
     print("\n".join(plan.told))
     print(f"smallest effect it could see: {plan.smallest_effect:.2f} points (paired, {study.seeds} seeds, 80 % power,")
+    if plan.contrasts > 1:
+        after = f"{plan.corrected_effect:.2f} for the first that Holm tests of {plan.contrasts},"
+        print(f"  one contrast by itself; {after}")
     print(f"  assuming that paired differences spread by {ASSUMED_SPREAD} points over seeds, as usual over images)")
     print(f"cells: {plan.cells}, on {plan.jobs} processes")
     for line in tell_reasons("not counted", [(cell.full_content, reason) for cell, reason in plan.skipped]):
