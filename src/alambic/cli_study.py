@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,9 @@ def tune_study_file(options: argparse.Namespace) -> int:
     print(f"{'arm':24}{'tune':>8}  best of {study.tuning.trials} trials each")
     for name, found in tuned.items():
         print(f"{name:24}{100 * found.score:>8.2f}  {found.told}")
-    print(f'tuned arms: {out / "tuned.toml"}; a study takes them with arms_from = "tuned.toml"')
+    made = out / "tuned.toml"
+    beside = os.path.relpath(made, options.file.parent)
+    print(f'tuned arms: {made}; a study file beside {options.file} takes them with arms_from = "{beside}"')
     return 0
 
 
