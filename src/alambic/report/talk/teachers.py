@@ -17,7 +17,7 @@ from alambic.report.facts.suited import Suitability
 from alambic.report.talk.parts import Scatter, Series, Slide, make_bars
 from alambic.report.words.suitability import SCOPES
 from alambic.report.words.texts import Texts
-from alambic.report.words.wording import Lang, name_teacher
+from alambic.report.words.wording import Lang, name_arm, name_teacher
 from alambic.suitability.judge import bounds, draw_teachers
 from alambic.suitability.ranks import spearman, spearman_weighted
 
@@ -52,7 +52,7 @@ def _rank(findings: Findings, lang: Lang, texts: Texts) -> list[Slide]:
     for contrast in ordered:
         best.setdefault(_name(contrast, lang), contrast)
     first, name = ordered[0], _name(ordered[0], lang)
-    blanks: dict[str, Blank] = {"teacher": name, "gain": first.gain, "arm": first.group.arm}
+    blanks: dict[str, Blank] = {"teacher": name, "gain": first.gain, "arm": name_arm(first.group, lang)}
     key = "slide_teachers" if first.verdict == "gain" else "slide_teachers_open"
     key += "_one" if len(best) == 1 else ""
     listing = tuple((one.group, one.gain) for one in best.values())
