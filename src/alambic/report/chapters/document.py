@@ -196,6 +196,6 @@ def tabulate_papers(findings: Findings, lang: Lang) -> Table:
         paper = cls.paper
         where = f"{paper.authors.rstrip('.')}. {paper.title}. {paper.venue} {paper.year}."
         where += f" arXiv {paper.arxiv}." if paper.arxiv else ""
-        table.rows.append([Entry(name), Entry(where, class_="wide")])
-    table.rows.extend([Entry(what[lang]), Entry(where, class_="wide")] for what, where in SOURCES)
+        table.rows.append([Entry(name), Entry(where, class_="wide", quoted=True)])
+    table.rows.extend([Entry(what[lang]), Entry(where, class_="wide", quoted=True)] for what, where in SOURCES)
     return table

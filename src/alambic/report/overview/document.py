@@ -51,7 +51,7 @@ from alambic.report.overview.when import say_when
 from alambic.report.words.document import HEADINGS
 from alambic.report.words.overview_texts import read_overview_texts
 from alambic.report.words.texts import Texts, read_texts
-from alambic.report.words.wording import Lang, name_group, show_bounds, show_number, show_ticks
+from alambic.report.words.wording import Lang, hold, name_group, show_bounds, show_number, show_ticks
 
 
 def compose_overview(overview: Overview, lang: Lang) -> list[Section]:
@@ -139,7 +139,7 @@ def _dot_rows(pairs: Sequence[tuple[Study, Contrast]], lang: Lang) -> list[DotRo
     for study, c in pairs:
         if study.place != before:
             told = f"{study.name}: {tell_data(study, lang)}, {c.group.student}, {study.findings.scored.precision}"
-            rows.append(DotRow(told, head=True))
+            rows.append(DotRow(hold(told, lang), head=True))
         before, gain = study.place, c.gain
         told = f"{show_number(gain.value, 'points', lang, noun=False)} {show_bounds(gain, lang)}"
         tone = colour_of(study, c)
