@@ -9,6 +9,7 @@ from alambic.report.chapters.tables import Entry, Table
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.gather import Group
 from alambic.report.overview.gather import Overview
+from alambic.report.words.french_names import WAYS
 from alambic.report.words.overview_texts import read_overview_texts
 from alambic.report.words.texts import read_texts, tell_teacher
 from alambic.report.words.wording import Lang, show_number
@@ -35,7 +36,7 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
         "en": ("tune and test images", "settings were chosen on the first; the second were kept for confirmations"),
         "fr": (
             "images de réglage et de test",
-            "les réglages viennent des premières ; les secondes sont aux confirmations",
+            "les réglages viennent des premières ; les secondes sont réservées aux confirmations",
         ),
     },
     "balance": {
@@ -55,7 +56,7 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
             "labelled only",
             "the arm sees no image without a label; the others learn from all by the teacher’s word",
         ),
-        "fr": ("labelled only", "le bras ne voit aucune image sans étiquette ; les autres apprennent de toutes"),
+        "fr": (WAYS["labelled only"], "le bras ne voit aucune image sans étiquette ; les autres apprennent de toutes"),
     },
     "sensor": {
         "en": ("behind the sensor", "the student sees small, grey, noisy images; the teacher, as a rule, clean ones"),
@@ -63,7 +64,7 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
     },
     "same": {
         "en": ("same sensor", "the teacher too sees what the sensor gives"),
-        "fr": ("same sensor", "l’enseignant aussi voit ce que donne le capteur"),
+        "fr": (WAYS["same sensor"], "l’enseignant aussi voit ce que donne le capteur"),
     },
     "made": {
         "en": ("made for the sensor", "the teacher was trained on the labels behind the student’s sensor"),

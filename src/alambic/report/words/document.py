@@ -121,7 +121,7 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "own_recipes": {
         "en": "Arms differ in more than their method: the study gives some of them a recipe of their own. {listing}.",
-        "fr": "Les bras ne diffèrent pas par leur seule méthode : l’étude donne à certains une recette à eux. "
+        "fr": "Les bras ne diffèrent pas par leur seule méthode : l’étude donne à certains une recette propre. "
         "{listing}.",
     },
     "intervals": {

@@ -77,14 +77,14 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         "of teacher and arm in the studies of teachers, {behind_gained} gave more than zero; of {ahead} whose "
         "teacher is ahead, {ahead_gained}.",
         "fr": "Ne pas distiller depuis un enseignant qui n’est pas devant l’élève seul sur la tâche : sur {behind} "
-        "telles paires d’enseignant et de bras dans les études d’enseignants, {behind_gained} ont donné plus que "
-        "zéro ; sur {ahead} dont l’enseignant est devant, {ahead_gained}.",
+        "paires de ce genre, d’un enseignant et d’un bras, dans les études d’enseignants, {behind_gained} ont donné "
+        "plus que zéro ; sur {ahead} dont l’enseignant est devant, {ahead_gained}.",
     },
     "all_dont_trust": {
         "en": "Being ahead is not enough everywhere. Pairs that gave more than zero, of those whose teacher is ahead: "
         "{listing}. So keep the student alone unless a trial of your own gains.",
         "fr": "Être devant ne suffit pas partout. Paires qui ont donné plus que zéro, parmi celles dont l’enseignant "
-        "est devant : {listing}. Garder donc l’élève seul, sauf si un essai à soi gagne.",
+        "est devant : {listing}. Garder donc l’élève seul, sauf si votre propre essai montre un gain.",
     },
     "all_do_few": {
         "en": "Where there is much to learn from, train the student alone first and see whether a teacher adds "
@@ -190,7 +190,7 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         " {most} times the seconds of kd, {middle} in the middle of {count} such pairs.",
         "fr": "Le temps n’est guère connu : les entraînements partageaient leur machine. Avec un même enseignant dans "
         "une même étude, vkd a pris de {least} à {most} fois les secondes de kd, {middle} au milieu de {count} "
-        "telles paires.",
+        "paires de ce genre.",
     },
     "all_tuned": {
         "en": "{tuned} of {losses} losses that take a teacher were tuned ({listing}); of the others one can say no "

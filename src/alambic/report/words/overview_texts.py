@@ -18,7 +18,7 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "protocol": {"en": "How it was measured", "fr": "Comment c’est mesuré"},
     "teacher": {"en": "Which teacher?", "fr": "Quel enseignant ?"},
     "method": {"en": "Which method?", "fr": "Quelle méthode ?"},
-    "when": {"en": "When does it pay?", "fr": "Quand cela paie-t-il ?"},
+    "when": {"en": "When does it pay?", "fr": "Quand est-ce rentable ?"},
     "ideas": {"en": "Which new idea?", "fr": "Quelle idée nouvelle ?"},
     "chip": {"en": "On the chip", "fr": "Sur la puce"},
     "do": {"en": "What to do, and what not", "fr": "Que faire, que ne pas faire"},
@@ -193,8 +193,8 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "talk_when": {
         "en": "When it pays: with more images or labels the gain surely shrinks in {shrinking} of {count} arms",
-        "fr": "Quand cela paie : avec plus d’images ou d’étiquettes, le gain diminue sûrement pour {shrinking} bras "
-        "sur {count}",
+        "fr": "Quand est-ce rentable ? Avec plus d’images ou d’étiquettes, le gain diminue sûrement pour {shrinking} "
+        "bras sur {count}",
     },
     "talk_ideas": {
         "en": "New ideas: {ideas} put to the test, {survived} survived in at least one study",
@@ -203,7 +203,7 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
     "talk_ideas_none": {
         "en": "New ideas: {ideas} put to the test, {survived} survived in at least one study, none has won",
         "fr": "Idées nouvelles mises à l’épreuve : {ideas} ; survivantes dans une étude au moins : {survived} ; "
-        "gagnante : aucune",
+        "aucune ne l’emporte",
     },
     "talk_chip": {
         "en": "On the chip: int8 with a scale for each channel costs an arm {most} at most, on average",

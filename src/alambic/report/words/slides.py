@@ -160,7 +160,7 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "slide_sight": {
         "en": "Gains below {effect} were not sure to show: they are called ties",
-        "fr": "Sous {effect}, un gain pouvait rester caché : il est dit à égalité",
+        "fr": "Sous {effect}, un gain pouvait rester caché : on parle alors d’égalité",
     },
     "slide_sight_between": {
         "en": "Differences between arms below {effect} were not sure to show",
@@ -168,7 +168,7 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "slide_sights": {
         "en": "By student, gains below {least} to {most} were not sure to show: they are called ties",
-        "fr": "Selon l’élève, sous {least} à {most}, un gain pouvait rester caché : il est dit à égalité",
+        "fr": "Selon l’élève, sous {least} à {most}, un gain pouvait rester caché : on parle alors d’égalité",
     },
     "slide_blind": {
         "en": "This study could not have told any effect from chance",
