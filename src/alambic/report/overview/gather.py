@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ class Curved:
         key: ``epochs``, ``images`` or ``labels``. contents: of each amount a cell, with a teacher where there is one.
         alone: the student alone at each. gains: arm and teacher -> points over it at each, None where it was not run.
         steps: what each amount gives the student alone over the one before. step_seeds: on how many seeds each; empty
-            where that is not known.
+            where that is not known. number: the score that is compared, as a ledger names it.
     """
 
     key: str
@@ -92,6 +92,7 @@ class Curved:
     gains: dict[tuple[str, str], tuple[Fact | None, ...]]
     steps: tuple[Fact, ...]
     step_seeds: tuple[int, ...] = ()
+    number: str = "tune"
 
     @property
     def longest(self) -> tuple[tuple[str, str], tuple[Fact | None, ...]] | None:
@@ -113,7 +114,11 @@ class Curved:
 
 def tell_data(study: Study, lang: Lang) -> str:
     """The data's name, what the student sees where it is not the whole image, the metric where it is not accuracy."""
-    content, metric = study.findings.groups[0].rows[0].content, study.findings.scored.metric
+    return tell_content(study.findings.groups[0].rows[0].content, study.findings.scored.metric, lang)
+
+
+def tell_content(content: Mapping[str, Any], metric: str, lang: Lang) -> str:
+    """The same of one cell."""
     told, shape = [str(content["data"]["source"])], content.get("input")
     if shape is not None:
         told.append(f"{shape[2]} × {shape[1]} {HEADINGS['grey' if shape[0] == 1 else 'colour'][lang]}")

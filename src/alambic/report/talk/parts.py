@@ -26,6 +26,7 @@ class Bars:
     Attributes:
         labels: one a bar, with its number. axis: its title. colours: of the page, one a bar. key: what colours and
             lines mean, and of how many these are, where some are left to the notes: ``every`` names all of them there.
+            head: what the chart is of, where one slide has several; the slide's key then tells the axis.
     """
 
     labels: tuple[str, ...]
@@ -34,6 +35,7 @@ class Bars:
     colours: tuple[str, ...]
     key: str
     every: tuple[str, ...] = ()
+    head: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Slide:
     """Title (the message), then lines, a chart or a table; ``notes`` are claims.
 
     ``spare`` slides give way where a talk grows too long, the highest number first. ``also`` is a second, short table;
-    ``remark`` explains a sign of a table under it.
+    ``remark`` explains a sign of a table under it. ``below`` are more bars, under the first and with axes of their own.
     """
 
     title: Claim | str
@@ -70,6 +72,7 @@ class Slide:
     spare: int = 0
     also: Table | None = None
     remark: str = ""
+    below: tuple[Bars, ...] = ()
 
 
 def make_bars(

@@ -70,6 +70,10 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "curve_labels": {"en": "With more labels", "fr": "Avec plus d’étiquettes"},
     "epochs": {"en": "epochs", "fr": "époques"},
     "labels": {"en": "labels", "fr": "étiquettes"},
+    "over_curve": {
+        "en": "{data}, {student}: {metric} on {where}",
+        "fr": "{data}, {student} : {metric} sur {where}",
+    },
     "alone_share": {"en": "the student alone", "fr": "l’élève seul"},
     "images_seen": {"en": "Images", "fr": "Images"},
     "epochs_seen": {"en": "Epochs", "fr": "Époques"},
@@ -96,8 +100,8 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
         "fr": "Vert : confirmé ; gris : égalité ; rouge : moins bien. Traits : intervalles à 95 %.",
     },
     "key_sign": {
-        "en": "Green: the interval leaves out zero. Lines: 95% intervals.",
-        "fr": "Vert : l’intervalle exclut zéro. Traits : intervalles à 95 %.",
+        "en": "Points over the student alone. Green: the interval leaves out zero. Lines: 95% intervals.",
+        "fr": "Points de plus que l’élève seul. Vert : l’intervalle exclut zéro. Traits : intervalles à 95 %.",
     },
     "rank_half": {"en": "Its better half", "fr": "Sa meilleure moitié"},
     "first_gave": {"en": "The most accurate gave", "fr": "Le plus exact a donné"},
@@ -195,6 +199,12 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "When it pays: with more images or labels the gain surely shrinks in {shrinking} of {count} arms",
         "fr": "Quand est-ce rentable ? Avec plus d’images ou d’étiquettes, le gain diminue sûrement pour {shrinking} "
         "bras sur {count}",
+    },
+    "talk_when_less": {
+        "en": "When it pays: with more labels, or more images seen less often, the gain surely shrinks in {shrinking} "
+        "of {count} arms",
+        "fr": "Quand est-ce rentable ? Avec plus d’étiquettes, ou plus d’images vues moins souvent, le gain diminue "
+        "sûrement pour {shrinking} bras sur {count}",
     },
     "talk_ideas": {
         "en": "New ideas: {ideas} put to the test, {survived} survived in at least one study",
