@@ -60,12 +60,15 @@ def _tell_values(shown: Bars | Scatter, lang: Lang) -> str:
     if isinstance(shown, Bars):
         bars = zip(shown.labels, shown.facts, strict=True)
         return apart.join(f"{label} {show_bounds(fact, lang)}".strip() for label, fact in bars)
-    return apart.join(
+    points = [
         f"{one.name}, {show_number(across / 100, 'share', lang)}{NO_BREAK if lang == 'fr' else ''}: "
         f"{show_number(fact.value, fact.unit, lang, noun=False)} {show_bounds(fact, lang)}".strip()
         for one in shown.series
         for across, fact in zip(one.across, one.facts, strict=True)
-    )
+    ]
+    if shown.upright is not None:
+        points.append(f"{shown.upright[0]}, {show_number(shown.upright[1].value, 'share', lang)}")
+    return apart.join(points)
 
 
 def _fill_bars(bars: Bars) -> tuple[Any, str]:
@@ -81,11 +84,28 @@ def _fill_scatter(scatter: Scatter) -> tuple[Any, str]:
     from pptx.chart.data import XyChartData
 
     data = XyChartData(number_format="0.00")
-    for one in scatter.series:
-        series = data.add_series(one.name)
-        for across, fact in zip(one.across, one.facts, strict=True):
-            series.add_data_point(round(across, 2), round(100 * fact.value, 2))
+    drawn = [
+        (one.name, [(x, 100 * fact.value) for x, fact in zip(one.across, one.facts, strict=True)])
+        for one in scatter.series
+    ]
+    if scatter.upright is not None:
+        name, where = scatter.upright
+        ends = [(100 * where.value, end) for end in _span(_ends_up(scatter))[:2]]
+        drawn.insert(_place_upright(scatter), (name, ends))
+    for name, points in drawn:
+        series = data.add_series(name)
+        for x, y in points:
+            series.add_data_point(round(x, 2), round(y, 2))
     return data, "XY_SCATTER"
+
+
+def _place_upright(scatter: Scatter) -> int:
+    """Behind what has as many points as its two or more: LibreOffice leaves out what stands before a longer series."""
+    return sum(len(one.facts) > 1 for one in scatter.series)
+
+
+def _ends_up(scatter: Scatter) -> list[float]:
+    return _ends([fact for one in scatter.series for fact in one.facts], 0.0)
 
 
 def _colour_bars(chart: Any, bars: Bars, lang: Lang) -> None:
@@ -114,19 +134,24 @@ def _colour_bars(chart: Any, bars: Bars, lang: Lang) -> None:
 
 def _colour_points(chart: Any, scatter: Scatter, lang: Lang) -> None:
     from pptx.enum.chart import XL_MARKER_STYLE, XL_TICK_LABEL_POSITION
+    from pptx.enum.dml import MSO_LINE
 
-    for series, one in zip(chart.plots[0].series, scatter.series, strict=True):
+    drawn = list(chart.plots[0].series)
+    if scatter.upright is not None:
+        upright = drawn.pop(_place_upright(scatter))
+        upright.marker.style = XL_MARKER_STYLE.NONE
+        upright.format.line.width, upright.format.line.dash_style = LINE, MSO_LINE.DASH
+        upright.format.line.color.rgb = _colour("quiet")
+    for series, one in zip(drawn, scatter.series, strict=True):
         series.format.line.fill.background()  # points alone, no line from one to the next
         series.marker.style, series.marker.size = XL_MARKER_STYLE.CIRCLE, 9
         series.marker.format.fill.solid()
         series.marker.format.fill.fore_color.rgb = _colour(one.colour)
         series.marker.format.line.fill.background()
         _add_intervals(series, one.facts, _colour(one.colour))
-    up, across = (
-        [fact for one in scatter.series for fact in one.facts],
-        [x for one in scatter.series for x in one.across],
-    )
-    _fit_axis(chart.value_axis, scatter.axes[1], _ends(up, 0.0), lang)
+    across = [value for one in scatter.series for value in one.across]
+    across += [100 * scatter.upright[1].value] if scatter.upright is not None else []
+    _fit_axis(chart.value_axis, scatter.axes[1], _ends_up(scatter), lang)
     _fit_axis(chart.category_axis, scatter.axes[0], across, lang)
     for axis in (chart.category_axis, chart.value_axis):
         axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
@@ -143,14 +168,20 @@ def _ends(facts: Sequence[Fact], *more: float) -> list[float]:
     return [*(100 * end for end in known), *more]
 
 
-def _fit_axis(axis: Any, title: str, values: Sequence[float], lang: Lang) -> None:
-    """Title and whole ticks around all values, their numbers in the signs of the language."""
+def _span(values: Sequence[float]) -> tuple[float, float, float]:
+    """Both ends of an axis that holds all values, and the step of its ticks, whole steps in all."""
     least, most = min(values), max(values)
     room = 0.04 * (most - least) or 1.0
     least, most = (least - room if least < 0 or least > room else 0.0), most + room
     ticks = round_ticks(least, most)
     step = ticks[1] - ticks[0]
-    axis.major_unit, axis.minimum_scale, axis.maximum_scale = step, step * (least // step), -step * (-most // step)
+    return step * (least // step), -step * (-most // step), step
+
+
+def _fit_axis(axis: Any, title: str, values: Sequence[float], lang: Lang) -> None:
+    """Title and whole ticks around all values, their numbers in the signs of the language."""
+    axis.minimum_scale, axis.maximum_scale, step = _span(values)
+    axis.major_unit = step
     axis.has_title = bool(title)
     if title:
         axis.axis_title.text_frame.text = title

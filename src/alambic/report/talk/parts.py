@@ -50,11 +50,15 @@ class Series:
 
 @dataclass(frozen=True)
 class Scatter:
-    """A native chart of points with intervals; titles of both axes; ``key`` as in Bars."""
+    """A native chart of points with intervals; titles of both axes; ``key`` as in Bars.
+
+    ``upright`` is a line through all of the chart: its name, and the fact that tells where it stands across.
+    """
 
     series: tuple[Series, ...]
     axes: tuple[str, str]
     key: str
+    upright: tuple[str, Fact] | None = None
 
 
 @dataclass(frozen=True)

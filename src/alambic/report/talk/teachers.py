@@ -8,8 +8,9 @@ import numpy as np
 
 from alambic.report.chapters import tables
 from alambic.report.chapters.claims import METRIC_NAMES, Blank, Claim, Words
+from alambic.report.chapters.document import list_data
 from alambic.report.chapters.suitability import best_estimator, say_best, say_families, say_judgement
-from alambic.report.chapters.teachers import FEWEST, colour_families, gather_panels, read_score, tell_of
+from alambic.report.chapters.teachers import FEWEST, colour_families, gather_panels, read_score, score_alone, tell_of
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact, Facts
 from alambic.report.facts.findings import Findings
@@ -101,7 +102,7 @@ def _accuracy(found: Suitability, findings: Findings, lang: Lang, texts: Texts, 
         across = tuple(100 * read_score(contrast) for contrast in members)
         series.append(Series(family, across, tuple(contrast.gain for contrast in members), colour))
     ordered = sorted(own, key=read_score, reverse=True)
-    told: dict[str, Blank] = {"panel": name, "rho": _rank_panel(name, ordered, facts)}
+    told: dict[str, Blank] = {"panel": name, "data": list_data(findings), "rho": _rank_panel(name, ordered, facts)}
     told["metric"] = Words(METRIC_NAMES.get(findings.scored.metric, METRIC_NAMES["accuracy"]))
     title = Claim("slide_accuracy_own", told)
     if len(own) >= 2 * FEWEST:
@@ -110,7 +111,9 @@ def _accuracy(found: Suitability, findings: Findings, lang: Lang, texts: Texts, 
     listing = tuple((contrast.group, contrast.gain) for contrast in ordered)
     axes = (texts["teachers_score_axis"], texts["axis_points"])
     series.sort(key=lambda one: -len(one.facts))  # LibreOffice leaves out series that stand before a longer one
-    shown = Scatter(tuple(series), axes, texts["key_accuracy"].format(panel=name))
+    alone = score_alone(own)
+    key = texts["key_accuracy"].format(panel=name, data=list_data(findings).by_lang[lang], count=len(panels))
+    shown = Scatter(tuple(series), axes, key, (texts["alone"], alone) if alone else None)
     ranks = [claim for claim in say_judgement(found) if claim.key in OF_ACCURACY]
     return [Slide(title, (), shown, (*ranks, Claim("note_accuracy", {"listing": listing})))]
 

@@ -81,6 +81,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "banks_title": {"en": "Banks", "fr": "Banques"},
     "sources_title": {"en": "Where teacher outputs came from", "fr": "D’où viennent les sorties d’enseignant"},
     "setting_title": {"en": "Setting", "fr": "Configuration"},
+    "alone": {"en": "the student alone", "fr": "l’élève seul"},
     "axis_points": {"en": "points over the student alone", "fr": "points de plus que l’élève seul"},
     "axis_falls": {"en": "points lost", "fr": "points perdus"},
     "no_teacher": {"en": "no teacher", "fr": "sans enseignant"},
