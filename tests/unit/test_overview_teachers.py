@@ -249,6 +249,18 @@ def test_each_method_is_named_by_its_paper_and_each_word_explained(tmp_path: Pat
     assert all(set(by_lang) == set(LANGS) for by_lang in TERMS.values())
 
 
+def test_a_chip_is_told_by_its_budget(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "l.sqlite", seeds=2, images=100)
+    held = Ledger(path)
+    for row in held.rows("done"):
+        held.record(replace(row, numbers={**row.numbers, "chip": "acc-32"}))
+    held.close()
+    study = Study("claim", find(path), 2)
+    terms = [block for block in describe_words(view(study, claims=(study,)), "fr") if isinstance(block, Table)][-1]
+    assert (terms.rows[-1][0].text, len(terms.rows)) == ("acc-32", len(TERMS) + 1)
+    assert terms.rows[-1][1].text.count("32 Kio") == 2
+
+
 def test_a_gain_that_reads_as_its_floor_has_a_third_digit() -> None:
     facts = Facts()
     gain, floor = facts.add("gain", 0.00308, "points", ()), facts.add("floor", 0.00312, "effect", ())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from alambic.deploy.chips import load_chips
 from alambic.report.chapters.blocks import Block
 from alambic.report.chapters.tables import Entry, Table
 from alambic.report.facts.fact import Fact
@@ -23,6 +25,10 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
     "arm": {
         "en": ("arm", "one way to train a student: a method with its settings, or none"),
         "fr": ("bras", "une façon d’entraîner un élève : une méthode et ses réglages, ou none"),
+    },
+    "cell": {
+        "en": ("cell", "one training: a student, an arm, its teacher and a seed"),
+        "fr": ("cellule", "un entraînement : un élève, un bras, son enseignant et une graine"),
     },
     "seed": {
         "en": ("seed", "one draw of what chance decides in a training; the arms of a seed share it"),
@@ -158,7 +164,7 @@ def describe_words(overview: Overview, lang: Lang) -> list[Block]:
         words["teachers_used"],
         _tabulate_teachers(groups, lang),
         words["words_used"],
-        _tabulate_terms(lang),
+        _tabulate_terms(groups, lang),
     ]
 
 
@@ -195,8 +201,14 @@ def _tabulate_teachers(groups: Sequence[Group], lang: Lang) -> Table:
     return table
 
 
-def _tabulate_terms(lang: Lang) -> Table:
-    words = read_overview_texts(lang)
+def _tabulate_terms(groups: Sequence[Group], lang: Lang) -> Table:
+    """A row a word, then one a chip that students were fitted to."""
+    words, chips = read_overview_texts(lang), load_chips()
+    named = {str(row.numbers["chip"]) for group in groups for row in group.rows if "chip" in row.numbers}
+    told = [terms[lang] for terms in TERMS.values()]
+    for chip in (chips[name] for name in sorted(named & chips.keys())):
+        sizes = [show_number(size or math.inf, "number", lang) for size in (chip.flash_kib, chip.ram_kib)]
+        told.append((chip.name, words["chip_means"].format(flash=sizes[0], ram=sizes[1])))
     table = Table(((words["word"], "", False), (words["meaning"], "", False)))
-    table.rows.extend([Entry(told[lang][0]), Entry(told[lang][1], class_="wide")] for told in TERMS.values())
+    table.rows.extend([Entry(word), Entry(meaning, class_="wide")] for word, meaning in told)
     return table

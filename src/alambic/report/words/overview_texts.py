@@ -144,6 +144,10 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "method_name": {"en": "Method", "fr": "Méthode"},
     "paper_title": {"en": "Paper", "fr": "Article"},
     "published": {"en": "Published", "fr": "Publié"},
+    "chip_means": {
+        "en": "a chip that leaves the network {flash} KiB for its weights and {ram} KiB for its activations",
+        "fr": "une puce qui laisse au réseau {flash} Kio pour ses poids et {ram} Kio pour ses activations",
+    },
     "word": {"en": "Word", "fr": "Mot"},
     "meaning": {"en": "Meaning", "fr": "Sens"},
 }
