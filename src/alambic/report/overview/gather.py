@@ -113,17 +113,24 @@ class Curved:
 
 
 def tell_data(study: Study, lang: Lang) -> str:
-    """The data's name, what the student sees where it is not the whole image, the metric where it is not accuracy."""
-    return tell_content(study.findings.groups[0].rows[0].content, study.findings.scored.metric, lang)
+    """The data's name, what the student sees where it is not the whole image, the metric where it is not accuracy.
 
-
-def tell_content(content: Mapping[str, Any], metric: str, lang: Lang) -> str:
-    """The same of one cell."""
-    told, shape = [str(content["data"]["source"])], content.get("input")
-    if shape is not None:
-        told.append(f"{shape[2]} × {shape[1]} {HEADINGS['grey' if shape[0] == 1 else 'colour'][lang]}")
+    Studies that each ask for another class behind one sensor have the same name: whether a class is there.
+    """
+    content, metric = study.findings.groups[0].rows[0].content, study.findings.scored.metric
+    told = [tell_seen(content, lang)]
+    if content.get("input") is not None and len(content.get("class_names", ())) == 2:
+        told = [HEADINGS["presence"][lang].format(data=told[0])]
     told += [METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric] * (metric != "accuracy")
     return ", ".join(told)
+
+
+def tell_seen(content: Mapping[str, Any], lang: Lang) -> str:
+    """The name of a cell's data, and what the student sees of it."""
+    source, shape = str(content["data"]["source"]), content.get("input")
+    if shape is None:
+        return source
+    return f"{source}, {shape[2]} × {shape[1]} {HEADINGS['grey' if shape[0] == 1 else 'colour'][lang]}"
 
 
 @dataclass(frozen=True)

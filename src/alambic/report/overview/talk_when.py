@@ -7,7 +7,7 @@ from dataclasses import replace
 from alambic.report.chapters.claims import METRIC_NAMES, SCORE_NAMES, Claim
 from alambic.report.facts.fact import Fact
 from alambic.report.overview.costs import name_amounts, tell_side
-from alambic.report.overview.gather import Curved, Overview, tell_content
+from alambic.report.overview.gather import Curved, Overview, tell_seen
 from alambic.report.overview.limits import say_trained
 from alambic.report.overview.when import has_shrunk, is_seen_less, say_when
 from alambic.report.talk.parts import Bars, Slide, colour_gain, make_bars
@@ -45,7 +45,7 @@ def _head(curve: Curved, teachers: set[str], lang: Lang, words: Texts) -> str:
     content = curve.contents[0]
     student, metric = str(content["student"]), str(content.get("task", {}).get("metric", "accuracy"))
     student += f" {FROM[lang]} {min(teachers)}" if len(teachers) == 1 else ""
-    told = {"data": tell_content(content, "accuracy", lang), "student": student}
+    told = {"data": tell_seen(content, lang), "student": student}
     return words["over_curve"].format(
         **told,
         metric=METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric,
