@@ -20,7 +20,6 @@ from alambic.report.words.wording import Lang, show_number, show_ticks
 FAMILIES = ("convnext", "mixer", "resnet", "swin", "vit", "efficientnet")  # each of one colour in all figures
 FEWEST = 4  # teachers of one arm: fewer are read off the other figures
 TALL, GAP = 250.0, 62.0
-PANELS = 3  # of one figure in print
 LINE, DIGIT, MARK = 11.0, 7.0, 7.0  # px: of a number's height and of each digit's width; half a mark's size
 LABELS, TAUGHT = "circle", "triangle"
 
@@ -39,11 +38,8 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
 
 
 def draw_parts(findings: Findings, lang: Lang, texts: Texts) -> list[Markup]:
-    """The same in figures of a few panels, like many in each: a page holds no more of a size that one can read."""
-    panels = list(gather_panels(findings).items())
-    count = math.ceil(len(panels) / PANELS)
-    size = math.ceil(len(panels) / count) if count else 1
-    return [_draw_panels(dict(panels[at : at + size]), lang, texts) for at in range(0, len(panels), size)]
+    """The same in a figure a panel: of print, where a tall one would leave half of the page before it empty."""
+    return [_draw_panels({name: own}, lang, texts) for name, own in gather_panels(findings).items()]
 
 
 def _draw_panels(panels: dict[str, list[Contrast]], lang: Lang, texts: Texts) -> Markup:

@@ -89,9 +89,9 @@ def _describe_teachers(overview: Overview, lang: Lang, words: Texts) -> list[Blo
     blocks += _table(tabulate_estimators(overview, lang), words["judged_table"])
     texts = read_texts(lang)
     told = f"{texts['teachers_caption']} " + words["own_ranges"]
-    for study in sorted(overview.judged, key=count_taught, reverse=True):
-        drawn = draw_parts(study.findings, lang, texts)
-        blocks += [Figure(part, f"{study.name}. {told}") for part in drawn]
+    judged = sorted(overview.judged, key=count_taught, reverse=True)
+    drawn = [(study.name, part) for study in judged for part in draw_parts(study.findings, lang, texts)]
+    blocks += [Figure(part, f"{name}. {told}" if not place else name) for place, (name, part) in enumerate(drawn)]
     blocks += [*say_all_families(overview), *_table(tabulate_families(overview, lang), words["family_table"])]
     two, _ = split_between(overview)
     return [*blocks, *say_teachers_between(overview), *_table(tabulate_declared(two, lang), words["teacher_table"])]
