@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from alambic.report.chapters.answers import name_student
-from alambic.report.chapters.claims import METRIC_NAMES
+from alambic.report.chapters.claims import name_metric
 from alambic.report.chapters.figures import Legend, tell
 from alambic.report.chapters.rows import WIDTH
 from alambic.report.facts.findings import Findings, StudentFindings
@@ -27,8 +27,8 @@ def draw_sizes(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> 
 
 def name_scale(findings: Findings, lang: Lang, texts: Texts) -> str:
     """The title of an axis of scores: the metric, and of which network."""
-    metric, precision = METRIC_NAMES.get(findings.scored.metric), findings.scored.precision
-    return texts["sizes_axis"].format(metric=metric[lang] if metric else findings.scored.metric, precision=precision)
+    scored = findings.scored
+    return texts["sizes_axis"].format(metric=name_metric(scored.metric, lang), precision=scored.precision)
 
 
 def draw_against(

@@ -12,7 +12,7 @@ from typing import Any
 from scipy import stats
 
 from alambic.methods import all_methods
-from alambic.report.chapters.claims import METRIC_NAMES
+from alambic.report.chapters.claims import name_metric
 from alambic.report.facts.across import Compared, compare_across, read_units
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact, Facts
@@ -121,7 +121,7 @@ def tell_data(study: Study, lang: Lang) -> str:
     told = [tell_seen(content, lang)]
     if content.get("input") is not None and len(content.get("class_names", ())) == 2:
         told = [HEADINGS["presence"][lang].format(data=told[0])]
-    told += [METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric] * (metric != "accuracy")
+    told += [name_metric(metric, lang)] * (metric != "accuracy")
     return ", ".join(told)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from alambic.report.chapters.blocks import Section
-from alambic.report.chapters.claims import METRIC_NAMES, Blank, Claim, Words
+from alambic.report.chapters.claims import Blank, Claim, Words, name_metric
 from alambic.report.chapters.suitability import list_survey
 from alambic.report.chapters.tables import Entry, Table
 from alambic.report.facts.advice import decide
@@ -157,7 +157,7 @@ def _methods(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
 
 
 def _name_metric(metric: str) -> Words:
-    return Words(METRIC_NAMES[metric]) if metric in METRIC_NAMES else Words({"en": metric, "fr": metric})
+    return Words({lang: name_metric(metric, lang) for lang in LANGS})
 
 
 def _name(group: Group, lang: Lang) -> str:

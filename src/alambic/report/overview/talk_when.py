@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alambic.report.chapters.claims import METRIC_NAMES, SCORE_NAMES, Claim
+from alambic.report.chapters.claims import SCORE_NAMES, Claim, name_metric
 from alambic.report.facts.fact import Fact
 from alambic.report.overview.costs import name_amounts, tell_side
 from alambic.report.overview.gather import Curved, Overview, tell_seen
@@ -48,6 +48,6 @@ def _head(curve: Curved, teachers: set[str], lang: Lang, words: Texts) -> str:
     told = {"data": tell_seen(content, lang), "student": student}
     return words["over_curve"].format(
         **told,
-        metric=METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric,
+        metric=name_metric(metric, lang),
         where=SCORE_NAMES[curve.number][lang],
     )

@@ -68,10 +68,7 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     },
     "or": {"en": " or ", "fr": " ou "},
     "grey": {"en": "grey", "fr": "gris"},
-    "presence": {
-        "en": "presence of a class behind a sensor ({data})",
-        "fr": "présence d’une classe derrière un capteur ({data})",
-    },
+    "presence": {"en": "presence of a class ({data})", "fr": "présence d’une classe ({data})"},
     "colour": {"en": "colour", "fr": "couleur"},
     "epochs": {"en": "epochs", "fr": "époques"},
     "labelled": {"en": "with a label", "fr": "étiquetées"},
