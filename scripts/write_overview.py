@@ -66,7 +66,7 @@ def read_curve(curve: Curve, root: Path, facts: Facts) -> Curved | None:
         add(f"step to {folder}", told.interval) for (folder, _), told in zip(found[1:], compared, strict=True)
     )
     contents, seeds = tuple(read_content(root / folder) for folder, _ in found), (len(one.seeds) for one in compared)
-    return Curved(key, contents, alone, gains, steps, tuple(seeds))
+    return Curved(key, contents, alone, gains, steps, tuple(seeds), curve.number)
 
 
 def add_views(root: Path, facts: Facts) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,11 @@ from alambic.report.overview.glossary import TERMS, describe_words
 from alambic.report.overview.methods import compare_methods, say_by_teacher, tabulate_by_teacher
 from alambic.report.overview.survey import describe_survey
 from alambic.report.overview.tables import tabulate_judged
+from alambic.report.overview.talk_when import tell_curves
 from alambic.report.overview.teachers import keep_better, measure_accurate, say_accuracy
-from alambic.report.overview.when import is_fading, say_curve
+from alambic.report.overview.when import is_fading, is_seen_less, say_curve
+from alambic.report.talk.slides import draw_deck
+from alambic.report.words.overview_texts import read_overview_texts
 from alambic.report.words.texts import read_texts
 from alambic.report.words.wording import LANGS, Fine, Lang, show_fact, tell_apart
 from alambic.study.ledger import Ledger, Row
@@ -136,6 +140,38 @@ def test_amounts_at_which_only_the_student_alone_was_run_are_left_out() -> None:
     assert say_curve(replace(made, gains={})) == []
 
 
+@pytest.mark.parametrize("lang", LANGS)
+def test_a_chart_a_curve_names_each_bar_and_what_it_is_measured_on(lang: Lang) -> None:
+    pptx = pytest.importorskip("pptx")
+    labels = replace(curve("labels", kd=(MUCH, SOME, SOME), kd_labelled_only=(SOME, SOME, SOME)), number="test_int8")
+    made = view(curves=(curve(kd=(MUCH, SOME, NONE)), labels))
+    (slide,) = tell_curves(made, lang, read_overview_texts(lang))
+    told = {"en": ("accuracy on the tune images, in fp32", "images, by the int8"), "fr": ("en fp32", "réseau int8")}
+    deck = pptx.Presentation(io.BytesIO(draw_deck("x", [slide], made.facts.all, lang)))
+    frames = [shape for shape in deck.slides[0].shapes if shape.has_chart]
+    words = [shape.text_frame.text for shape in deck.slides[0].shapes if shape.has_text_frame]
+    assert len(frames) == 2
+    assert frames[0].top + frames[0].height < frames[1].top  # room for a head
+    for frame, expected in zip(frames, told[lang], strict=True):
+        assert any(expected in one for one in words)
+        axis = frame.chart.category_axis
+        assert axis._element.find(".//{*}bodyPr").get("rot") == "0"  # or LibreOffice leaves names out
+        assert axis._element.find("{*}tickLblSkip").get("val") == "1"
+        assert frame.chart.font.size.pt >= 14
+        code = frame.chart.value_axis.tick_labels.number_format
+        assert code.startswith({"en": "[$-409]", "fr": "[$-40C]"}[lang])
+        assert "−" in code
+
+
+def test_fewer_epochs_at_more_images_are_told() -> None:
+    made = curve(kd=(MUCH, SOME, NONE))
+    less = [
+        content | {"recipe": {"epochs": epochs}} for content, epochs in zip(made.contents, (96, 24, 8), strict=True)
+    ]
+    assert not is_seen_less(made)
+    assert is_seen_less(replace(made, contents=tuple(less)))
+
+
 def test_methods_are_compared_teacher_by_teacher(tmp_path: Path) -> None:
     names = [f"t{place}" for place in range(6)]
     path = make_teachers(tmp_path / "l.sqlite", names)
@@ -213,6 +249,18 @@ def test_each_method_is_named_by_its_paper_and_each_word_explained(tmp_path: Pat
     assert all(set(by_lang) == set(LANGS) for by_lang in TERMS.values())
 
 
+def test_a_chip_is_told_by_its_budget(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "l.sqlite", seeds=2, images=100)
+    held = Ledger(path)
+    for row in held.rows("done"):
+        held.record(replace(row, numbers={**row.numbers, "chip": "acc-32"}))
+    held.close()
+    study = Study("claim", find(path), 2)
+    terms = [block for block in describe_words(view(study, claims=(study,)), "fr") if isinstance(block, Table)][-1]
+    assert (terms.rows[-1][0].text, len(terms.rows)) == ("acc-32", len(TERMS) + 1)
+    assert terms.rows[-1][1].text.count("32 Kio") == 2
+
+
 def test_a_gain_that_reads_as_its_floor_has_a_third_digit() -> None:
     facts = Facts()
     gain, floor = facts.add("gain", 0.00308, "points", ()), facts.add("floor", 0.00312, "effect", ())
@@ -246,9 +294,12 @@ def test_panels_of_teachers_have_ranges_and_names_of_their_own(tmp_path: Path) -
             score = row.numbers["test"] + 0.2 * (row.content["arm"]["name"] == "vkd")
             held.record(replace(row, content={**row.content, "teacher_score": 0.6}, numbers={"test": score}))
     held.close()
-    (drawn,) = draw_parts(find(path), "en", read_texts("en"))
-    root = ET.fromstring(str(drawn))
-    upright = [el.text for el in root.iter("text") if "rotate(-90" in el.get("transform", "")]
-    assert upright == [read_texts("en")["axis_points"]] * 2
-    marks = [float(el.get("cy", 0)) for el in root.iter("circle") if "point s" in el.get("class", "")]
-    assert max(marks[:5]) - min(marks[:5]) > 50  # five points in twenty-five are not pressed together
+    drawn = draw_parts(find(path), "en", read_texts("en"))
+    roots = [ET.fromstring(str(part)) for part in drawn]
+    for root in roots:
+        upright = [el.text for el in root.iter("text") if "rotate(-90" in el.get("transform", "")]
+        assert upright == [read_texts("en")["axis_points"]]
+    kd, _ = (
+        [float(el.get("cy", 0)) for el in root.iter("circle") if "point s" in el.get("class", "")] for root in roots
+    )
+    assert max(kd) - min(kd) > 50  # five points in twenty-five are not pressed together

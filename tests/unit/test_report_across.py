@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,8 @@ from alambic.report.chapters.claims import Claim
 from alambic.report.chapters.tables import Table
 from alambic.report.facts.across import Unit, compare_across
 from alambic.report.facts.fact import Facts
-from alambic.report.words.wording import LANGS, plain
+from alambic.report.words.french_names import tell_arm
+from alambic.report.words.wording import LANGS, Lang, plain
 
 SEEDS = range(3)
 
@@ -65,6 +68,22 @@ def test_a_gain_is_shown_and_told() -> None:
         assert [row[0].text for row in table.rows] == ["kd", "kd", "vkd"]
         assert "<svg" in str(getattr(blocks[-1], "drawing"))  # noqa: B009
     assert {fact.name for fact in facts.all} >= {"across/accuracy/kd-none", "mean rank/kd"}
+
+
+def test_of_two_students_an_interval_that_tells_nothing_is_not_shown() -> None:
+    rng = np.random.default_rng(3)
+    units = [replace(u, student=f"s{place}") for place in range(2) for u in draw_units(rng, 0.03 + 0.2 * place, 0.0005)]
+    compared = compare_across(units, Facts())
+    (pair,) = [one for one in compared.pairs if (one.arm, one.other) == ("kd", "none")]
+    assert pair.freedom < 1.5
+    assert pair.scarce == "student"
+    notes: dict[Lang, str] = {"en": "(2 students: too few to say)", "fr": "(2 élèves : trop peu pour le dire)"}
+    for lang, told in notes.items():
+        table = next(block for block in describe_across(compared, lang) if isinstance(block, Table))
+        (row,) = [row for row in table.rows if (row[0].text, row[1].text) == ("kd", tell_arm("none", lang))]
+        assert row[2].note == told
+        assert not any(head.startswith("p,") for head, _, _ in table.heads)  # of no row: each has two students
+    assert replace(pair, freedom=2.0).scarce is None
 
 
 def test_images_that_all_share_widen_the_interval() -> None:

@@ -15,10 +15,12 @@ from alambic.report.chapters.chip import describe_chip
 from alambic.report.chapters.claims import Claim
 from alambic.report.chapters.document import compose_document
 from alambic.report.chapters.figures import Legend
+from alambic.report.chapters.plots import draw_sizes
 from alambic.report.chapters.tables import Table
 from alambic.report.chapters.widening import describe_widening, equal_bytes, find_wider
 from alambic.report.facts.findings import find
 from alambic.report.page.page import render_report
+from alambic.report.words.texts import read_texts
 from alambic.report.words.wording import Lang
 from report_ledger import make_ledger
 
@@ -168,7 +170,15 @@ def test_finalists_lose_against_the_whole_split(ledger: Path) -> None:
             assert db.execute(falls[0].sql).fetchone()[0] == pytest.approx(value)
 
 
-def test_score_against_ram(ledger: Path) -> None:
+def test_score_against_ram(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path / "l.sqlite", seeds=4, images=400, students=("dscnn_24x3", "dscnn_28x3"))
+
+    def measure(content: dict, numbers: dict) -> dict:
+        bytes_ = 40_000 if content["student"] == "dscnn_24x3" else 50_000
+        told = {"test_fp32_same": numbers["test"], "test_kernels": numbers["test"], "chip": "acc-32", "fits": False}
+        return {**numbers, **told, "ram_bytes": bytes_, "arena_bytes": bytes_}
+
+    change_rows(ledger, measure)
     findings = find(ledger)
     section = describe_chip(findings, "en", Legend(findings, "en"))
     assert section is not None
@@ -181,6 +191,14 @@ def test_score_against_ram(ledger: Path) -> None:
     section = describe_chip(findings, "en", Legend(findings, "en"))
     assert section is not None
     assert [block for block in section.blocks if isinstance(block, Figure) and "arena" in block.caption]
+
+
+def test_bytes_that_are_the_same_for_all_are_no_picture(ledger: Path) -> None:
+    findings = find(ledger)
+    assert draw_sizes(findings, "en", read_texts("en"), Legend(findings, "en")) is None
+    section = describe_chip(findings, "en", Legend(findings, "en"))
+    assert section is not None
+    assert not [block for block in section.blocks if isinstance(block, Figure) and "acc-32" in block.caption]
 
 
 def widen(tmp_path: Path, *students: str) -> Path:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from alambic.report.chapters.figures import draw_differences, draw_heat
 from alambic.report.chapters.rows import MOST, DotRow, draw_dots, split_rows
+from alambic.report.chapters.teachers import FAMILIES, colour_families
+from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.findings import find
 from alambic.report.words.texts import KNOWN, read_texts, tell_teacher
 from alambic.report.words.wording import LANGS
@@ -76,6 +80,20 @@ def test_long_labels_take_two_lines_and_stay_apart() -> None:
     told = words(str(draw_dots([DotRow(label) for label in labels], "x", "y", lambda t: [str(v) for v in t])))
     assert not any("…" in word for word in told)
     assert " ".join(told).count("4-bit weights") == 1
+
+
+def test_a_family_has_its_colour_in_every_figure() -> None:
+    def colour(*families: str) -> dict[str, str]:
+        rows = [
+            SimpleNamespace(group=SimpleNamespace(rows=[Row("", {"teacher_family": f}, "done", "", {})]))
+            for f in families
+        ]
+        return colour_families(cast("list[Contrast]", rows))
+
+    every = colour(*FAMILIES, "my own", "other")
+    assert len(set(every.values())) == len(FAMILIES) + 2
+    for family in FAMILIES:
+        assert colour(family, "my own") == {family: every[family], "my own": every["my own"]}
 
 
 def test_no_contrast_draws_nothing(tmp_path: Path) -> None:

@@ -251,6 +251,13 @@ def test_no_line_break_parts_a_number_from_its_unit(text: str, held: str) -> Non
     assert hold(text) == held
 
 
+def test_a_quoted_title_keeps_its_signs_in_french() -> None:
+    table = Table((("Article :", "", False),), [[Entry("Attention: Improving", quoted=True)], [Entry("kd: bon")]])
+    spaced = pdf._space(table, "fr")
+    assert isinstance(spaced, Table)
+    assert [row[0].text for row in spaced.rows] == ["Attention: Improving", "kd\xa0: bon"]
+
+
 def test_sentences_under_a_table_end_above_the_footer() -> None:
     from pptx import Presentation
 

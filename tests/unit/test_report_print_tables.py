@@ -6,7 +6,7 @@ import pytest
 
 from alambic.report.chapters.tables import Entry, Table
 from alambic.report.print.measure import FREE, Ruler, measure_all, pieces
-from alambic.report.print.tables import LANDSCAPE, MOST_ROWS, PORTRAIT, lay, merge
+from alambic.report.print.tables import LANDSCAPE, MOST_ROWS, PORTRAIT, hold_ends, lay, merge
 
 pytest.importorskip("typst")
 
@@ -102,6 +102,20 @@ def test_a_long_run_is_told_anew_so_that_no_page_begins_with_a_blank() -> None:
     tall = Table((("Study", "", False), ("Words", "", False)))
     tall.rows.extend([Entry("presence"), Entry(f"{y} " + "word " * 120)] for y in range(8))
     assert max(row[0]["span"] for row in lay(tall, Ruler({}))["rows"]) < 8
+
+
+@pytest.mark.parametrize(
+    ("heights", "held"),
+    [
+        ([20.0] * 5, [2, 0, 1, 2, 0]),
+        ([20.0] * 3, [2, 0, 1]),
+        ([20.0], [1]),
+        ([], []),
+        ([20.0, 20.0, 20.0, 20.0, 400.0], [2, 0, 1, 1, 1]),  # a tall row may go by itself
+    ],
+)
+def test_no_row_stands_alone_on_a_page(heights: list[float], held: list[int]) -> None:
+    assert hold_ends(heights) == held
 
 
 def test_a_row_higher_than_a_page_may_break() -> None:

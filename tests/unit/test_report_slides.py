@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,10 @@ def key_of(slide: Slide) -> str:
     return slide.title.key if isinstance(slide.title, Claim) else ""
 
 
-def read_ends(chart: Any) -> list[list[tuple[float, float]]]:
+def read_ends(drawn: Iterable[Any]) -> list[list[tuple[float, float]]]:
     """Of each series its points' intervals, as the file draws them."""
     ends = []
-    for series in chart.plots[0].series:
+    for series in drawn:
         sides = []
         for side in ("minus", "plus"):
             (found,) = series._element.iter(f"{{*}}{side}")
@@ -63,7 +64,7 @@ def test_each_chart_draws_the_intervals_of_its_facts_and_has_a_key(ledger: Path,
     for slide, page in zip(slides, pages, strict=True):
         assert isinstance(slide.shown, Bars)
         (chart,) = [shape.chart for shape in page.shapes if shape.has_chart]
-        (drawn,) = read_ends(chart)
+        (drawn,) = read_ends(chart.plots[0].series)
         for (low, high), fact in zip(drawn, slide.shown.facts, strict=True):
             assert fact.low is not None
             assert fact.high is not None
@@ -123,7 +124,12 @@ def test_a_judged_study_shows_families_and_gain_by_accuracy_with_intervals(judge
     deck = pptx.Presentation(io.BytesIO(render_slides(findings, lang)))
     charts = [shape.chart for page in deck.slides for shape in page.shapes if shape.has_chart]
     (drawn,) = [chart for chart in charts if "scatter" in chart.plots[0]._element.tag]
-    for series, ends in zip(points.series, read_ends(drawn), strict=True):
+    *taught, alone = drawn.plots[0].series
+    assert points.upright is not None
+    assert alone.name == points.upright[0]
+    across = [float(node.text) for node in alone._element.find("{*}xVal").iter("{*}v")]
+    assert across == [round(100 * points.upright[1].value, 2)] * 2
+    for series, ends in zip(points.series, read_ends(taught), strict=True):
         known = [(100 * fact.low, 100 * fact.high) for fact in series.facts if fact.low is not None and fact.high]
         assert [end for pair in ends for end in pair] == pytest.approx([e for pair in known for e in pair], abs=0.01)
 

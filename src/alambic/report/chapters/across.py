@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from markupsafe import Markup
 
 from alambic.report.chapters.blocks import Block, Figure
@@ -69,16 +71,11 @@ def _tabulate(compared: Compared, lang: Lang) -> Table:
         spreads = [fact_entry(pair.spreads.get(name), lang, noun=False) for name in (*FACTORS, "rest")]
         tone = ("gain" if pair.gain.value > 0 else "loss") if pair.is_clear else ""
         gain = fact_entry(pair.gain, lang, noun=False, class_=tone)
-        table.rows.append(
-            [
-                Entry(name),
-                Entry(tell_arm(pair.other, lang)),
-                gain,
-                fact_entry(pair.p_holm, lang),
-                Entry(levels),
-                *spreads,
-            ]
-        )
+        if pair.scarce:
+            few = HEADINGS[f"across_few_{pair.scarce}"][lang].format(count=pair.levels[pair.scarce])
+            gain = replace(gain, note=f"({few})")
+        p = Entry("–") if pair.scarce else fact_entry(pair.p_holm, lang)
+        table.rows.append([Entry(name), Entry(tell_arm(pair.other, lang)), gain, p, Entry(levels), *spreads])
     return drop_empty(table)
 
 

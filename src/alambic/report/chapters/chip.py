@@ -12,7 +12,7 @@ from alambic.report.chapters.answers import name_student
 from alambic.report.chapters.blocks import Block, Figure, Section
 from alambic.report.chapters.claims import Blank, Claim
 from alambic.report.chapters.figures import Legend, tell
-from alambic.report.chapters.plots import draw_against
+from alambic.report.chapters.plots import draw_against, name_scale
 from alambic.report.chapters.rows import DotRow, draw_dots
 from alambic.report.chapters.tables import Entry, Table, drop_empty, fact_entry
 from alambic.report.chapters.widening import WORDS as WIDENING
@@ -20,6 +20,7 @@ from alambic.report.chapters.widening import describe_widening
 from alambic.report.facts.fact import Fact, Facts, fall_query, mean_query, paired_query
 from alambic.report.facts.findings import Findings
 from alambic.report.facts.gather import Group
+from alambic.report.words.texts import read_texts
 from alambic.report.words.wording import Lang, name_group, show_ticks
 from alambic.study.stats import bootstrap_interval, compare
 from alambic.suitability.ranks import adjust_holm
@@ -152,6 +153,7 @@ def describe_chip(findings: Findings, lang: Lang, legend: Legend, hints: bool = 
 
 def _draw_ram(findings: Findings, lang: Lang, legend: Legend, words: dict[str, str]) -> list[Block]:
     """Score against the chip's RAM, or against the arena where not every group was judged for one and the same chip."""
+    axis = name_scale(findings, lang, read_texts(lang))
     for name in ("ram_bytes", "arena_bytes"):
         chips = {str(row.numbers.get("chip")) for group in findings.groups for row in group.rows}
         if name == "ram_bytes" and len(chips) > 1:
@@ -159,7 +161,7 @@ def _draw_ram(findings: Findings, lang: Lang, legend: Legend, words: dict[str, s
         facts = {group.key: _mean(group, name, findings.facts) for group in findings.groups}
         sizes = {key: fact.value for key, fact in facts.items() if fact is not None}
         if len(sizes) == len(findings.groups):
-            drawn = draw_against(findings.groups, sizes, words["ram_title"], lang, legend)
+            drawn = draw_against(findings.groups, sizes, words["ram_title"], axis, lang, legend)
             told = words["ram_caption"].format(what=words[f"{name}_told"].format(chip="".join(chips)))
             return [Figure(drawn, told)] if drawn is not None else []
     return []

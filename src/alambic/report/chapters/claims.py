@@ -170,6 +170,11 @@ METRIC_NAMES: dict[str, dict[Lang, str]] = {
 }
 
 
+def name_metric(metric: str, lang: Lang) -> str:
+    """A metric in words; one that is not of this library as it is typed."""
+    return METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric
+
+
 @dataclass(frozen=True)
 class Words:
     """A blank that reads differently in each language."""

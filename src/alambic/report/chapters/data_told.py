@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alambic.report.chapters.claims import METRIC_NAMES
+from alambic.report.chapters.claims import name_metric
 from alambic.report.facts.gather import Group
 from alambic.report.words.document import HEADINGS
 from alambic.report.words.french_names import tell_class
@@ -14,7 +14,7 @@ def tell_task(group: Group, metric: str, lang: Lang) -> str:
     """The data with its details, the metric where it is not accuracy, the study's epochs."""
     content = group.rows[0].content
     told = detail_data(group, lang)
-    told += [METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric] * (metric != "accuracy")
+    told += [name_metric(metric, lang)] * (metric != "accuracy")
     told.append(f"{describe_setting(content)['recipe']['epochs']} {HEADINGS['epochs'][lang]}")
     return f"{content['data']['source']}, {', '.join(told)}"
 

@@ -63,6 +63,7 @@ def compose_document(findings: Findings, lang: Lang) -> list[Section]:
         chip += device.blocks
     costs = tables.tabulate_costs(findings, lang, texts)
     chip += [costs] if len(costs.heads) > 1 else []
+    chip[:0] = [_say_chip(findings)] if chip else []
     said += [] if own else [tables.drop_empty(tables.tabulate_differences(findings, lang, texts))]
     advice = say_decisions(findings)
     one = [Claim("one_data", {})] if findings.settings == 1 else []
@@ -90,6 +91,10 @@ def _ask(findings: Findings) -> Claim:
     key = "asked" if measures_int8(findings) else "asked_float"
     blanks: dict[str, Blank] = {"students": list_students(findings), "data": describe_data(findings)}
     return Claim(key, {**blanks, "done": findings.counts["done"]}, "lead")
+
+
+def _say_chip(findings: Findings) -> Claim:
+    return Claim("chip_same" if measures_int8(findings) else "chip_same_float", {})
 
 
 def measures_int8(findings: Findings) -> bool:
@@ -196,6 +201,6 @@ def tabulate_papers(findings: Findings, lang: Lang) -> Table:
         paper = cls.paper
         where = f"{paper.authors.rstrip('.')}. {paper.title}. {paper.venue} {paper.year}."
         where += f" arXiv {paper.arxiv}." if paper.arxiv else ""
-        table.rows.append([Entry(name), Entry(where, class_="wide")])
-    table.rows.extend([Entry(what[lang]), Entry(where, class_="wide")] for what, where in SOURCES)
+        table.rows.append([Entry(name), Entry(where, class_="wide", quoted=True)])
+    table.rows.extend([Entry(what[lang]), Entry(where, class_="wide", quoted=True)] for what, where in SOURCES)
     return table

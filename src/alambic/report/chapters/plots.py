@@ -6,6 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from alambic.report.chapters.answers import name_student
+from alambic.report.chapters.claims import name_metric
 from alambic.report.chapters.figures import Legend, tell
 from alambic.report.chapters.rows import WIDTH
 from alambic.report.facts.findings import Findings, StudentFindings
@@ -21,12 +22,21 @@ def draw_sizes(findings: Findings, lang: Lang, texts: Texts, legend: Legend) -> 
     """Score against bytes of int8 weights."""
     groups = [group for group in findings.groups if "weight_bytes" in group.numbers]
     sizes = {group.key: group.numbers["weight_bytes"].value for group in groups}
-    return draw_against(groups, sizes, texts["sizes"], lang, legend)
+    return draw_against(groups, sizes, texts["sizes"], name_scale(findings, lang, texts), lang, legend)
 
 
-def draw_against(groups: list[Group], sizes: dict[str, float], label: str, lang: Lang, legend: Legend) -> Markup | None:
-    """Score against bytes by group key; groups of one student and size stand side by side. None without groups."""
-    if not groups:
+def name_scale(findings: Findings, lang: Lang, texts: Texts) -> str:
+    """The title of an axis of scores: the metric, and of which network."""
+    scored = findings.scored
+    return texts["sizes_axis"].format(metric=name_metric(scored.metric, lang), precision=scored.precision)
+
+
+def draw_against(
+    groups: list[Group], sizes: dict[str, float], label: str, axis: str, lang: Lang, legend: Legend
+) -> Markup | None:
+    """Score against bytes by group key; groups of one student and size stand side by side. None where all are of one
+    size."""
+    if len({sizes[group.key] for group in groups}) < 2:
         return None
     clusters = sorted({(sizes[group.key], group.student) for group in groups})
     ends = [v for g in groups for v in (g.score.value, g.score.low, g.score.high) if v is not None]
@@ -52,6 +62,7 @@ def draw_against(groups: list[Group], sizes: dict[str, float], label: str, lang:
         parts.append(text(middle, bottom + 18, show_number(size, "bytes", lang), "middle", "tick"))
         parts.append(text(middle, bottom + 34, clip(student, int(wide / CHARACTER)), "middle", "label"))
     parts.append(line(left, bottom, right, bottom, "zero"))
+    parts.append(text(12, (top + bottom) / 2, axis, "middle", "axis", turn=-90))
     drawn, tall = legend.draw(groups, shapes=True, y=bottom + 60)
     return drawing(WIDTH, bottom + 50 + tall, label, *parts, drawn)
 

@@ -33,7 +33,10 @@ MOST_LINKS, FEW_LINKS = 8000, 3
 
 @dataclass(frozen=True)
 class Entry:
-    """A table cell: text, the value that it sorts by, where it leads, a small note, a class, ids of rows."""
+    """A table cell: text, the value that it sorts by, where it leads, a small note, a class, ids of rows.
+
+    ``quoted`` is a paper's title or the like: its signs are set as they are, in any language.
+    """
 
     text: str
     value: float | None = None
@@ -42,6 +45,7 @@ class Entry:
     class_: str = ""
     links: tuple[tuple[str, str], ...] = ()
     ids: tuple[str, ...] = ()
+    quoted: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ from alambic.report.chapters.answers import name_student
 from alambic.report.chapters.figures import COLOURS, draw_entries, tell
 from alambic.report.chapters.rows import WIDTH
 from alambic.report.facts.contrasts import Contrast
+from alambic.report.facts.fact import Fact
 from alambic.report.facts.findings import Findings
-from alambic.report.svg import Scale, drawing, line, mark, round_ticks, tag, text
+from alambic.report.svg import CHARACTER, Scale, drawing, line, mark, round_ticks, tag, text
 from alambic.report.words.texts import Texts
-from alambic.report.words.wording import Lang, show_ticks
+from alambic.report.words.wording import Lang, show_number, show_ticks
 
+FAMILIES = ("convnext", "mixer", "resnet", "swin", "vit", "efficientnet")  # each of one colour in all figures
 FEWEST = 4  # teachers of one arm: fewer are read off the other figures
 TALL, GAP = 250.0, 62.0
-PANELS = 3  # of one figure in print
 LINE, DIGIT, MARK = 11.0, 7.0, 7.0  # px: of a number's height and of each digit's width; half a mark's size
 LABELS, TAUGHT = "circle", "triangle"
 
@@ -29,26 +30,24 @@ def draw_teachers(findings: Findings, lang: Lang, texts: Texts) -> Markup | None
     """A panel for each student and arm with many teachers: gain over the student alone by the teacher's own score.
 
     Colour is the family; a triangle is a teacher that another one taught, a circle one taught by labels. Each mark has
-    a number, the key under the panels its name: names would lie on marks and whiskers. None where no arm has four
-    teachers whose score is known.
+    a number, the key under the panels its name: names would lie on marks and whiskers. An upright line is the student
+    alone. None where no arm has four teachers whose score is known.
     """
     panels = gather_panels(findings)
     return _draw_panels(panels, lang, texts) if panels else None
 
 
 def draw_parts(findings: Findings, lang: Lang, texts: Texts) -> list[Markup]:
-    """The same in figures of a few panels, like many in each: a page holds no more of a size that one can read."""
-    panels = list(gather_panels(findings).items())
-    count = math.ceil(len(panels) / PANELS)
-    size = math.ceil(len(panels) / count) if count else 1
-    return [_draw_panels(dict(panels[at : at + size]), lang, texts) for at in range(0, len(panels), size)]
+    """The same in a figure a panel: of print, where a tall one would leave half of the page before it empty."""
+    return [_draw_panels({name: own}, lang, texts) for name, own in gather_panels(findings).items()]
 
 
 def _draw_panels(panels: dict[str, list[Contrast]], lang: Lang, texts: Texts) -> Markup:
     every = sorted((contrast for own in panels.values() for contrast in own), key=read_score)
     scores = [read_score(contrast) for contrast in every]
-    wide = max(0.01, 0.05 * (scores[-1] - scores[0]))
-    x = Scale(scores[0] - wide, scores[-1] + wide, 64.0, WIDTH - 16)
+    scores += [alone.value for own in panels.values() if (alone := score_alone(own))]
+    wide = max(0.01, 0.05 * (max(scores) - min(scores)))
+    x = Scale(min(scores) - wide, max(scores) + wide, 64.0, WIDTH - 16)
     colours = colour_families(every)
     names = list(dict.fromkeys(str(contrast.group.teacher) for contrast in every))
     key: dict[str, tuple[str, str]] = {}
@@ -60,13 +59,14 @@ def _draw_panels(panels: dict[str, list[Contrast]], lang: Lang, texts: Texts) ->
         top = 32.0 + index * (TALL + GAP)
         y = _scale_gains(own, top)
         parts += [text(0, top - 14, name, class_="head"), *_frame(x, y, lang, texts)]
-        parts += _points(own, names, x, y, colours, lang)
+        drawn, taken = _mark_alone(own, x, y, lang, texts)
+        parts += [*drawn, *_points(own, names, x, y, colours, taken, lang)]
     legend = {family: ("square", colour) for family, colour in colours.items()}
     legend |= {texts[key]: (shape, "plainmark") for key, shape in (("taught_labels", LABELS), ("taught_other", TAUGHT))}
     bottom = 36.0 + len(panels) * (TALL + GAP)
     named, high = draw_entries(key, bottom)
-    drawn, low = draw_entries(legend, bottom + high + 8)
-    return drawing(WIDTH, bottom + high + low, texts["teachers_figure"], *parts, named, drawn)
+    told, low = draw_entries(legend, bottom + high + 8)
+    return drawing(WIDTH, bottom + high + low, texts["teachers_figure"], *parts, named, told)
 
 
 def _scale_gains(own: list[Contrast], top: float) -> Scale:
@@ -88,8 +88,10 @@ def gather_panels(findings: Findings) -> dict[str, list[Contrast]]:
 
 
 def colour_families(contrasts: Iterable[Contrast]) -> dict[str, str]:
-    families = sorted({tell_of(contrast, "teacher_family") for contrast in contrasts})
-    return {family: f"s{index % COLOURS}" for index, family in enumerate(families)}
+    """One colour a family, in the alphabet's order: those of FAMILIES have theirs in every figure."""
+    found = {tell_of(contrast, "teacher_family") for contrast in contrasts}
+    places = {family: index for index, family in enumerate([*FAMILIES, *sorted(found - set(FAMILIES))])}
+    return {family: f"s{places[family] % COLOURS}" for family in sorted(found)}
 
 
 def _shape(contrast: Contrast) -> str:
@@ -102,6 +104,11 @@ def _colour(contrast: Contrast, colours: dict[str, str]) -> str:
 
 def read_score(contrast: Contrast) -> float:
     return float(contrast.group.rows[0].content["teacher_score"])
+
+
+def score_alone(own: list[Contrast]) -> Fact | None:
+    """What the student alone of a panel scores where its teachers' own scores are taken: on the tune images."""
+    return own[0].other.numbers.get("tune")
 
 
 def tell_of(contrast: Contrast, name: str) -> str:
@@ -121,12 +128,26 @@ def _frame(x: Scale, y: Scale, lang: Lang, texts: Texts) -> list[Markup]:
     return parts
 
 
+def _mark_alone(own: list[Contrast], x: Scale, y: Scale, lang: Lang, texts: Texts) -> tuple[list[Markup], list[Box]]:
+    """An upright line at the student's own score, named at its top; the boxes that both take."""
+    alone = score_alone(own)
+    if alone is None:
+        return [], []
+    across, name = x(alone.value), f"{texts['alone']} {show_number(alone.value, 'share', lang)}"
+    right = across < (x.start + x.stop) / 2
+    start, wide = (across + 4, CHARACTER * len(name)) if right else (across - 4, -CHARACTER * len(name))
+    told = text(start, y.stop + LINE, name, "start" if right else "end", "tick")
+    ends = sorted((start, start + wide))
+    boxes = [(across - 1, across + 1, y.stop, y.start), (ends[0], ends[1], y.stop, y.stop + LINE + 2)]
+    return [line(across, y.stop, across, y.start, "zero"), told], boxes
+
+
 def _points(
-    own: list[Contrast], names: list[str], x: Scale, y: Scale, colours: dict[str, str], lang: Lang
+    own: list[Contrast], names: list[str], x: Scale, y: Scale, colours: dict[str, str], taken: list[Box], lang: Lang
 ) -> list[Markup]:
-    """Marks with whiskers, then the teachers' numbers over or under them, clear of all that is drawn."""
+    """Marks with whiskers, then the teachers' numbers over or under them, clear of all that is drawn, ``taken`` too."""
     parts, places = list[Markup](), list[tuple[str, float, float, float]]()
-    taken: list[Box] = [(x.start, x.stop, y(0) - 1, y(0) + 1)]
+    taken = [*taken, (x.start, x.stop, y(0) - 1, y(0) + 1)]
     for contrast in sorted(own, key=read_score):
         group, gain, colour = contrast.group, contrast.gain, _colour(contrast, colours)
         across, high, low = x(read_score(contrast)), y(gain.value), y(gain.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -16,6 +17,7 @@ from alambic.suitability.gains import describe_setting
 from alambic.suitability.ranks import adjust_holm
 
 SEEDS, UNITS = 3, 5  # that a unit must have; units that a comparison must have
+FREEDOM = 1.5  # degrees of freedom under which an interval says next to nothing: with one it takes 12.7 errors
 ALONE = "none"
 FACTORS = ("data", "teacher", "student", "pair", "seed")  # a pair is a teacher with a student
 HOW = "alambic.study.crossed.fit_crossed: a value for each teacher, student, data and seed; "
@@ -59,7 +61,8 @@ class Across:
 
     Attributes:
         gain: the mean with its interval. spreads: factor of ``FACTORS`` -> deviation between its levels, of those
-            that repeat; "rest". levels: how many of each. units: teachers with a student and data.
+            that repeat; "rest". levels: how many of each. units: teachers with a student and data. freedom: of the
+            interval.
     """
 
     metric: str
@@ -70,6 +73,13 @@ class Across:
     spreads: dict[str, Fact]
     levels: dict[str, int]
     units: int
+    freedom: float = math.inf
+
+    @property
+    def scarce(self) -> str | None:
+        """The factor that has too few levels for the interval to tell anything; None where it tells something."""
+        several = [name for name in FACTORS if self.levels.get(name, 1) > 1]
+        return min(several, key=lambda name: self.levels[name]) if several and self.freedom < FREEDOM else None
 
     @property
     def is_clear(self) -> bool:
@@ -181,7 +191,7 @@ def compare_across(units: Sequence[Unit], facts: Facts, nasty: Collection[str] =
             name: facts.add(f"spread of {name}/{key}", value, "effect", ids, "", f"standard deviation; {told}")
             for name, value in {**one.spreads, "rest": one.rest}.items()
         }
-        pairs.append(Across(metric, first, second, gain, p, spreads, one.levels, len(both)))
+        pairs.append(Across(metric, first, second, gain, p, spreads, one.levels, len(both), one.freedom))
     ranks, ranked = _rank(units, facts)
     return Compared(tuple(pairs), ranks, ranked)
 

@@ -198,7 +198,7 @@ def say_ideas(overview: Overview) -> list[Claim]:
     refuted = tuple(name for name, fate in fates.items() if fate["refuted"] and not fate["survives"])
     undecided = len(fates) - len(survived) - len(refuted)
     told: dict[str, Blank] = {"ideas": len(fates), "undecided": undecided}
-    told |= {"survived": survived or "–", "refuted": refuted or "–"}
+    told |= {"survived": tuple(map(name_idea, survived)) or "–", "refuted": tuple(map(name_idea, refuted)) or "–"}
     claims = [Claim("all_ideas", told, "lead")]
     for name in survived:
         studies, blanks = (

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from alambic.report.chapters.across import describe_across
 from alambic.report.chapters.blocks import Block, Figure, Section
+from alambic.report.chapters.claims import name_metric
 from alambic.report.chapters.rows import DotRow, draw_dots, split_rows
 from alambic.report.chapters.tables import Table
 from alambic.report.chapters.teachers import draw_parts
@@ -32,7 +33,7 @@ from alambic.report.overview.costs import (
     tabulate_curve,
     tabulate_trained,
 )
-from alambic.report.overview.gather import Overview, Study, tell_data
+from alambic.report.overview.gather import Overview, Study, tell_seen
 from alambic.report.overview.glossary import describe_words
 from alambic.report.overview.limits import say_do, say_limits, say_plateau, say_trained
 from alambic.report.overview.methods import say_by_teacher, tabulate_by_teacher
@@ -51,7 +52,7 @@ from alambic.report.overview.when import say_when
 from alambic.report.words.document import HEADINGS
 from alambic.report.words.overview_texts import read_overview_texts
 from alambic.report.words.texts import Texts, read_texts
-from alambic.report.words.wording import Lang, name_group, show_bounds, show_number, show_ticks
+from alambic.report.words.wording import Lang, hold, name_group, show_bounds, show_number, show_ticks
 
 
 def compose_overview(overview: Overview, lang: Lang) -> list[Section]:
@@ -89,9 +90,9 @@ def _describe_teachers(overview: Overview, lang: Lang, words: Texts) -> list[Blo
     blocks += _table(tabulate_estimators(overview, lang), words["judged_table"])
     texts = read_texts(lang)
     told = f"{texts['teachers_caption']} " + words["own_ranges"]
-    for study in sorted(overview.judged, key=count_taught, reverse=True):
-        drawn = draw_parts(study.findings, lang, texts)
-        blocks += [Figure(part, f"{study.name}. {told}") for part in drawn]
+    judged = sorted(overview.judged, key=count_taught, reverse=True)
+    drawn = [(study.name, part) for study in judged for part in draw_parts(study.findings, lang, texts)]
+    blocks += [Figure(part, f"{name}. {told}" if not place else name) for place, (name, part) in enumerate(drawn)]
     blocks += [*say_all_families(overview), *_table(tabulate_families(overview, lang), words["family_table"])]
     two, _ = split_between(overview)
     return [*blocks, *say_teachers_between(overview), *_table(tabulate_declared(two, lang), words["teacher_table"])]
@@ -138,8 +139,9 @@ def _dot_rows(pairs: Sequence[tuple[Study, Contrast]], lang: Lang) -> list[DotRo
     before = ""
     for study, c in pairs:
         if study.place != before:
-            told = f"{study.name}: {tell_data(study, lang)}, {c.group.student}, {study.findings.scored.precision}"
-            rows.append(DotRow(told, head=True))
+            scored, seen = study.findings.scored, tell_seen(c.group.rows[0].content, lang)
+            told = f"{seen}, {name_metric(scored.metric, lang)}, {c.group.student}, {scored.precision}"
+            rows.append(DotRow(hold(f"{study.name}: {told}", lang), head=True))
         before, gain = study.place, c.gain
         told = f"{show_number(gain.value, 'points', lang, noun=False)} {show_bounds(gain, lang)}"
         tone = colour_of(study, c)

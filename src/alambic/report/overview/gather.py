@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from scipy import stats
 
 from alambic.methods import all_methods
-from alambic.report.chapters.claims import METRIC_NAMES
+from alambic.report.chapters.claims import name_metric
 from alambic.report.facts.across import Compared, compare_across, read_units
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact, Facts
@@ -88,7 +88,7 @@ class Curved:
         key: ``epochs``, ``images`` or ``labels``. contents: of each amount a cell, with a teacher where there is one.
         alone: the student alone at each. gains: arm and teacher -> points over it at each, None where it was not run.
         steps: what each amount gives the student alone over the one before. step_seeds: on how many seeds each; empty
-            where that is not known.
+            where that is not known. number: the score that is compared, as a ledger names it.
     """
 
     key: str
@@ -97,6 +97,7 @@ class Curved:
     gains: dict[tuple[str, str], tuple[Fact | None, ...]]
     steps: tuple[Fact, ...]
     step_seeds: tuple[int, ...] = ()
+    number: str = "tune"
 
     @property
     def longest(self) -> tuple[tuple[str, str], tuple[Fact | None, ...]] | None:
@@ -117,13 +118,24 @@ class Curved:
 
 
 def tell_data(study: Study, lang: Lang) -> str:
-    """The data's name, what the student sees where it is not the whole image, the metric where it is not accuracy."""
+    """The data's name, what the student sees where it is not the whole image, the metric where it is not accuracy.
+
+    Studies that each ask for another class behind one sensor have the same name: whether a class is there.
+    """
     content, metric = study.findings.groups[0].rows[0].content, study.findings.scored.metric
-    told, shape = [str(content["data"]["source"])], content.get("input")
-    if shape is not None:
-        told.append(f"{shape[2]} × {shape[1]} {HEADINGS['grey' if shape[0] == 1 else 'colour'][lang]}")
-    told += [METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric] * (metric != "accuracy")
+    told = [tell_seen(content, lang)]
+    if content.get("input") is not None and len(content.get("class_names", ())) == 2:
+        told = [HEADINGS["presence"][lang].format(data=told[0])]
+    told += [name_metric(metric, lang)] * (metric != "accuracy")
     return ", ".join(told)
+
+
+def tell_seen(content: Mapping[str, Any], lang: Lang) -> str:
+    """The name of a cell's data, and what the student sees of it."""
+    source, shape = str(content["data"]["source"]), content.get("input")
+    if shape is None:
+        return source
+    return f"{source}, {shape[2]} × {shape[1]} {HEADINGS['grey' if shape[0] == 1 else 'colour'][lang]}"
 
 
 @dataclass(frozen=True)

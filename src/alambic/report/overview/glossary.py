@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from alambic.deploy.chips import load_chips
 from alambic.report.chapters.blocks import Block
 from alambic.report.chapters.tables import Entry, Table
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.gather import Group
 from alambic.report.overview.gather import Overview
+from alambic.report.words.french_names import WAYS
 from alambic.report.words.overview_texts import read_overview_texts
 from alambic.report.words.texts import read_texts, tell_teacher
 from alambic.report.words.wording import Lang, show_number
@@ -23,6 +26,10 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
         "en": ("arm", "one way to train a student: a method with its settings, or none"),
         "fr": ("bras", "une façon d’entraîner un élève : une méthode et ses réglages, ou none"),
     },
+    "cell": {
+        "en": ("cell", "one training: a student, an arm, its teacher and a seed"),
+        "fr": ("cellule", "un entraînement : un élève, un bras, son enseignant et une graine"),
+    },
     "seed": {
         "en": ("seed", "one draw of what chance decides in a training; the arms of a seed share it"),
         "fr": ("graine", "un tirage de ce que le hasard décide ; les bras d’une même graine le partagent"),
@@ -35,7 +42,7 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
         "en": ("tune and test images", "settings were chosen on the first; the second were kept for confirmations"),
         "fr": (
             "images de réglage et de test",
-            "les réglages viennent des premières ; les secondes sont aux confirmations",
+            "les réglages viennent des premières ; les secondes sont réservées aux confirmations",
         ),
     },
     "balance": {
@@ -55,7 +62,7 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
             "labelled only",
             "the arm sees no image without a label; the others learn from all by the teacher’s word",
         ),
-        "fr": ("labelled only", "le bras ne voit aucune image sans étiquette ; les autres apprennent de toutes"),
+        "fr": (WAYS["labelled only"], "le bras ne voit aucune image sans étiquette ; les autres apprennent de toutes"),
     },
     "sensor": {
         "en": ("behind the sensor", "the student sees small, grey, noisy images; the teacher, as a rule, clean ones"),
@@ -63,7 +70,7 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
     },
     "same": {
         "en": ("same sensor", "the teacher too sees what the sensor gives"),
-        "fr": ("same sensor", "l’enseignant aussi voit ce que donne le capteur"),
+        "fr": (WAYS["same sensor"], "l’enseignant aussi voit ce que donne le capteur"),
     },
     "made": {
         "en": ("made for the sensor", "the teacher was trained on the labels behind the student’s sensor"),
@@ -157,7 +164,7 @@ def describe_words(overview: Overview, lang: Lang) -> list[Block]:
         words["teachers_used"],
         _tabulate_teachers(groups, lang),
         words["words_used"],
-        _tabulate_terms(lang),
+        _tabulate_terms(groups, lang),
     ]
 
 
@@ -194,8 +201,14 @@ def _tabulate_teachers(groups: Sequence[Group], lang: Lang) -> Table:
     return table
 
 
-def _tabulate_terms(lang: Lang) -> Table:
-    words = read_overview_texts(lang)
+def _tabulate_terms(groups: Sequence[Group], lang: Lang) -> Table:
+    """A row a word, then one a chip that students were fitted to."""
+    words, chips = read_overview_texts(lang), load_chips()
+    named = {str(row.numbers["chip"]) for group in groups for row in group.rows if "chip" in row.numbers}
+    told = [terms[lang] for terms in TERMS.values()]
+    for chip in (chips[name] for name in sorted(named & chips.keys())):
+        sizes = [show_number(size or math.inf, "number", lang) for size in (chip.flash_kib, chip.ram_kib)]
+        told.append((chip.name, words["chip_means"].format(flash=sizes[0], ram=sizes[1])))
     table = Table(((words["word"], "", False), (words["meaning"], "", False)))
-    table.rows.extend([Entry(told[lang][0]), Entry(told[lang][1], class_="wide")] for told in TERMS.values())
+    table.rows.extend([Entry(word), Entry(meaning, class_="wide")] for word, meaning in told)
     return table

@@ -88,8 +88,9 @@ def _pair(
     gain = overview.facts.add(
         f"by teacher: {key}", mean, "points", (), "", how + "t interval over teachers", (mean - half, mean + half)
     )
-    more = overview.facts.add(f"teachers with more: {key}", sum(v > 0 for v in values.values()), "number", (), "", how)
-    total = overview.facts.add(f"teachers of: {key}", count, "teachers", (), "", how)
+    above = sum(value > 0 for value in values.values())
+    more = overview.facts.add(f"teachers with more: {key}", above, "teachers", (), "", how)
+    total = overview.facts.add(f"teachers of: {key}", count, "number", (), "", how)
     order = sorted(values.items(), key=lambda item: item[1])
     return Paired(study, student.student, arm, other, gain, more, total, (order[0], order[-1]))
 

@@ -42,9 +42,9 @@ def _tabulate(names: Sequence[str], lang: Lang) -> Table:
     table = Table(tuple((head, "", False) for head in heads))
     for name in names:
         method = all_methods()[name]
+        title = Entry(method.paper.title, class_="wide", quoted=True)
         where = Entry(f"{method.paper.venue} {method.paper.year}")
-        checked = Entry(FIDELITIES[method.fidelity][lang])
-        table.rows.append([Entry(name), Entry(method.paper.title, class_="wide"), where, checked])
+        table.rows.append([Entry(name), title, where, Entry(FIDELITIES[method.fidelity][lang])])
     return table
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from alambic.report.chapters.blocks import Section
-from alambic.report.chapters.claims import METRIC_NAMES, Blank, Claim, Words
+from alambic.report.chapters.claims import Blank, Claim, Words, name_metric
 from alambic.report.chapters.suitability import list_survey
 from alambic.report.chapters.tables import Entry, Table
 from alambic.report.facts.contrasts import Contrast
@@ -23,21 +23,21 @@ from alambic.report.overview.claims import (
     say_methods_between,
     say_teachers_between,
 )
-from alambic.report.overview.costs import name_amounts, tabulate_costs, tell_side
+from alambic.report.overview.costs import tabulate_costs
 from alambic.report.overview.decisions import gather_advised, tabulate_brief
 from alambic.report.overview.document import colour_of, count_taught
 from alambic.report.overview.gather import Overview, Study, tell_data
-from alambic.report.overview.limits import say_do, say_trained
+from alambic.report.overview.limits import say_do
 from alambic.report.overview.tables import (
     tabulate_data,
     tabulate_families_brief,
     tabulate_judged,
     tell_verdict,
 )
+from alambic.report.overview.talk_when import tell_curves
 from alambic.report.overview.teachers import say_accuracy, say_superset
-from alambic.report.overview.when import say_when
 from alambic.report.talk.compose import MOST_SLIDES
-from alambic.report.talk.parts import Bars, Scatter, Slide, colour_gain, make_bars
+from alambic.report.talk.parts import Scatter, Slide, make_bars
 from alambic.report.talk.tables import choose, drop_columns
 from alambic.report.talk.teachers import tell_teachers
 from alambic.report.words.french_names import tell_idea
@@ -60,7 +60,7 @@ def compose_talk(overview: Overview, sections: Sequence[Section], lang: Lang) ->
         *_teachers(overview, lang),
         *_methods(overview, lang, words),
         *_between(overview, lang, words),
-        *_when(overview, lang, words),
+        *tell_curves(overview, lang, words),
         *_ideas(overview, lang, words),
         *_chip(overview, lang, words),
     ]
@@ -164,7 +164,7 @@ def _warn(overview: Overview, lang: Lang) -> list[str]:
 
 
 def _name_metric(metric: str) -> Words:
-    return Words(METRIC_NAMES[metric]) if metric in METRIC_NAMES else Words({"en": metric, "fr": metric})
+    return Words({lang: name_metric(metric, lang) for lang in LANGS})
 
 
 def _name(group: Group, lang: Lang) -> str:
@@ -216,27 +216,6 @@ def _tell_range(contrasts: Sequence[Contrast], words: Texts, lang: Lang) -> str:
     values = [c.gain.value for c in contrasts]
     ends = [show_number(end, "points", lang, noun=False) for end in (min(values), max(values))]
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} {words['to']} {ends[1]}"
-
-
-def _when(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
-    """Every arm that was run at each amount of images and of labels, over the student alone."""
-    named, colours, ends = [], [], []
-    for curve in overview.curves:
-        amounts = name_amounts(curve, lang)
-        for side, facts in curve.gains.items() if curve.key != "epochs" else ():
-            known = [fact for fact in facts if fact is not None]
-            if len(known) < len(facts):
-                continue
-            named += [(f"{tell_side(side, lang)}, {told}", fact) for told, fact in zip(amounts, known, strict=True)]
-            colours += [colour_gain(fact) for fact in known]
-            ends.append((known[0], known[-1]))
-    if not named:
-        return []
-    shrinking = sum((first.low or first.value) > (last.high or last.value) for first, last in ends)
-    title = Claim("talk_when", {"shrinking": shrinking, "count": len(ends)})
-    key = " ".join([words["key_sign"], *_warn(overview, lang)])
-    bars: Bars = make_bars(named, read_texts(lang)["axis_points"], colours, key, lang)
-    return [Slide(title, (), bars, (*say_when(overview), *say_trained(overview)))]
 
 
 def _ideas(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:

@@ -66,11 +66,11 @@ def measure_accurate(study: Study, overview: Overview) -> Accurate | None:
     return Accurate(
         half,
         add("gain", float(np.mean(gains)) / 100, "gain of the most accurate, mean over blocks and seeds", "points"),
-        add("best", best, "blocks in which no teacher gave more than the most accurate"),
-        add("blocks", len(blocks), "their number", "blocks"),
+        add("best", best, "blocks in which no teacher gave more than the most accurate", "blocks"),
+        add("blocks", len(blocks), "their number"),
         add("least", min(counts), "teachers with a mean gain over zero, least over blocks"),
-        add("most", max(counts), "teachers with a mean gain over zero, most over blocks"),
-        add("teachers", max(len(b.teachers) for b in blocks), "teachers of the largest block", "teachers"),
+        add("most", max(counts), "teachers with a mean gain over zero, most over blocks", "teachers"),
+        add("teachers", max(len(b.teachers) for b in blocks), "teachers of the largest block"),
     )
 
 

@@ -9,6 +9,7 @@ from alambic.report.facts.fact import Fact
 from alambic.report.overview.costs import name_amounts, tell_side
 from alambic.report.overview.gather import Curved, Overview
 from alambic.report.words.wording import LANGS, Lang
+from alambic.suitability.gains import describe_setting
 
 BY: dict[str, dict[Lang, str]] = {
     "epochs": {"en": "epochs", "fr": "les époques"},
@@ -28,6 +29,12 @@ def has_shrunk(facts: tuple[Fact, ...]) -> bool:
     """Whether the interval at the most amount lies below that at the least."""
     first, last = facts[0], facts[-1]
     return first.low is not None and last.high is not None and first.low > last.high
+
+
+def is_seen_less(curve: Curved) -> bool:
+    """Whether what is more is seen less often: fewer epochs at the most amount than at the least."""
+    first, last = (describe_setting(content)["recipe"]["epochs"] for content in (curve.contents[0], curve.contents[-1]))
+    return bool(last < first)
 
 
 def is_fading(curve: Curved) -> bool:

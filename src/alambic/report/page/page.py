@@ -56,6 +56,7 @@ def render_report(findings: Findings, lang: Lang) -> str:
     each = findings.students
     chapters = {section.key: section for section in compose_document(findings, lang)}
     caveats = say_caveats(findings)
+    curves = [(name_student(found, findings), draw_curves(found, findings, lang, texts, legend)) for found in each]
     content: dict[str, Any] = {
         "lang": lang,
         "t": texts,
@@ -71,9 +72,9 @@ def render_report(findings: Findings, lang: Lang) -> str:
             (kind.__name__ for kind in (Claim, Figure, Table) if isinstance(block, kind)), "str"
         ),
         "differences": draw_differences(findings, lang, texts),
-        "heat": [(name_student(f, findings), draw_heat(f, findings, lang, texts)) for f in each if f.contrasts],
+        "heat": [(name_student(f, findings), drawn) for f in each if (drawn := draw_heat(f, findings, lang, texts))],
         "sizes": draw_sizes(findings, lang, texts, legend),
-        "curves": [(name_student(f, findings), draw_curves(f, findings, lang, texts, legend)) for f in each],
+        "curves": [(name, drawn) for name, drawn in curves if drawn is not None],
         "falls": draw_falls(findings, lang, texts, legend),
         "differences_table": tables.tabulate_differences(findings, lang, texts),
         "chip": describe_chip(findings, lang, legend),

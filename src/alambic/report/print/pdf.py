@@ -12,7 +12,7 @@ from typing import Any
 from alambic.errors import AlambicError
 from alambic.report.chapters.blocks import Block, Figure, Section
 from alambic.report.chapters.document import compose_document
-from alambic.report.chapters.tables import Table
+from alambic.report.chapters.tables import Entry, Table
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.findings import Findings
 from alambic.report.print.measure import Ruler, clean, measure_all
@@ -56,8 +56,11 @@ def _space(block: Block, lang: Lang) -> Block:
     if lang != "fr" or not isinstance(block, Table):
         return block
     heads = tuple((hold(head, lang), name, numeric) for head, name, numeric in block.heads)
-    rows = [[replace(cell, text=hold(cell.text, lang), note=hold(cell.note, lang)) for cell in r] for r in block.rows]
-    return replace(block, heads=heads, rows=rows)
+    return replace(block, heads=heads, rows=[[_space_cell(cell, lang) for cell in row] for row in block.rows])
+
+
+def _space_cell(cell: Entry, lang: Lang) -> Entry:
+    return cell if cell.quoted else replace(cell, text=hold(cell.text, lang), note=hold(cell.note, lang))
 
 
 def _set(place: Path, content: dict[str, Any]) -> bytes:

@@ -87,6 +87,7 @@ def lay(table: Table, ruler: Ruler) -> dict[str, Any]:
         "widths": [round(style.size * width + MARGIN + 2 * style.inset, 2) for width in set_.widths],
         "heads": [column[0] for column in told],
         "numeric": numeric,
+        "held": hold_ends(set_.heights[1:]),
         "rows": [
             [
                 {"text": told[x][y], "span": columns[x].spans[y], "loose": set_.heights[y] > TALLEST}
@@ -96,6 +97,16 @@ def lay(table: Table, ruler: Ruler) -> dict[str, Any]:
             for y in range(1, len(rows) + 1)
         ],
     }
+
+
+def hold_ends(heights: Sequence[float]) -> list[int]:
+    """Of each row over how many rows an empty cell spreads, 0 where one above does: the first two rows stay together,
+    and the last two, so that none stands alone on a page."""
+    held = [1] * len(heights)
+    for place in (0, len(heights) - 2):
+        if 0 <= place < len(heights) - 1 and held[place] and sum(heights[place : place + 2]) <= GROUP:
+            held[place], held[place + 1] = 2, 0
+    return held
 
 
 def fill(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -12,31 +12,41 @@ from alambic.report.talk.parts import Bars, Scatter
 from alambic.report.words.slides import SLIDE_TEXTS
 from alambic.report.words.wording import NO_BREAK, Lang, hold, show_bounds, show_number
 
-PLACE = (0.7, 1.42, 11.9, 4.95)  # inches: left, top, width, height
+Place = tuple[float, float, float, float]
+PLACE: Place = (0.7, 1.42, 11.9, 4.95)  # inches: left, top, width, height
+HEAD = 0.35  # inches above each of several charts
 LINE = 19050  # EMU: of an interval's line
-
-
+LOCALES: dict[Lang, str] = {"en": "[$-409]", "fr": "[$-40C]"}  # of a number's format: which decimal sign it has
 ROOMY = 9  # bars that leave large letters room
 
 
-def draw_chart(page: Any, shown: Bars | Scatter, title: str, lang: Lang) -> None:
+def share_place(count: int) -> list[Place]:
+    """Where each of some charts stands on a slide; one of several leaves its head room above it."""
+    left, top, width, height = PLACE
+    each, head = height / count, HEAD * (count > 1)
+    return [(left, top + each * place + head, width, each - head) for place in range(count)]
+
+
+def draw_chart(page: Any, shown: Bars | Scatter, title: str, lang: Lang, place: Place = PLACE) -> None:
     """Draws a chart; its axes hold all intervals. For who cannot see it, its title and values are told in words."""
     from pptx.enum.chart import XL_CHART_TYPE, XL_LEGEND_POSITION
     from pptx.util import Inches, Pt
 
     data, kind = _fill_bars(shown) if isinstance(shown, Bars) else _fill_scatter(shown)
-    frame = page.shapes.add_chart(getattr(XL_CHART_TYPE, kind), *map(Inches, PLACE), data)
-    describe(frame, f"{SLIDE_TEXTS['chart_told'][lang]}. {title}. {_tell_values(shown, lang)}.")
+    frame = page.shapes.add_chart(getattr(XL_CHART_TYPE, kind), *map(Inches, place), data)
+    head = shown.head if isinstance(shown, Bars) else ""
+    told = [SLIDE_TEXTS["chart_told"][lang], title, *([head] if head else []), _tell_values(shown, lang)]
+    describe(frame, "".join(f"{one}. " for one in told).rstrip())
     chart = frame.chart
     chart.has_title, chart.has_legend = False, isinstance(shown, Scatter)
-    chart.font.size = Pt(14 if isinstance(shown, Scatter) or len(shown.labels) > ROOMY else 16)
+    chart.font.size = Pt(14 if isinstance(shown, Scatter) or place != PLACE or len(shown.labels) > ROOMY else 16)
     for axis in (chart.category_axis, chart.value_axis):
         axis.has_major_gridlines = False
     if isinstance(shown, Bars):
-        _colour_bars(chart, shown)
+        _colour_bars(chart, shown, lang)
         return
     chart.legend.position, chart.legend.include_in_layout = XL_LEGEND_POSITION.RIGHT, False
-    _colour_points(chart, shown)
+    _colour_points(chart, shown, lang)
 
 
 def describe(frame: Any, text: str) -> None:
@@ -50,12 +60,15 @@ def _tell_values(shown: Bars | Scatter, lang: Lang) -> str:
     if isinstance(shown, Bars):
         bars = zip(shown.labels, shown.facts, strict=True)
         return apart.join(f"{label} {show_bounds(fact, lang)}".strip() for label, fact in bars)
-    return apart.join(
+    points = [
         f"{one.name}, {show_number(across / 100, 'share', lang)}{NO_BREAK if lang == 'fr' else ''}: "
         f"{show_number(fact.value, fact.unit, lang, noun=False)} {show_bounds(fact, lang)}".strip()
         for one in shown.series
         for across, fact in zip(one.across, one.facts, strict=True)
-    )
+    ]
+    if shown.upright is not None:
+        points.append(f"{shown.upright[0]}, {show_number(shown.upright[1].value, 'share', lang)}")
+    return apart.join(points)
 
 
 def _fill_bars(bars: Bars) -> tuple[Any, str]:
@@ -71,19 +84,39 @@ def _fill_scatter(scatter: Scatter) -> tuple[Any, str]:
     from pptx.chart.data import XyChartData
 
     data = XyChartData(number_format="0.00")
-    for one in scatter.series:
-        series = data.add_series(one.name)
-        for across, fact in zip(one.across, one.facts, strict=True):
-            series.add_data_point(round(across, 2), round(100 * fact.value, 2))
+    drawn = [
+        (one.name, [(x, 100 * fact.value) for x, fact in zip(one.across, one.facts, strict=True)])
+        for one in scatter.series
+    ]
+    if scatter.upright is not None:
+        name, where = scatter.upright
+        ends = [(100 * where.value, end) for end in _span(_ends_up(scatter))[:2]]
+        drawn.insert(_place_upright(scatter), (name, ends))
+    for name, points in drawn:
+        series = data.add_series(name)
+        for x, y in points:
+            series.add_data_point(round(x, 2), round(y, 2))
     return data, "XY_SCATTER"
 
 
-def _colour_bars(chart: Any, bars: Bars) -> None:
+def _place_upright(scatter: Scatter) -> int:
+    """Behind what has as many points as its two or more: LibreOffice leaves out what stands before a longer series."""
+    return sum(len(one.facts) > 1 for one in scatter.series)
+
+
+def _ends_up(scatter: Scatter) -> list[float]:
+    return _ends([fact for one in scatter.series for fact in one.facts], 0.0)
+
+
+def _colour_bars(chart: Any, bars: Bars, lang: Lang) -> None:
     from pptx.enum.chart import XL_TICK_LABEL_POSITION
     from pptx.oxml.ns import qn
 
     chart.category_axis.reverse_order = True
     chart.category_axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
+    chart.category_axis.tick_labels.font.bold = False  # makes the element that holds how they are set
+    for name, value in (("rot", "0"), ("vert", "horz")):  # of those that it may turn LibreOffice leaves out half
+        chart.category_axis._element.find(qn("c:txPr")).find(qn("a:bodyPr")).set(name, value)
     skip = chart.category_axis._element.makeelement(qn("c:tickLblSkip"), {"val": "1"})  # each bar has its name
     chart.category_axis._element.find(qn("c:noMultiLvlLbl")).addprevious(skip)
     plot = chart.plots[0]
@@ -95,22 +128,31 @@ def _colour_bars(chart: Any, bars: Bars) -> None:
         fill.solid()
         fill.fore_color.rgb = _colour(name)
     _add_intervals(series, bars.facts)
-    _fit_axis(chart.value_axis, bars.axis, _ends(bars.facts, 0.0))
+    _fit_axis(chart.value_axis, "" if bars.head else bars.axis, _ends(bars.facts, 0.0), lang)
     chart.value_axis.tick_label_position = XL_TICK_LABEL_POSITION.HIGH  # at the bottom, since the order is reversed
 
 
-def _colour_points(chart: Any, scatter: Scatter) -> None:
+def _colour_points(chart: Any, scatter: Scatter, lang: Lang) -> None:
     from pptx.enum.chart import XL_MARKER_STYLE, XL_TICK_LABEL_POSITION
+    from pptx.enum.dml import MSO_LINE
 
-    for series, one in zip(chart.plots[0].series, scatter.series, strict=True):
+    drawn = list(chart.plots[0].series)
+    if scatter.upright is not None:
+        upright = drawn.pop(_place_upright(scatter))
+        upright.marker.style = XL_MARKER_STYLE.NONE
+        upright.format.line.width, upright.format.line.dash_style = LINE, MSO_LINE.DASH
+        upright.format.line.color.rgb = _colour("quiet")
+    for series, one in zip(drawn, scatter.series, strict=True):
         series.format.line.fill.background()  # points alone, no line from one to the next
         series.marker.style, series.marker.size = XL_MARKER_STYLE.CIRCLE, 9
         series.marker.format.fill.solid()
         series.marker.format.fill.fore_color.rgb = _colour(one.colour)
         series.marker.format.line.fill.background()
         _add_intervals(series, one.facts, _colour(one.colour))
-    _fit_axis(chart.value_axis, scatter.axes[1], _ends([fact for one in scatter.series for fact in one.facts], 0.0))
-    _fit_axis(chart.category_axis, scatter.axes[0], [value for one in scatter.series for value in one.across])
+    across = [value for one in scatter.series for value in one.across]
+    across += [100 * scatter.upright[1].value] if scatter.upright is not None else []
+    _fit_axis(chart.value_axis, scatter.axes[1], _ends_up(scatter), lang)
+    _fit_axis(chart.category_axis, scatter.axes[0], across, lang)
     for axis in (chart.category_axis, chart.value_axis):
         axis.tick_label_position = XL_TICK_LABEL_POSITION.LOW
 
@@ -126,17 +168,27 @@ def _ends(facts: Sequence[Fact], *more: float) -> list[float]:
     return [*(100 * end for end in known), *more]
 
 
-def _fit_axis(axis: Any, title: str, values: Sequence[float]) -> None:
-    """Title and whole ticks around all values."""
+def _span(values: Sequence[float]) -> tuple[float, float, float]:
+    """Both ends of an axis that holds all values, and the step of its ticks, whole steps in all."""
     least, most = min(values), max(values)
     room = 0.04 * (most - least) or 1.0
     least, most = (least - room if least < 0 or least > room else 0.0), most + room
     ticks = round_ticks(least, most)
     step = ticks[1] - ticks[0]
-    axis.major_unit, axis.minimum_scale, axis.maximum_scale = step, step * (least // step), -step * (-most // step)
-    axis.has_title = True
-    axis.axis_title.text_frame.text = title
-    axis.tick_labels.number_format, axis.tick_labels.number_format_is_linked = "General", False
+    return step * (least // step), -step * (-most // step), step
+
+
+def _fit_axis(axis: Any, title: str, values: Sequence[float], lang: Lang) -> None:
+    """Title and whole ticks around all values, their numbers in the signs of the language."""
+    axis.minimum_scale, axis.maximum_scale, step = _span(values)
+    axis.major_unit = step
+    axis.has_title = bool(title)
+    if title:
+        axis.axis_title.text_frame.text = title
+    digits = next(count for count in range(4) if abs(round(step, count) - step) < 1e-9)
+    local, number = LOCALES[lang], "0." + digits * "0" if digits else "0"
+    axis.tick_labels.number_format = f"{local}{number};{local}−{number};0"
+    axis.tick_labels.number_format_is_linked = False
 
 
 def _add_intervals(series: Any, facts: Sequence[Fact], colour: str = "1D2125") -> None:

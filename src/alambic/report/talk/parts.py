@@ -26,6 +26,7 @@ class Bars:
     Attributes:
         labels: one a bar, with its number. axis: its title. colours: of the page, one a bar. key: what colours and
             lines mean, and of how many these are, where some are left to the notes: ``every`` names all of them there.
+            head: what the chart is of, where one slide has several; the slide's key then tells the axis.
     """
 
     labels: tuple[str, ...]
@@ -34,6 +35,7 @@ class Bars:
     colours: tuple[str, ...]
     key: str
     every: tuple[str, ...] = ()
+    head: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,15 @@ class Series:
 
 @dataclass(frozen=True)
 class Scatter:
-    """A native chart of points with intervals; titles of both axes; ``key`` as in Bars."""
+    """A native chart of points with intervals; titles of both axes; ``key`` as in Bars.
+
+    ``upright`` is a line through all of the chart: its name, and the fact that tells where it stands across.
+    """
 
     series: tuple[Series, ...]
     axes: tuple[str, str]
     key: str
+    upright: tuple[str, Fact] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Slide:
     """Title (the message), then lines, a chart or a table; ``notes`` are claims.
 
     ``spare`` slides give way where a talk grows too long, the highest number first. ``also`` is a second, short table;
-    ``remark`` explains a sign of a table under it.
+    ``remark`` explains a sign of a table under it. ``below`` are more bars, under the first and with axes of their own.
     """
 
     title: Claim | str
@@ -70,6 +76,7 @@ class Slide:
     spare: int = 0
     also: Table | None = None
     remark: str = ""
+    below: tuple[Bars, ...] = ()
 
 
 def make_bars(

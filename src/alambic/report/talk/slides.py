@@ -17,7 +17,7 @@ from alambic.report.chapters.tables import Table
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.findings import Findings
 from alambic.report.stamp import MARK, PART, write_stamp
-from alambic.report.talk.charts import describe, draw_chart, read_chart
+from alambic.report.talk.charts import HEAD, describe, draw_chart, read_chart, share_place
 from alambic.report.talk.compose import compose_slides
 from alambic.report.talk.layout import Laid, fit_lines, lay_table, measure_lines, tell_rows
 from alambic.report.talk.parts import Bars, Scatter, Slide
@@ -98,9 +98,13 @@ def _draw(deck: Any, slide: Slide, number: int, total: int, lang: Lang) -> None:
             run = paragraph.add_run()
             run.text, run.font.size, run.font.color.rgb = text, Pt(size), ink
     if isinstance(slide.shown, Bars | Scatter):
-        draw_chart(page, slide.shown, title, lang)
-        write(hold(slide.shown.key, lang), 6.38, 0.5, 14, quiet)
-        held += slide.shown.every if isinstance(slide.shown, Bars) else ()
+        charts = slide.shown, *slide.below
+        for chart, place in zip(charts, share_place(len(charts)), strict=True):
+            draw_chart(page, chart, title, lang, place)
+            held += chart.every if isinstance(chart, Bars) else ()
+            if isinstance(chart, Bars) and chart.head:
+                write(hold(chart.head, lang), place[1] - HEAD, HEAD, 14, ink)
+        write(hold(" ".join(chart.key for chart in charts).strip(), lang), 6.38, 0.5, 14, quiet)
     if remarks:
         write(" ".join(remarks), END - 0.4, 0.4, 14, quiet)
     write(f"alambic · {number} / {total}", 6.95, 0.4, 11, quiet)

@@ -8,8 +8,9 @@ import numpy as np
 
 from alambic.report.chapters import tables
 from alambic.report.chapters.claims import METRIC_NAMES, Blank, Claim, Words
+from alambic.report.chapters.document import list_data
 from alambic.report.chapters.suitability import best_estimator, say_best, say_families, say_judgement
-from alambic.report.chapters.teachers import FEWEST, colour_families, gather_panels, read_score, tell_of
+from alambic.report.chapters.teachers import FEWEST, colour_families, gather_panels, read_score, score_alone, tell_of
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact, Facts
 from alambic.report.facts.findings import Findings
@@ -17,7 +18,7 @@ from alambic.report.facts.suited import Suitability
 from alambic.report.talk.parts import Scatter, Series, Slide, make_bars
 from alambic.report.words.suitability import SCOPES
 from alambic.report.words.texts import Texts
-from alambic.report.words.wording import Lang, name_teacher
+from alambic.report.words.wording import Lang, name_arm, name_teacher
 from alambic.suitability.judge import bounds, draw_teachers
 from alambic.suitability.ranks import spearman, spearman_weighted
 
@@ -52,7 +53,7 @@ def _rank(findings: Findings, lang: Lang, texts: Texts) -> list[Slide]:
     for contrast in ordered:
         best.setdefault(_name(contrast, lang), contrast)
     first, name = ordered[0], _name(ordered[0], lang)
-    blanks: dict[str, Blank] = {"teacher": name, "gain": first.gain, "arm": first.group.arm}
+    blanks: dict[str, Blank] = {"teacher": name, "gain": first.gain, "arm": name_arm(first.group, lang)}
     key = "slide_teachers" if first.verdict == "gain" else "slide_teachers_open"
     key += "_one" if len(best) == 1 else ""
     listing = tuple((one.group, one.gain) for one in best.values())
@@ -101,7 +102,7 @@ def _accuracy(found: Suitability, findings: Findings, lang: Lang, texts: Texts, 
         across = tuple(100 * read_score(contrast) for contrast in members)
         series.append(Series(family, across, tuple(contrast.gain for contrast in members), colour))
     ordered = sorted(own, key=read_score, reverse=True)
-    told: dict[str, Blank] = {"panel": name, "rho": _rank_panel(name, ordered, facts)}
+    told: dict[str, Blank] = {"panel": name, "data": list_data(findings), "rho": _rank_panel(name, ordered, facts)}
     told["metric"] = Words(METRIC_NAMES.get(findings.scored.metric, METRIC_NAMES["accuracy"]))
     title = Claim("slide_accuracy_own", told)
     if len(own) >= 2 * FEWEST:
@@ -110,7 +111,9 @@ def _accuracy(found: Suitability, findings: Findings, lang: Lang, texts: Texts, 
     listing = tuple((contrast.group, contrast.gain) for contrast in ordered)
     axes = (texts["teachers_score_axis"], texts["axis_points"])
     series.sort(key=lambda one: -len(one.facts))  # LibreOffice leaves out series that stand before a longer one
-    shown = Scatter(tuple(series), axes, texts["key_accuracy"].format(panel=name))
+    alone = score_alone(own)
+    key = texts["key_accuracy"].format(panel=name, data=list_data(findings).by_lang[lang], count=len(panels))
+    shown = Scatter(tuple(series), axes, key, (texts["alone"], alone) if alone else None)
     ranks = [claim for claim in say_judgement(found) if claim.key in OF_ACCURACY]
     return [Slide(title, (), shown, (*ranks, Claim("note_accuracy", {"listing": listing})))]
 

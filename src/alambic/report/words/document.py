@@ -17,6 +17,14 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     "across_student": {"en": "Between students", "fr": "Entre élèves"},
     "across_pair": {"en": "Teacher × student", "fr": "Enseignant × élève"},
     "across_seed": {"en": "Between seeds", "fr": "Entre graines"},
+    "across_few_data": {"en": "{count} data sets: too few to say", "fr": "{count} données : trop peu pour le dire"},
+    "across_few_teacher": {
+        "en": "{count} teachers: too few to say",
+        "fr": "{count} enseignants : trop peu pour le dire",
+    },
+    "across_few_student": {"en": "{count} students: too few to say", "fr": "{count} élèves : trop peu pour le dire"},
+    "across_few_pair": {"en": "{count} pairs: too few to say", "fr": "{count} paires : trop peu pour le dire"},
+    "across_few_seed": {"en": "{count} seeds: too few to say", "fr": "{count} graines : trop peu pour le dire"},
     "across_rest": {"en": "Rest", "fr": "Reste"},
     "ranks": {"en": "Mean ranks", "fr": "Rangs moyens"},
     "critical": {"en": "critical difference", "fr": "différence critique"},
@@ -62,6 +70,7 @@ HEADINGS: dict[str, dict[Lang, str]] = {
     },
     "or": {"en": " or ", "fr": " ou "},
     "grey": {"en": "grey", "fr": "gris"},
+    "presence": {"en": "presence of a class ({data})", "fr": "présence d’une classe ({data})"},
     "colour": {"en": "colour", "fr": "couleur"},
     "epochs": {"en": "epochs", "fr": "époques"},
     "labelled": {"en": "with a label", "fr": "étiquetées"},
@@ -123,7 +132,7 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "own_recipes": {
         "en": "Arms differ in more than their method: the study gives some of them a recipe of their own. {listing}.",
-        "fr": "Les bras ne diffèrent pas par leur seule méthode : l’étude donne à certains une recette à eux. "
+        "fr": "Les bras ne diffèrent pas par leur seule méthode : l’étude donne à certains une recette propre. "
         "{listing}.",
     },
     "intervals": {

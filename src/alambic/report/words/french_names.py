@@ -31,6 +31,7 @@ WAYS: dict[str, str] = {
     "shuffled teacher": "enseignant mélangé",
     "self-distillation": "autodistillation",
     "the student itself": "par l’élève lui-même",
+    "qat": "QAT",
     "longer": "plus longtemps",
     "twice as long": "deux fois plus longtemps",
     "other settings": "autres réglages",

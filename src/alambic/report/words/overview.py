@@ -186,25 +186,25 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
     "all_fading": {
         "en": "When does it pay, by {by}? Where there is little: with {least}, {first}; with {most} no arm is shown "
         "to gain, {last}.",
-        "fr": "Quand cela paie-t-il, selon {by} ? Quand il y a peu : avec {least}, {first} ; avec {most}, aucun bras "
+        "fr": "Quand est-ce rentable, selon {by} ? Quand il y a peu : avec {least}, {first} ; avec {most}, aucun bras "
         "ne montre de gain, {last}.",
     },
     "all_unlabelled": {
         "en": "When does it pay, by {by}? Most where the teacher speaks of images that nobody labelled: with {least}, "
         "{first}; with {most}, {last}. What it gives on the labelled images alone is not shown to shrink: "
         "{alone_first} with {least}, {alone_last} with {most}.",
-        "fr": "Quand cela paie-t-il, selon {by} ? Surtout quand l’enseignant parle d’images que personne n’a "
+        "fr": "Quand est-ce rentable, selon {by} ? Surtout quand l’enseignant parle d’images que personne n’a "
         "étiquetées : avec {least}, {first} ; avec {most}, {last}. Rien ne montre que son apport sur les seules "
         "images étiquetées diminue : {alone_first} avec {least}, {alone_last} avec {most}.",
     },
     "all_shrinking": {
         "en": "When does it pay, by {by}? Most where there is little: with {least}, {first}; with {most}, {last}.",
-        "fr": "Quand cela paie-t-il, selon {by} ? Surtout quand il y a peu : avec {least}, {first} ; avec {most}, "
+        "fr": "Quand est-ce rentable, selon {by} ? Surtout quand il y a peu : avec {least}, {first} ; avec {most}, "
         "{last}.",
     },
     "all_lasting": {
         "en": "When does it pay, by {by}? With {least}, {first}, and still with {most}, {last}.",
-        "fr": "Quand cela paie-t-il, selon {by} ? Avec {least}, {first}, et encore avec {most}, {last}.",
+        "fr": "Quand est-ce rentable, selon {by} ? Avec {least}, {first}, et encore avec {most}, {last}.",
     },
     "all_amounts": {
         "en": "By {by}: with {least}, {first}; with {most}, {last}.",
@@ -245,19 +245,19 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "all_survivor": {
         "en": "{idea} survived in {survives} of {studies} studies.",
-        "fr": "{idea} a survécu dans {survives} études sur {studies}.",
+        "fr": "L’idée « {idea} » a survécu dans {survives} études sur {studies}.",
     },
     "all_again_not": {
         "en": "{idea}, declared on {data} against the teacher that it began with: {gain} ({first}). Declared anew with "
         "other seeds ({last}) it was not shown to help: {again}.",
-        "fr": "{idea}, déclarée sur {data} face à l’enseignant de départ : {gain} ({first}). Déclarée à nouveau avec "
-        "d’autres graines ({last}), rien ne montre qu’elle aide : {again}.",
+        "fr": "L’idée « {idea} », déclarée sur {data} face à l’enseignant de départ : {gain} ({first}). Déclarée à "
+        "nouveau avec d’autres graines ({last}), rien ne montre qu’elle aide : {again}.",
     },
     "all_again": {
         "en": "{idea}, declared on {data} against the teacher that it began with: {gain} ({first}); declared anew with "
         "other seeds ({last}): {again}, confirmed.",
-        "fr": "{idea}, déclarée sur {data} face à l’enseignant de départ : {gain} ({first}) ; déclarée à nouveau avec "
-        "d’autres graines ({last}) : {again}, confirmé.",
+        "fr": "L’idée « {idea} », déclarée sur {data} face à l’enseignant de départ : {gain} ({first}) ; déclarée à "
+        "nouveau avec d’autres graines ({last}) : {again}, confirmé.",
     },
     "all_no_winner": {
         "en": "No new idea has won: none is confirmed against the teacher or method that it was to improve in each "

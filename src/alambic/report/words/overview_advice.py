@@ -206,7 +206,7 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         " {most} times the seconds of kd, {middle} in the middle of {count} such pairs.",
         "fr": "Le temps n’est guère connu : les entraînements partageaient leur machine. Avec un même enseignant dans "
         "une même étude, vkd a pris de {least} à {most} fois les secondes de kd, {middle} au milieu de {count} "
-        "telles paires.",
+        "paires de ce genre.",
     },
     "all_tuned": {
         "en": "{tuned} of {losses} losses that take a teacher were tuned ({listing}); of the others one can say no "

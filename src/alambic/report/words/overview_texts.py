@@ -18,7 +18,7 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "protocol": {"en": "How it was measured", "fr": "Comment c’est mesuré"},
     "teacher": {"en": "Which teacher?", "fr": "Quel enseignant ?"},
     "method": {"en": "Which method?", "fr": "Quelle méthode ?"},
-    "when": {"en": "When does it pay?", "fr": "Quand cela paie-t-il ?"},
+    "when": {"en": "When does it pay?", "fr": "Quand est-ce rentable ?"},
     "ideas": {"en": "Which new idea?", "fr": "Quelle idée nouvelle ?"},
     "chip": {"en": "On the chip", "fr": "Sur la puce"},
     "do": {"en": "What to do, and what not", "fr": "Que faire, que ne pas faire"},
@@ -33,7 +33,7 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "number": {"en": "Studies", "fr": "Études"},
     "times_judged": {"en": "Judged", "fr": "Jugée"},
     "claims": {"en": "Confirmations", "fr": "Confirmations"},
-    "rank_accuracy": {"en": "Accuracy", "fr": "Exactitude"},
+    "rank_accuracy": {"en": "Rank correlation: accuracy with gain", "fr": "Corrélation exactitude–gain"},
     "rank_pilot": {"en": "A short pilot", "fr": "Un essai court"},
     "rank_best": {"en": "Best estimator", "fr": "Meilleur estimateur"},
     "rank_worst": {"en": "Worst estimator", "fr": "Pire estimateur"},
@@ -70,6 +70,10 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "curve_labels": {"en": "With more labels", "fr": "Avec plus d’étiquettes"},
     "epochs": {"en": "epochs", "fr": "époques"},
     "labels": {"en": "labels", "fr": "étiquettes"},
+    "over_curve": {
+        "en": "{data}, {student}: {metric} on {where}",
+        "fr": "{data}, {student} : {metric} sur {where}",
+    },
     "alone_share": {"en": "the student alone", "fr": "l’élève seul"},
     "images_seen": {"en": "Images", "fr": "Images"},
     "epochs_seen": {"en": "Epochs", "fr": "Époques"},
@@ -96,10 +100,10 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
         "fr": "Vert : confirmé ; gris : égalité ; rouge : moins bien. Traits : intervalles à 95 %.",
     },
     "key_sign": {
-        "en": "Green: the interval leaves out zero. Lines: 95% intervals.",
-        "fr": "Vert : l’intervalle exclut zéro. Traits : intervalles à 95 %.",
+        "en": "Points over the student alone. Green: the interval leaves out zero. Lines: 95% intervals.",
+        "fr": "Points de plus que l’élève seul. Vert : l’intervalle exclut zéro. Traits : intervalles à 95 %.",
     },
-    "rank_half": {"en": "Its better half", "fr": "Sa meilleure moitié"},
+    "rank_half": {"en": "Among the more accurate half", "fr": "Moitié la plus exacte"},
     "first_gave": {"en": "The most accurate gave", "fr": "Le plus exact a donné"},
     "best_in": {"en": "(best in {best} of {blocks})", "fr": "(1er : {best} sur {blocks})"},
     "gaining": {"en": "Gave more than nothing", "fr": "Ont donné plus que rien"},
@@ -140,6 +144,10 @@ OVERVIEW_TEXTS: dict[str, dict[Lang, str]] = {
     "method_name": {"en": "Method", "fr": "Méthode"},
     "paper_title": {"en": "Paper", "fr": "Article"},
     "published": {"en": "Published", "fr": "Publié"},
+    "chip_means": {
+        "en": "a chip that leaves the network {flash} KiB for its weights and {ram} KiB for its activations",
+        "fr": "une puce qui laisse au réseau {flash} Kio pour ses poids et {ram} Kio pour ses activations",
+    },
     "word": {"en": "Word", "fr": "Mot"},
     "meaning": {"en": "Meaning", "fr": "Sens"},
 }
@@ -193,8 +201,14 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "talk_when": {
         "en": "When it pays: with more images or labels the gain surely shrinks in {shrinking} of {count} arms",
-        "fr": "Quand cela paie : avec plus d’images ou d’étiquettes, le gain diminue sûrement pour {shrinking} bras "
-        "sur {count}",
+        "fr": "Quand est-ce rentable ? Avec plus d’images ou d’étiquettes, le gain diminue sûrement pour {shrinking} "
+        "bras sur {count}",
+    },
+    "talk_when_less": {
+        "en": "When it pays: with more labels, or more images seen less often, the gain surely shrinks in {shrinking} "
+        "of {count} arms",
+        "fr": "Quand est-ce rentable ? Avec plus d’étiquettes, ou plus d’images vues moins souvent, le gain diminue "
+        "sûrement pour {shrinking} bras sur {count}",
     },
     "talk_ideas": {
         "en": "New ideas: {ideas} put to the test, {survived} survived in at least one study",
@@ -203,7 +217,7 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
     "talk_ideas_none": {
         "en": "New ideas: {ideas} put to the test, {survived} survived in at least one study, none has won",
         "fr": "Idées nouvelles mises à l’épreuve : {ideas} ; survivantes dans une étude au moins : {survived} ; "
-        "gagnante : aucune",
+        "aucune ne l’emporte",
     },
     "talk_superset": {
         "en": "In {count} of {studies} studies teachers had learnt from more labelled images than their students.",

@@ -153,6 +153,17 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Declared, but not in the ledger yet: {listing}.",
         "fr": "Déclarés, mais pas encore dans le registre : {listing}.",
     },
+    "chip_same": {
+        "en": "Bytes and operations are the student’s, whichever arm trained it; what int8 costs differs from arm to "
+        "arm.",
+        "fr": "Les octets et les opérations sont ceux de l’élève, quel que soit le bras qui l’a entraîné ; ce que "
+        "coûte l’int8 varie d’un bras à l’autre.",
+    },
+    "chip_same_float": {
+        "en": "Parameters and operations are the student’s, whichever arm trained it; int8 was not measured.",
+        "fr": "Les paramètres et les opérations sont ceux de l’élève, quel que soit le bras qui l’a entraîné ; l’int8 "
+        "n’a pas été mesuré.",
+    },
     "loses_more": {
         "en": "{student}, {where}: {arm} loses more than the student alone: {excess}, p {p} (Holm over this table).",
         "fr": "{student}, {where} : {arm} perd plus que l’élève seul : {excess}, p {p} (Holm sur ce tableau).",

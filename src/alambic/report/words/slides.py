@@ -28,8 +28,10 @@ SLIDE_TEXTS: dict[str, dict[Lang, str]] = {
         "brun : indécis.",
     },
     "key_accuracy": {
-        "en": "{panel}: a point a teacher, coloured by family. Lines: 95% intervals.",
-        "fr": "{panel} : un point par enseignant, la couleur dit la famille. Traits : intervalles à 95 %.",
+        "en": "{panel} on {data}, one of {count} pairs of student and method: a point a teacher, coloured by family. "
+        "Lines: 95% intervals.",
+        "fr": "{panel} sur {data}, une des {count} paires d’élève et de méthode : un point par enseignant, la couleur "
+        "dit la famille. Traits : intervalles à 95 %.",
     },
     "key_shown": {
         "en": "{shown} of {count} are shown; the notes hold all.",
@@ -160,7 +162,7 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "slide_sight": {
         "en": "Gains below {effect} were not sure to show: they are called ties",
-        "fr": "Sous {effect}, un gain pouvait rester caché : il est dit à égalité",
+        "fr": "Sous {effect}, un gain pouvait rester caché : on parle alors d’égalité",
     },
     "slide_sight_between": {
         "en": "Differences between arms below {effect} were not sure to show",
@@ -168,7 +170,7 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "slide_sights": {
         "en": "By student, gains below {least} to {most} were not sure to show: they are called ties",
-        "fr": "Selon l’élève, sous {least} à {most}, un gain pouvait rester caché : il est dit à égalité",
+        "fr": "Selon l’élève, sous {least} à {most}, un gain pouvait rester caché : on parle alors d’égalité",
     },
     "slide_blind": {
         "en": "This study could not have told any effect from chance",
@@ -224,14 +226,14 @@ SLIDE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Différences entre familles d’enseignants que le hasard n’explique pas : {clear} sur {count}",
     },
     "slide_accuracy_half": {
-        "en": "{panel}: a teacher’s own {metric} ranks what it gives with {rho}; in the better half of the teachers "
-        "with {half}",
-        "fr": "{panel} : la force d’un enseignant ({metric}) classe ce qu’il apporte avec {rho} ; dans la meilleure "
-        "moitié des enseignants avec {half}",
+        "en": "{panel} on {data}: a teacher’s own {metric} ranks what it gives with {rho}; among the more accurate "
+        "half with {half}",
+        "fr": "{panel} sur {data} : la force d’un enseignant ({metric}) classe ce qu’il apporte avec {rho} ; dans la "
+        "moitié la plus exacte avec {half}",
     },
     "slide_accuracy_own": {
-        "en": "{panel}: a teacher’s own {metric} ranks what it gives with {rho}",
-        "fr": "{panel} : la force d’un enseignant ({metric}) classe ce qu’il apporte avec {rho}",
+        "en": "{panel} on {data}: a teacher’s own {metric} ranks what it gives with {rho}",
+        "fr": "{panel} sur {data} : la force d’un enseignant ({metric}) classe ce qu’il apporte avec {rho}",
     },
     "note_gains": {
         "en": "Over the student alone: {listing}.",

@@ -35,6 +35,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     },
     "sizes_title": {"en": "Score against size", "fr": "Score et taille"},
     "sizes": {"en": "Score against bytes of int8 weights", "fr": "Score en fonction des octets de poids int8"},
+    "sizes_axis": {"en": "{precision} {metric}, %", "fr": "{metric} {precision}, %"},
     "sizes_caption": {
         "en": "Below each student, the bytes of its int8 weights. Colour is the arm, shape the teacher; bars are 95% "
         "intervals of each mean (they do not show paired differences, which are narrower).",
@@ -81,6 +82,7 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "banks_title": {"en": "Banks", "fr": "Banques"},
     "sources_title": {"en": "Where teacher outputs came from", "fr": "D’où viennent les sorties d’enseignant"},
     "setting_title": {"en": "Setting", "fr": "Configuration"},
+    "alone": {"en": "the student alone", "fr": "l’élève seul"},
     "axis_points": {"en": "points over the student alone", "fr": "points de plus que l’élève seul"},
     "axis_falls": {"en": "points lost", "fr": "points perdus"},
     "no_teacher": {"en": "no teacher", "fr": "sans enseignant"},
@@ -234,10 +236,6 @@ TEXTS: dict[str, dict[Lang, str]] = {
     "pilot": {"en": "Pilot, points", "fr": "Essai, points"},
     "temperature": {"en": "Temperature", "fr": "Température"},
     "suits": {"en": "Methods that suit it", "fr": "Méthodes qui lui vont"},
-    "no_figure": {
-        "en": "The ledger does not hold what this needs.",
-        "fr": "Le registre ne contient pas ce qu’il faut.",
-    },
     "made_by": {
         "en": "Made by alambic from a ledger; no number was typed.",
         "fr": "Fait par alambic à partir d’un registre ; aucun nombre n’a été saisi.",
