@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,20 @@ def test_images_that_all_share_widen_the_interval() -> None:
     assert wide.low is not None
     assert wide.value == pytest.approx(narrow.value)
     assert wide.low < narrow.low - 0.02
+
+
+def test_a_unit_whose_arms_share_no_seed_has_no_rank() -> None:
+    """It is no tie of all arms at nothing: five units that share seeds rank alike with it and without it."""
+    units = draw_units(np.random.default_rng(4), 0.03, luck=0.0005, teachers=9)
+    apart = [
+        dataclasses.replace(unit, scores=unit.scores | {"kd": {seed + 10: v for seed, v in unit.scores["kd"].items()}})
+        for unit in units[5:]
+    ]
+    alone, beside = (compare_across(some, Facts()).ranks for some in (units[:5], [*units[:5], *apart]))
+    assert alone is not None
+    assert beside == alone
+    assert beside.blocks == 5
+    assert compare_across([*units[:4], *apart], Facts()).ranks is None
 
 
 def test_few_teachers_nasty_ones_and_other_metrics() -> None:

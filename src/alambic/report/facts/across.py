@@ -211,20 +211,19 @@ def _order(units: Sequence[Unit]) -> list[str]:
 
 
 def _rank(units: Sequence[Unit], facts: Facts) -> tuple[Ranks | None, tuple[Fact, ...]]:
-    """Mean ranks of the student alone and of the most tried arms that five units hold together."""
-    arms = [ALONE]
+    """Mean ranks of the student alone and of the most tried arms that five units hold together, on common seeds."""
+    arms, whole = [ALONE], list[Unit]()
     for name in _order(units):
-        whole = [unit for unit in units if {*arms, name} <= unit.scores.keys()]
-        if name != ALONE and len(whole) >= max(UNITS, len(units) // 4):
+        both = [unit for unit in units if len(unit.seeds(*arms, name)) >= SEEDS]
+        if name != ALONE and len(both) >= max(UNITS, len(units) // 4):
             arms.append(name)
-    whole = [unit for unit in units if set(arms) <= unit.scores.keys()]
+            whole = both
     if len(arms) < 3:
         return None, ()
-    table: dict[str, list[float]] = {name: [] for name in arms}
-    for unit in whole:
-        seeds = unit.seeds(*arms)
-        for name in arms:
-            table[name].append(float(np.mean([unit.scores[name][seed] for seed in seeds])) if seeds else 0.0)
+    table = {
+        name: [float(np.mean([unit.scores[name][seed] for seed in unit.seeds(*arms)])) for unit in whole]
+        for name in arms
+    }
     ranks = rank_arms(table)
     how = f"alambic.study.crossed.rank_arms over {ranks.blocks} units"
     ids = [cell for unit in whole for name in arms for cell in unit.ids[name]]
