@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from alambic.report.facts.fact import Fact, Facts
-from alambic.report.facts.gather import Group, Scored
+from alambic.report.facts.gather import Group, Scored, find_fullest
 from alambic.study.crossed import Array, Crossed, Ranks, fit_crossed, rank_arms
 from alambic.suitability.gains import describe_setting
 from alambic.suitability.ranks import adjust_holm
@@ -122,19 +122,20 @@ def _count(unit: Unit) -> int:
 
 
 def _read(scored: Scored, student: Student) -> Iterator[Unit]:
-    baseline, taught = student.baseline, dict[str, dict[str, Group]]()
+    baseline, taught = student.baseline, dict[str, dict[str, list[Group]]]()
     if baseline is None:
         return
     for group in student.groups:
         content = group.rows[0].content
         arm = content["arm"]
         plain = not (arm.get("treatments") or arm.get("modifiers")) and arm["methods"] == [arm["name"]]
-        if content.get("teacher_hash") and plain and group.variant == 1:
-            taught.setdefault(content["teacher_hash"], {})[arm["name"]] = group
+        if content.get("teacher_hash") and plain:
+            taught.setdefault(content["teacher_hash"], {}).setdefault(arm["name"], []).append(group)
     content = baseline.rows[0].content
     data = _name_data(content)
     for teacher, arms in taught.items():
-        own = {ALONE: baseline, **arms}
+        fullest = {name: find_fullest(versions) for name, versions in arms.items()}
+        own = {ALONE: baseline, **{name: group for name, group in fullest.items() if group is not None}}
         scores = {name: group.values(scored.number) for name, group in own.items()}
         several = {name: values for name, values in scores.items() if len(values) >= SEEDS}
         if ALONE in several and len(several) > 1:

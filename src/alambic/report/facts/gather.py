@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ class Group:
     Attributes:
         key: hash of their content without the seed. setting: number of the setting (data, views, recipe, task,
             environment) that they share with what they may be compared to.
-        arm, teacher, student: names; ``variant`` > 1 where an older version of the same arm is in the ledger too.
+        arm, teacher, student: names. variant: number of this version among those of the same arm in the ledger, in the
+            order of their keys: 1 is neither the newest nor the fullest of several, see ``find_fullest``.
         rows: by seed. score: the mean of the score that the report compares on, with its interval.
         starred: a method in it was reconstructed from an abstract.
     """
@@ -200,6 +202,13 @@ def group_rows(done: list[Row], scored: Scored, facts: Facts) -> list[Group]:
             )
         )
     return groups
+
+
+def find_fullest(versions: Sequence[Group]) -> Group | None:
+    """The version of an arm with the most seeds; None where several have as many: nothing tells which is meant."""
+    most = max(len(group.rows) for group in versions)
+    fullest = [group for group in versions if len(group.rows) == most]
+    return fullest[0] if len(fullest) == 1 else None
 
 
 def _score_fact(facts: Facts, key: str, rows: list[Row], scored: Scored) -> Fact:
