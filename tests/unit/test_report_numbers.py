@@ -173,6 +173,21 @@ def test_falls_back_to_fp32_when_some_cells_lack_int8(tmp_path: Path) -> None:
     assert not findings.scored.missing
 
 
+def test_one_lucky_seed_of_another_version_is_no_baseline(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "l.sqlite", images=400)
+    before = find(path).students[0]
+    ledger = Ledger(path)
+    row = next(row for row in ledger.rows("done") if row.content["arm"]["name"] == "none")
+    lucky = {name: value + 0.1 if name.startswith("test") else value for name, value in row.numbers.items()}
+    ledger.record(Row("lucky", row.content | {"methods": {"none": "another file"}}, "done", "", lucky))
+    ledger.close()
+    found = find(path).students[0]
+    assert found.baseline is not None
+    assert "lucky" not in found.baseline.ids
+    old = {contrast.group.key for contrast in before.contrasts}
+    assert {len(contrast.paired.seeds) for contrast in found.contrasts if contrast.group.key in old} == {4}
+
+
 def test_one_seed_is_told(tmp_path: Path) -> None:
     findings = find(make_ledger(tmp_path / "l.sqlite", seeds=1, images=400))
     assert say_sight(findings)[0][0].key == "one_seed"

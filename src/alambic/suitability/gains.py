@@ -84,6 +84,22 @@ def is_alone(content: dict[str, Any]) -> bool:
     return list(arm["methods"]) == ["none"] and not arm.get("modifiers") and not treated
 
 
+def find_better(alone: Sequence[Mapping[int, float]]) -> int:
+    """Which of several students alone, seed -> score of each, is the baseline: the better one.
+
+    Of those with as many seeds as the fullest one, so that no lucky seed is compared with many; by the mean over the
+    seeds that all of these have, each over its own where they share none.
+    """
+    most = max(map(len, alone))
+    fullest = [place for place, scores in enumerate(alone) if len(scores) == most]
+    shared = set.intersection(*(set(alone[place]) for place in fullest))
+
+    def rate(place: int) -> float:
+        return float(np.mean([alone[place][seed] for seed in shared or alone[place]] or [0.0]))
+
+    return max(fullest, key=rate)
+
+
 def describe_setting(content: Mapping[str, Any]) -> dict[str, Any]:
     """All that a method does not change: cells for which it is equal may be compared.
 
@@ -110,7 +126,8 @@ def describe_kind(content: Mapping[str, Any], *leave: str) -> dict[str, Any]:
 def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
     """Gains of every arm with teachers over the student alone, in points, paired by seed; in whatever order rows come.
 
-    Versions of an arm stand apart. Of several arms of the student alone the better one is the baseline, as in a report.
+    Versions of an arm stand apart. Of several arms of the student alone ``find_better`` names the baseline, as in a
+    report.
 
     Args:
         rows: finished cells. number: the score to compare, such as ``test``.
@@ -133,7 +150,8 @@ def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
     found: list[Gains] = []
     seen: Counter[tuple[str, str, str]] = Counter()
     for (place, method), kinds in sorted(taught.items()):
-        base = max(alone.get(place, [{}]), key=lambda scores: float(np.mean(list(scores.values()) or [0.0])))
+        plain = alone.get(place, [{}])
+        base = plain[find_better(plain)]
         student, setting, _ = place
         data = json.loads(setting)["data"]
         for version in _split_versions(kinds):
