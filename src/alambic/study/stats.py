@@ -60,8 +60,9 @@ def compare(
     second: dict[int, float],
     first_draws: dict[int, Array] | None = None,
     second_draws: dict[int, Array] | None = None,
+    level: float = LEVEL,
 ) -> Paired:
-    """Compares two arms on the seeds that both have.
+    """Compares two arms on the seeds that both have; ``level`` is the interval's.
 
     Args:
         first, second: seed -> score. first_draws, second_draws: seed -> B scores on resampled images, the same images
@@ -80,7 +81,7 @@ def compare(
     return Paired(
         seeds,
         tuple(float(value) for value in difference),
-        bootstrap_interval(difference, draws),
+        bootstrap_interval(difference, draws, level),
         float(difference.std(ddof=1)) if len(seeds) > 1 else math.nan,
         paired_t_test(difference),
         p_flip,
