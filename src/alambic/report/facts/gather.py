@@ -14,7 +14,7 @@ from alambic.errors import AlambicError
 from alambic.report.facts.fact import Fact, Facts, fall_query, mean_query
 from alambic.study.ledger import Ledger, Predictions, Row
 from alambic.study.stats import bootstrap_interval, resample_scores, weigh_scores
-from alambic.suitability.gains import SCORES, describe_kind, describe_setting, is_alone
+from alambic.suitability.gains import SCORES, choose_number, describe_kind, describe_setting, is_alone
 from alambic.suitability.gains import SETTING as SHARED
 
 Array = np.ndarray[Any, Any]
@@ -101,9 +101,8 @@ class Scored:
 
 
 def choose_score(ledger: Ledger, done: list[Row]) -> Scored:
-    """The first of int8 on test, fp32 on test, int8 on tune, fp32 on tune that every finished cell has."""
+    """The score that ``choose_number`` gives of the finished cells; where most share none, the first that one has."""
     metric = str(done[0].content.get("task", {}).get("metric", "accuracy"))
-    complete = [name for name in SCORES if all(name in row.numbers for row in done)]
     some = [name for name in SCORES if any(name in row.numbers for row in done)]
     if not some:
         raise AlambicError(
@@ -111,7 +110,7 @@ def choose_score(ledger: Ledger, done: list[Row]) -> Scored:
             "study again"
         )
     # a claim computes the test split for what it declared and for nothing else: that is what it is about
-    number = some[0] if ledger.meta("confirm") is not None else (complete or some)[0]
+    number = (choose_number(done) if ledger.meta("confirm") is None else None) or some[0]
     missing = tuple(row.id for row in done if number not in row.numbers)
     told = Scored(number, missing, metric, 0, {}, ())
     text = ledger.meta(f"labels_{told.split}")
