@@ -75,7 +75,8 @@ HOW_TO_READ = f"""Tables first, then the words of each study's own report. *bett
 holds after Holm's correction within its study. *tie* means **not shown**: less than the smallest such difference that a
 test shows here four times in five, or than was declared to matter; it does not mean equal, read the interval (*tie, not
 zero*: it leaves out zero all the same). *undecided* is what neither says; of an idea, that its interval shows no
-advantage and does not rule one out. *alone* is the student without a teacher. The rule for comparing two arms with a
+advantage and, with all of its controls counted (Bonferroni), does not rule one out. *alone* is the student without a
+teacher. The rule for comparing two arms with a
 teacher was corrected on {CORRECTED}, results known; verdicts that it changed say so. *{LOOKED.capitalize()}*: that test
 errs more often than its p tells. Three declarations (`resnet8`, `adapted_fashion`, `adapted_fish`) stand in this
 repository's history only since a lost session was recovered, after their results; that they came first rests on the

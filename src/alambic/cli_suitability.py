@@ -158,7 +158,7 @@ def _prepare(study: Any, students: Sequence[str], out: Path, options: argparse.N
 
 
 def read_gains(ledgers: Sequence[Path]) -> list[Any]:
-    """Measured gains of every finished cell of some ledgers."""
+    """Measured gains of every finished cell of some ledgers; those without the score that most have are told."""
     from alambic.study.ledger import Ledger
     from alambic.suitability.gains import choose_number, measure_gains
 
@@ -167,7 +167,10 @@ def read_gains(ledgers: Sequence[Path]) -> list[Any]:
         rows = Ledger(path, read_only=True).rows("done")
         number = choose_number(rows)
         if number is None:
-            raise AlambicError(f"ledger {path}: expected finished cells with a score in common, got {len(rows)} cells")
+            raise AlambicError(f"ledger {path}: expected finished cells most of which share a score, got {len(rows)}")
+        lacking = sum(number not in row.numbers for row in rows)
+        if lacking:
+            print(f"warning: ledger {path}: {lacking} of {len(rows)} finished cells have no {number} and are left out")
         found += measure_gains(rows, number)
     return found
 

@@ -15,6 +15,7 @@ from alambic.report.chapters.claims import Claim
 from alambic.report.chapters.decisions import tabulate_decisions
 from alambic.report.facts.across import Across, Compared
 from alambic.report.facts.fact import Fact, Facts
+from alambic.report.facts.findings import StudentFindings
 from alambic.report.overview.advice import advise, is_control, say_time, say_when_not
 from alambic.report.overview.blocks import show_arithmetic, show_decisions, show_views
 from alambic.report.overview.chip import list_levels, say_arithmetic, say_levels, tabulate_levels
@@ -202,6 +203,10 @@ def test_a_rare_class_has_recall_and_levels_in_the_dark(overview: Overview) -> N
     assert len(tabulate_levels(overview, "fr").rows) == 3
 
 
+def _add_version(found: StudentFindings) -> StudentFindings:
+    return replace(found, groups=(*found.groups, *(replace(group, variant=2) for group in found.groups)))
+
+
 def test_gains_stand_against_the_better_student_alone_too(overview: Overview) -> None:
     assert say_views(overview) == say_views_first(overview) == show_views(overview, "en") == []
     known = replace(overview, facts=Facts())
@@ -212,6 +217,13 @@ def test_gains_stand_against_the_better_student_alone_too(overview: Overview) ->
     assert "rsd from vit +1.00 point [+0.50, +1.50] instead of +4.00 points" in read(say_views(known), "all_views")
     assert "in 1 of 1 trials" in read(say_views_first(known), "all_do_views")
     assert len(show_views(known, "en")) == 2
+    twice = [
+        replace(
+            study, findings=replace(study.findings, students=[_add_version(found) for found in study.findings.students])
+        )
+        for study in overview.studies
+    ]
+    assert show_views(replace(known, studies=tuple(twice)), "en") == []  # of which version the gain is, nothing tells
     helpless = replace(overview, facts=Facts())
     helpless.facts.all += [replace(fact, low=-0.01) for fact in known.facts.all]
     assert say_views(helpless) == say_views_first(helpless) == []

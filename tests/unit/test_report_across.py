@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +12,13 @@ import pytest
 from alambic.report.chapters.across import describe_across, say_across
 from alambic.report.chapters.claims import Claim
 from alambic.report.chapters.tables import Table
-from alambic.report.facts.across import Unit, compare_across
+from alambic.report.facts.across import Unit, compare_across, read_units
 from alambic.report.facts.fact import Facts
+from alambic.report.facts.findings import find
 from alambic.report.words.french_names import tell_arm
 from alambic.report.words.wording import LANGS, Lang, plain
+from alambic.study.ledger import Ledger
+from report_ledger import make_ledger
 
 SEEDS = range(3)
 
@@ -105,6 +110,38 @@ def test_images_that_all_share_widen_the_interval() -> None:
     assert wide.low is not None
     assert wide.value == pytest.approx(narrow.value)
     assert wide.low < narrow.low - 0.02
+
+
+def test_a_unit_whose_arms_share_no_seed_has_no_rank() -> None:
+    """It is no tie of all arms at nothing: five units that share seeds rank alike with it and without it."""
+    units = draw_units(np.random.default_rng(4), 0.03, luck=0.0005, teachers=9)
+    apart = [
+        dataclasses.replace(unit, scores=unit.scores | {"kd": {seed + 10: v for seed, v in unit.scores["kd"].items()}})
+        for unit in units[5:]
+    ]
+    alone, beside = (compare_across(some, Facts()).ranks for some in (units[:5], [*units[:5], *apart]))
+    assert alone is not None
+    assert beside == alone
+    assert beside.blocks == 5
+    assert compare_across([*units[:4], *apart], Facts()).ranks is None
+
+
+def test_of_two_versions_of_an_arm_the_fuller_one_is_taken_and_of_equals_none(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "ledger.sqlite", images=400)
+    held = Ledger(path)
+    older = [row for row in held.rows("done") if row.content["arm"]["name"] == "kd"]
+    for row in older:
+        if row.content["seed"]:
+            held.record(dataclasses.replace(row, id="v" + row.id[1:], content=row.content | {"methods": {"kd": "2"}}))
+    held.close()
+    for unit in read_units([find(path)]):
+        assert set(unit.ids["kd"]) <= {row.id for row in older}
+        assert len(unit.ids["kd"]) == 4
+    held = Ledger(path)
+    for row in older:
+        held.record(dataclasses.replace(row, id="v" + row.id[1:], content=row.content | {"methods": {"kd": "2"}}))
+    held.close()
+    assert all("kd" not in unit.scores and "rsd" in unit.scores for unit in read_units([find(path)]))
 
 
 def test_few_teachers_nasty_ones_and_other_metrics() -> None:

@@ -173,7 +173,9 @@ def test_declared_contrasts_stand_apart_with_a_correction_of_their_own(ledger: P
     assert {first.group.arm, second.group.arm} == {"rsd", "kd"}
     assert findings.declared.missing == ("dscnn_24x3: ofa (vit) – none",)
     assert first.p_holm is not None
-    assert first.p_holm.value == pytest.approx(min(1.0, 2 * first.paired.p_t))  # of two, not of the report's seven
+    assert first.p_holm.value == pytest.approx(
+        min(1.0, 3 * first.paired.p_t)
+    )  # of three, the missing one too, not of the report's seven
     explored = next(c for c in findings.students[0].contrasts if c.group.key == first.group.key)
     assert explored.p_holm is not None
     assert explored.p_holm.value > first.p_holm.value
@@ -181,11 +183,60 @@ def test_declared_contrasts_stand_apart_with_a_correction_of_their_own(ledger: P
     assert made.take is not None
     assert (made.take.group.arm, made.take.group.teacher, made.confidence) == ("rsd", "vit", "confirmed")
     said = keys(chapters(ledger)["declared"])
-    assert said == ["declared_before", "declared_gain", "declared_clear", "declared_missing", "rest_explores"]
+    assert said == ["declared_before", "declared_gain", "declared_tie", "declared_missing", "rest_explores"]
     assert second.paired.interval.low > 0 or second.paired.interval.high < 0
     titles = [s.title.key for s in compose_slides(findings, "en") if isinstance(s.title, Claim)]
     assert "slide_confirmed" in titles
     assert "take_confirmed" in titles
+    declare(ledger, "rsd", "kd")  # of two, the second one's p is small enough
+    said = keys(chapters(ledger)["declared"])
+    assert said == ["declared_before", "declared_gain", "declared_clear", "rest_explores"]
+
+
+def test_what_was_declared_and_cannot_be_tested_counts_in_the_correction(ledger: Path) -> None:
+    """Neither what has no cells nor what has one seed makes the others more certain."""
+    declare(ledger, "rsd", "kd", "at")
+    whole = find(ledger).declared
+    assert whole is not None
+    expected = {c.group.arm: 3 * c.paired.p_t for c in whole.contrasts if c.group.arm == "rsd"}
+    held = Ledger(ledger)
+    for row in held.rows("done"):
+        if row.content["teacher"] == "vit" and (row.content["arm"]["name"], row.content["seed"] > 0) == ("kd", True):
+            held.record(dataclasses.replace(row, state="failed"))
+    held.close()
+    declare(ledger, "rsd", "kd", "ofa")
+    declared = find(ledger).declared
+    assert declared is not None
+    first, second = declared.contrasts
+    assert first.p_holm is not None
+    assert first.p_holm.value == pytest.approx(min(1.0, expected["rsd"]))
+    assert (second.group.arm, second.p_holm, second.verdict) == ("kd", None, "open")
+
+
+@pytest.mark.parametrize("file", [f"version {number}" for number in range(4)])
+def test_of_two_versions_of_a_declared_arm_none_is_picked_by_chance(ledger: Path, file: str) -> None:
+    declare(ledger, "rsd", "kd")
+    before = find(ledger).declared
+    assert before is not None
+    held = Ledger(ledger)
+    older = [row for row in held.rows("done") if (row.content["arm"]["name"], row.content["teacher"]) == ("kd", "vit")]
+    for row in older[:-1]:
+        numbers = {name: value - 0.2 if name.startswith("test") else value for name, value in row.numbers.items()}
+        held.record(Row("v" + row.id[1:], row.content | {"methods": {"kd": file}}, "done", "", numbers))
+    held.close()
+    part = find(ledger).declared  # one version has four seeds, the other three: the fuller one is judged
+    assert part is not None
+    assert [c.gain.value for c in part.contrasts] == pytest.approx([c.gain.value for c in before.contrasts])
+    held = Ledger(ledger)
+    held.record(Row("v" + older[-1].id[1:], older[-1].content | {"methods": {"kd": file}}, "done", "", numbers))
+    held.close()
+    both = find(ledger).declared
+    assert both is not None
+    assert [contrast.group.arm for contrast in both.contrasts] == ["rsd"]
+    assert both.missing == both.unclear == ("dscnn_24x3: kd (vit) – none",)
+    said = keys(chapters(ledger)["declared"])
+    assert "declared_unclear" in said
+    assert "declared_missing" not in said
 
 
 def test_seeds_added_after_the_first_run_are_told(ledger: Path) -> None:

@@ -17,6 +17,7 @@ from alambic.report.facts.findings import find
 from alambic.report.page.page import write_report
 from alambic.report.talk.compose import compose_slides
 from alambic.study.ledger import Ledger
+from alambic.study.stats import bootstrap_interval
 from report_ledger import chapters, keys, make_ledger
 
 SCORED = tuple((split, precision) for split in ("tune", "test") for precision in ("fp32", "int8"))
@@ -166,3 +167,24 @@ def test_each_number_of_an_idea_is_computed_again(ledger: Path, tmp_path: Path) 
     assert not check_report(page, ledger).differences
     judge_falsifiers(ledger, ("rsd", ["at"]), effect=1.0)
     assert check_report(page, ledger).differences
+
+
+def test_an_idea_with_many_controls_does_not_fall_by_the_bad_luck_of_one(ledger: Path) -> None:
+    """The upper bound of each of its contrasts counts them all, those that are missing too."""
+    judge_falsifiers(ledger, ("rsd", ["at"]))
+    (alone,) = find(ledger).ideas
+    assert len(alone.contrasts) == 2  # two teachers
+    own = 100 * min(contrast.paired.interval.high for contrast in alone.contrasts) + 0.01
+    both = 100 * min(fact.value for fact in alone.highs.values()) + 0.01
+    for effect, more, fate in ((own, [], "undecided"), (both, [], "refuted"), (both, ["uhkd", "dist"], "undecided")):
+        said = keys(judge_falsifiers(ledger, ("rsd", ["at", *more]), effect=effect)["ideas"])
+        (idea,) = find(ledger).ideas
+        assert idea.fate == fate
+        assert any(contrast.paired.interval.high < idea.smallest.value for contrast in idea.contrasts)
+        assert ("idea_near" in said) == (fate == "undecided")
+    (contrast, _) = alone.contrasts
+    draws = find(ledger).scored.draws
+    sides = [[draws[row.id] for row in side.rows] for side in (contrast.group, contrast.other)]
+    differences = np.array(contrast.paired.differences)
+    plain = bootstrap_interval(differences, np.subtract(*np.array(sides)), 1 - 0.05 / 2)
+    assert alone.highs[contrast.gain.name].value == pytest.approx(plain.high, abs=1e-12)

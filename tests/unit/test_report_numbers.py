@@ -162,15 +162,37 @@ def test_uses_tune_where_the_test_was_not_looked_at(tmp_path: Path) -> None:
     assert not any(claim.key == "falls" for claim in say_answers(findings)[0][1])
 
 
-def test_falls_back_to_fp32_when_some_cells_lack_int8(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("lacking", "expected"), [(1, "test_int8"), (7, "test_int8"), (8, "test")])
+def test_falls_back_to_fp32_where_half_of_the_cells_lack_int8(tmp_path: Path, lacking: int, expected: str) -> None:
+    """Where fewer do, they are told and left out."""
     path = make_ledger(tmp_path / "l.sqlite", seeds=2, images=400)
     ledger = Ledger(path)
-    row = ledger.rows("done")[0]
-    ledger.record(Row(row.id, row.content, "done", "", {k: v for k, v in row.numbers.items() if k != "test_int8"}))
+    rows = ledger.rows("done")
+    assert len(rows) == 16
+    for row in rows[:lacking]:
+        kept = {k: v for k, v in row.numbers.items() if k != "test_int8"}
+        ledger.record(Row(row.id, row.content, "done", "", kept))
     ledger.close()
     findings = find(path)
-    assert findings.scored.number == "test"
-    assert not findings.scored.missing
+    assert findings.scored.number == expected
+    assert findings.scored.missing == tuple(row.id for row in rows[:lacking] if expected == "test_int8")
+    claims = {claim.key for claim in say_caveats(findings)}
+    assert ("score_missing" in claims) == bool(findings.scored.missing)
+
+
+def test_one_lucky_seed_of_another_version_is_no_baseline(tmp_path: Path) -> None:
+    path = make_ledger(tmp_path / "l.sqlite", images=400)
+    before = find(path).students[0]
+    ledger = Ledger(path)
+    row = next(row for row in ledger.rows("done") if row.content["arm"]["name"] == "none")
+    lucky = {name: value + 0.1 if name.startswith("test") else value for name, value in row.numbers.items()}
+    ledger.record(Row("lucky", row.content | {"methods": {"none": "another file"}}, "done", "", lucky))
+    ledger.close()
+    found = find(path).students[0]
+    assert found.baseline is not None
+    assert "lucky" not in found.baseline.ids
+    old = {contrast.group.key for contrast in before.contrasts}
+    assert {len(contrast.paired.seeds) for contrast in found.contrasts if contrast.group.key in old} == {4}
 
 
 def test_one_seed_is_told(tmp_path: Path) -> None:

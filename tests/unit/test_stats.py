@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +74,17 @@ def test_weighted_metric_equals_metric_of_repeated_images(metric: str) -> None:
             rows = np.repeat(np.arange(count), weights[draw])
             expected = evaluate_metric(metric, predicted[cell, rows], margin[cell, rows], labels[rows])
             assert found[cell, draw] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["average_precision", "recall_at_1_percent_false_alarms"])
+@pytest.mark.parametrize("label", [0, 1])
+def test_images_of_one_class_are_refused_in_the_words_of_the_metric(metric: Any, label: int) -> None:
+    one, labels = np.ones((1, 4)), np.full(4, label)
+    with pytest.raises(AlambicError) as expected:
+        evaluate_metric(metric, one[0], one[0], labels)
+    with pytest.raises(AlambicError) as found:
+        stats.resample_scores(metric, one, one, labels)
+    assert str(found.value) == str(expected.value)
 
 
 def test_resampling_uses_the_same_images_for_each_cell_and_leaves_unlabelled_out() -> None:

@@ -100,13 +100,25 @@ def test_a_cell_on_a_gpu_says_so_and_is_another_one(study, prepared, monkeypatch
         moved = prepare(study, study.folder / "out", quiet)
         assert moved.place == chosen
         by_arm = {cell.arm.name: cell.content["trains_on"] for cell in moved.cells}
-        assert by_arm["none"] == {"device": "cuda", "why": "a test"}
-        assert by_arm["kd"] == {"device": "cuda", "why": "a test", "bank": told}
+        assert by_arm["none"] == {"device": "cuda"}
+        assert by_arm["kd"] == {"device": "cuda", "bank": told}
         assert not {cell.id for cell in moved.cells} & {cell.id for cell in prepared.cells}
         assert len(group_cells(list(moved.cells), 8)) == 1, "they train side by side"
         assert len(group_cells(list(moved.cells), 2)) == 2
     assert all("trains_on" not in cell.content for cell in prepared.cells)
     assert len(group_cells(list(prepared.cells), 8)) == 3
+
+
+def test_a_gpu_that_was_found_and_one_that_was_asked_for_give_the_same_cells(study, monkeypatch):
+    source, found = load_source(study.data), {}
+    for asked in ("auto", "cuda"):
+        with monkeypatch.context() as patch:
+            with_gpu(patch, 1 << 40)
+            chosen = choose_place(asked, source)
+        assert chosen.device == "cuda"
+        monkeypatch.setattr(prepare_module, "choose_place", lambda *a, chosen=chosen: chosen)
+        found[asked] = [cell.id for cell in prepare(study, study.folder / "out", quiet).cells]
+    assert found["auto"] == found["cuda"]
 
 
 def weights(out, cell):

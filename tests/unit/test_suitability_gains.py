@@ -108,6 +108,19 @@ def test_the_baseline_is_the_better_plain_arm_whatever_the_order_of_rows():
         assert found.gains["hash of a"] == {0: pytest.approx(15), 1: pytest.approx(3)}
 
 
+def test_one_lucky_seed_is_no_baseline():
+    """Of versions with as many seeds the better one is, by the seeds that they share."""
+    kd = [row("a", seed, 0.6) for seed in (0, 1, 2)]
+    lucky = row(None, 0, 0.9, methods={"none": "file 2"})
+    (found,) = measure_gains([*ALONE, lucky, *kd], "test")
+    assert found.gains["hash of a"] == {0: pytest.approx(10), 1: pytest.approx(10)}
+    (found,) = measure_gains([lucky, *kd], "test")
+    assert found.gains["hash of a"] == {0: pytest.approx(-30)}
+    other = [row(None, seed, value, methods={"none": "file 2"}) for seed, value in ((1, 0.45), (2, 0.95))]
+    (found,) = measure_gains([*ALONE, *other, *kd], "test")  # on seed 1, which both have, it is the worse one
+    assert set(found.gains["hash of a"]) == {0, 1}
+
+
 def test_the_student_alone_may_leave_out_the_images_without_a_label():
     """It stands beside arms that see them: images and epochs of its study are theirs. No other treatment is so."""
     whole = {"source": "d", "train_images": 100, "split_hash": "split"}

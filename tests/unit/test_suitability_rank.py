@@ -13,7 +13,7 @@ import types
 import numpy as np
 import pytest
 
-from alambic.cli_suitability import add_commands
+from alambic.cli_suitability import add_commands, read_gains
 from alambic.errors import AlambicError
 from alambic.methods import all_methods
 from alambic.study import pilot
@@ -30,6 +30,7 @@ from alambic.suitability.prices import quote, spend
 from alambic.suitability.scorecard import Scorecard, load_scorecards, make_key, save_scorecards
 from alambic.suitability.verdict import Verdict
 from alambic.training.task import evaluate_metric
+from report_ledger import make_ledger
 
 STUDY = """
 name = "small"
@@ -255,11 +256,26 @@ def test_a_treated_student_alone_is_not_the_baseline():
     assert measure_gains([treated, row("s", "a", 0, 0.6)], "test") == []
 
 
-def test_the_score_is_one_that_every_cell_has():
+def test_the_score_is_one_that_most_cells_have():
     rows = [types.SimpleNamespace(numbers={"tune": 1, "test": 1}), types.SimpleNamespace(numbers={"tune": 1})]
     assert choose_number(rows) == "tune"
     assert choose_number([types.SimpleNamespace(numbers={"tune": 1, "test": 1, "test_int8": 1})]) == "test_int8"
     assert choose_number([]) is None
+    both = types.SimpleNamespace(numbers={"test": 1, "test_int8": 1})
+    assert choose_number([both, types.SimpleNamespace(numbers={"test": 1}), both]) == "test_int8"
+    assert choose_number([types.SimpleNamespace(numbers={name: 1}) for name in ("test", "tune")]) is None
+
+
+def test_cells_without_the_score_are_told_to_who_judges(tmp_path, capsys):
+    path = make_ledger(tmp_path / "ledger.sqlite", seeds=2, images=100)
+    assert read_gains([path])
+    assert not capsys.readouterr().out
+    held = Ledger(path)
+    first = held.rows("done")[0]
+    held.record(dataclasses.replace(first, numbers={"test": first.numbers["test"]}))
+    held.close()
+    assert read_gains([path])
+    assert "1 of 16 finished cells have no test_int8 and are left out" in capsys.readouterr().out
 
 
 def test_blocks_join_by_weights_and_leave_out_who_lacks_seeds():

@@ -69,11 +69,12 @@ class Place:
     room: int = 0
 
     def describe(self, bank: Path | None) -> dict[str, Any]:
-        """What a cell says of it: nothing on the CPU, whose cells say so by their environment."""
+        """What a cell says of it, hence another cell elsewhere: nothing on the CPU, whose cells say so by their
+        environment; never ``why``, since a device that was found is the one that was asked for by its name."""
         if self.device == "cpu":
             return {}
         held = {} if bank is None else {"bank": "in its memory" if self.holds(bank) else "too large for its memory"}
-        return {"trains_on": {"device": self.device, "why": self.why, **held}}
+        return {"trains_on": {"device": self.device, **held}}
 
     def holds(self, bank: Path) -> bool:
         """Whether a bank lies in the device's memory; depends on sizes alone, never on what else runs."""

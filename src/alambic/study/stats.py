@@ -16,6 +16,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from alambic.errors import AlambicError
+from alambic.training.task import find_positives
 
 Array = np.ndarray[Any, Any]
 DRAWS, LEVEL, MOST_SEEDS = 2000, 0.95, 200
@@ -59,8 +60,9 @@ def compare(
     second: dict[int, float],
     first_draws: dict[int, Array] | None = None,
     second_draws: dict[int, Array] | None = None,
+    level: float = LEVEL,
 ) -> Paired:
-    """Compares two arms on the seeds that both have.
+    """Compares two arms on the seeds that both have; ``level`` is the interval's.
 
     Args:
         first, second: seed -> score. first_draws, second_draws: seed -> B scores on resampled images, the same images
@@ -79,7 +81,7 @@ def compare(
     return Paired(
         seeds,
         tuple(float(value) for value in difference),
-        bootstrap_interval(difference, draws),
+        bootstrap_interval(difference, draws, level),
         float(difference.std(ddof=1)) if len(seeds) > 1 else math.nan,
         paired_t_test(difference),
         p_flip,
@@ -151,7 +153,10 @@ def resample_scores(
 
 
 def weigh_scores(metric: str, predicted: Array, margin: Array, labels: Array, weights: Array) -> Array:
-    """The metric of K cells where image n counts weights[b, n] times: K x B. Labels are all known here."""
+    """The metric of K cells where image n counts weights[b, n] times: K x B. Labels are all known here.
+
+    Raises AlambicError for another metric, and for a metric of an order where the images are of one class.
+    """
     right = (predicted == labels).astype(np.float32)
     if metric == "accuracy":
         return np.asarray(right @ weights.T / weights.sum(1), dtype=np.float64)
@@ -170,7 +175,8 @@ def weigh_scores(metric: str, predicted: Array, margin: Array, labels: Array, we
         raise AlambicError(
             f"cannot resample metric {metric!r}: expected one of accuracy, balanced_accuracy, {list(one)}"
         )
-    return np.stack([one[metric](score, labels == 1, weights) for score in scores])
+    positive = find_positives(metric, labels)
+    return np.stack([one[metric](score, positive, weights) for score in scores])
 
 
 def _average_precision(score: Array, positive: Array, weights: Array) -> Array:

@@ -70,8 +70,11 @@ class Gains:
 
 
 def choose_number(rows: Sequence[RowLike]) -> str | None:
-    """The first of int8 on test, fp32 on test, int8 on tune, fp32 on tune that every row has; None without any."""
-    return next((number for number in SCORES if rows and all(number in row.numbers for row in rows)), None)
+    """The first of int8 on test, fp32 on test, int8 on tune, fp32 on tune that most rows have; None without any.
+
+    The others are left out: one training that int8 failed for is no reason to compare all in fp32.
+    """
+    return next((n for n in SCORES if 2 * sum(n in row.numbers for row in rows) > len(rows)), None)
 
 
 def is_alone(content: dict[str, Any]) -> bool:
@@ -82,6 +85,22 @@ def is_alone(content: dict[str, Any]) -> bool:
     arm = content["arm"]
     treated = set(arm.get("treatments") or ()) - {"labelled_only"}
     return list(arm["methods"]) == ["none"] and not arm.get("modifiers") and not treated
+
+
+def find_better(alone: Sequence[Mapping[int, float]]) -> int:
+    """Which of several students alone, seed -> score of each, is the baseline: the better one.
+
+    Of those with as many seeds as the fullest one, so that no lucky seed is compared with many; by the mean over the
+    seeds that all of these have, each over its own where they share none.
+    """
+    most = max(map(len, alone))
+    fullest = [place for place, scores in enumerate(alone) if len(scores) == most]
+    shared = set.intersection(*(set(alone[place]) for place in fullest))
+
+    def rate(place: int) -> float:
+        return float(np.mean([alone[place][seed] for seed in shared or alone[place]] or [0.0]))
+
+    return max(fullest, key=rate)
 
 
 def describe_setting(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +129,8 @@ def describe_kind(content: Mapping[str, Any], *leave: str) -> dict[str, Any]:
 def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
     """Gains of every arm with teachers over the student alone, in points, paired by seed; in whatever order rows come.
 
-    Versions of an arm stand apart. Of several arms of the student alone the better one is the baseline, as in a report.
+    Versions of an arm stand apart. Of several arms of the student alone ``find_better`` names the baseline, as in a
+    report.
 
     Args:
         rows: finished cells. number: the score to compare, such as ``test``.
@@ -133,7 +153,8 @@ def measure_gains(rows: Iterable[RowLike], number: str) -> list[Gains]:
     found: list[Gains] = []
     seen: Counter[tuple[str, str, str]] = Counter()
     for (place, method), kinds in sorted(taught.items()):
-        base = max(alone.get(place, [{}]), key=lambda scores: float(np.mean(list(scores.values()) or [0.0])))
+        plain = alone.get(place, [{}])
+        base = plain[find_better(plain)]
         student, setting, _ = place
         data = json.loads(setting)["data"]
         for version in _split_versions(kinds):

@@ -123,12 +123,18 @@ def evaluate_metric(metric: Metric, predicted: np.ndarray, margin: np.ndarray, l
     if metric == "balanced_accuracy":
         return float(np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels)]))
     score = np.where(predicted == 1, np.abs(margin), -np.abs(margin))
-    positive = labels == 1
-    if positive.all() or not positive.any():
-        raise AlambicError(f"metric {metric!r} expected both classes among the images, got one")
+    positive = find_positives(metric, labels)
     if metric == "average_precision":
         return _average_precision(score, positive)
     return _recall_at(score, positive, 0.01)
+
+
+def find_positives(metric: str, labels: np.ndarray) -> np.ndarray:
+    """Which images are of class 1. Raises AlambicError where all are or none is: no order of them can be scored."""
+    positive: np.ndarray = labels == 1
+    if positive.all() or not positive.any():
+        raise AlambicError(f"metric {metric!r} expected both classes among the images, got one")
+    return positive
 
 
 def _average_precision(score: np.ndarray, positive: np.ndarray) -> float:

@@ -35,8 +35,9 @@ def describe_declared(declared: Declared | None, lang: Lang) -> list[Block]:
         if key in ("declared_tie", "declared_clear") and contrast.floor is not None:
             told["gain"], told["floor"] = tell_apart(contrast.gain, contrast.floor)
         blocks.append(Claim(key, told, contrast.verdict))
-    if declared.missing:
-        blocks.append(Claim("declared_missing", {"listing": declared.missing}, "warning"))
+    absent = tuple(name for name in declared.missing if name not in declared.unclear)
+    for key, listing in (("declared_missing", absent), ("declared_unclear", declared.unclear)):
+        blocks += [Claim(key, {"listing": listing}, "warning")] if listing else []
     if declared.contrasts:
         names = ("student", "arm", "against", "gain_column", "p_holm", "verdict")
         table = Table(tuple((texts[name], "", name in ("gain_column", "p_holm")) for name in names))

@@ -37,7 +37,9 @@ def describe_ideas(ideas: tuple[Idea, ...], own: tuple[str, ...], changed: bool,
         if (hardest := idea.hardest) is not None:
             told: dict[str, Blank] = {"idea": named, "effect": idea.smallest, "arm": hardest.group}
             told |= {"other": hardest.other, "gain": hardest.gain}
-            blocks.append(Claim(f"idea_{idea.fate}", told, CLASSES[idea.fate]))
+            told |= {"bound": idea.highs[hardest.gain.name]} if idea.is_near else {}
+            key = "idea_near" if idea.is_near else f"idea_{idea.fate}"
+            blocks.append(Claim(key, told, CLASSES[idea.fate]))
         if idea.missing:
             listing = tuple(Words({each: tell_arm(name, each) for each in LANGS}) for name in idea.missing)
             blocks.append(Claim("idea_unfinished", {"idea": named, "listing": listing}, "warning"))

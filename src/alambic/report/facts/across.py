@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from alambic.report.facts.fact import Fact, Facts
-from alambic.report.facts.gather import Group, Scored
+from alambic.report.facts.gather import Group, Scored, find_fullest
 from alambic.study.crossed import Array, Crossed, Ranks, fit_crossed, rank_arms
 from alambic.suitability.gains import describe_setting
 from alambic.suitability.ranks import adjust_holm
@@ -132,19 +132,20 @@ def _count(unit: Unit) -> int:
 
 
 def _read(scored: Scored, student: Student) -> Iterator[Unit]:
-    baseline, taught = student.baseline, dict[str, dict[str, Group]]()
+    baseline, taught = student.baseline, dict[str, dict[str, list[Group]]]()
     if baseline is None:
         return
     for group in student.groups:
         content = group.rows[0].content
         arm = content["arm"]
         plain = not (arm.get("treatments") or arm.get("modifiers")) and arm["methods"] == [arm["name"]]
-        if content.get("teacher_hash") and plain and group.variant == 1:
-            taught.setdefault(content["teacher_hash"], {})[arm["name"]] = group
+        if content.get("teacher_hash") and plain:
+            taught.setdefault(content["teacher_hash"], {}).setdefault(arm["name"], []).append(group)
     content = baseline.rows[0].content
     data = _name_data(content)
     for teacher, arms in taught.items():
-        own = {ALONE: baseline, **arms}
+        fullest = {name: find_fullest(versions) for name, versions in arms.items()}
+        own = {ALONE: baseline, **{name: group for name, group in fullest.items() if group is not None}}
         scores = {name: group.values(scored.number) for name, group in own.items()}
         several = {name: values for name, values in scores.items() if len(values) >= SEEDS}
         if ALONE in several and len(several) > 1:
@@ -221,20 +222,19 @@ def _order(units: Sequence[Unit]) -> list[str]:
 
 
 def _rank(units: Sequence[Unit], facts: Facts) -> tuple[Ranks | None, tuple[Fact, ...]]:
-    """Mean ranks of the student alone and of the most tried arms that five units hold together."""
-    arms = [ALONE]
+    """Mean ranks of the student alone and of the most tried arms that five units hold together, on common seeds."""
+    arms, whole = [ALONE], list[Unit]()
     for name in _order(units):
-        whole = [unit for unit in units if {*arms, name} <= unit.scores.keys()]
-        if name != ALONE and len(whole) >= max(UNITS, len(units) // 4):
+        both = [unit for unit in units if len(unit.seeds(*arms, name)) >= SEEDS]
+        if name != ALONE and len(both) >= max(UNITS, len(units) // 4):
             arms.append(name)
-    whole = [unit for unit in units if set(arms) <= unit.scores.keys()]
+            whole = both
     if len(arms) < 3:
         return None, ()
-    table: dict[str, list[float]] = {name: [] for name in arms}
-    for unit in whole:
-        seeds = unit.seeds(*arms)
-        for name in arms:
-            table[name].append(float(np.mean([unit.scores[name][seed] for seed in seeds])) if seeds else 0.0)
+    table = {
+        name: [float(np.mean([unit.scores[name][seed] for seed in unit.seeds(*arms)])) for unit in whole]
+        for name in arms
+    }
     ranks = rank_arms(table)
     how = f"alambic.study.crossed.rank_arms over {ranks.blocks} units"
     ids = [cell for unit in whole for name in arms for cell in unit.ids[name]]

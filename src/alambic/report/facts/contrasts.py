@@ -9,7 +9,7 @@ from typing import Literal
 
 from alambic.report.facts.fact import Fact, Facts, paired_query
 from alambic.report.facts.gather import Group, Scored
-from alambic.study.stats import Paired, compare, detectable_effect, pool_spread, seeds_needed
+from alambic.study.stats import LEVEL, Paired, compare, detectable_effect, pool_spread, seeds_needed
 
 Verdict = Literal["gain", "loss", "tie", "open"]
 ENOUGH = 10  # degrees of freedom that a pooled spread should have, to be more than a contrast's own
@@ -139,12 +139,12 @@ def comparable(first: Group, others: list[Group]) -> list[Group]:
     return within or treated
 
 
-def compare_groups(group: Group, other: Group, scored: Scored) -> tuple[Group, Paired]:
+def compare_groups(group: Group, other: Group, scored: Scored, level: float = LEVEL) -> tuple[Group, Paired]:
     first, second = group.values(scored.number), other.values(scored.number)
     if not _resamples_images(group, other, scored):
-        return group, compare(first, second)
-    draws = [{row.content["seed"]: scored.draws[row.id] for row in side.rows} for side in (group, other)]
-    return group, compare(first, second, *draws)
+        return group, compare(first, second, level=level)
+    one, two = ({row.content["seed"]: scored.draws[row.id] for row in side.rows} for side in (group, other))
+    return group, compare(first, second, one, two, level)
 
 
 def _resamples_images(group: Group, other: Group, scored: Scored) -> bool:

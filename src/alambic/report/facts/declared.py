@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,9 @@ class Declared:
     """The contrasts of ``confirm.toml``.
 
     Attributes:
-        contrasts: those that the ledger holds, Holm over them alone. missing: the others, in words. hash: of the file.
+        contrasts: those that the ledger holds, Holm over all that were declared: one that cannot be tested counts as
+            p = 1. missing: the others, in words; unclear: those of them of which the ledger holds several versions with
+            as many seeds, of which none is picked. hash: of the file.
         smallest: the declared effect (a share) below which a difference would not matter. first_seeds: how many were
             asked for at the first run, where more were asked for later.
     """
@@ -34,6 +37,7 @@ class Declared:
     hash: str
     smallest: Fact | None = None
     first_seeds: Fact | None = None
+    unclear: tuple[str, ...] = ()
 
     def is_small(self, contrast: Contrast) -> bool:
         """Whether a difference is known to be too small to matter: its whole interval is."""
@@ -63,7 +67,7 @@ def judge_declared(
     smallest: float | None = None,
     first_seeds: int | None = None,
 ) -> Declared:
-    """Each declared contrast against what it was declared against.
+    """Each declared contrast against what it was declared against: of several versions, that with the most seeds.
 
     Args:
         wanted: arm, student, teacher ("" for none), against, against_teacher ("" for the same). spreads: as
@@ -71,19 +75,22 @@ def judge_declared(
         smallest: points below which a difference would not matter; None where the ledger does not say. first_seeds: as
             ``Declared`` has it.
     """
-    pairs, missing = [], []
+    pairs, missing, unclear = [], [], []
     for one in wanted:
         firsts = _find(groups, one["student"], one["arm"], one["teacher"])
         seconds = _find(groups, one["student"], one["against"], one.get("against_teacher") or one["teacher"])
         both = [(a, b) for a in firsts for b in comparable(a, seconds) if share_seeds(a, b, scored)]
-        if not both:
-            taught = f" ({one['teacher']})" if one["teacher"] else ""
-            other = f" ({one['against_teacher']})" if one.get("against_teacher") else ""
-            missing.append(f"{one['student']}: {one['arm']}{taught} – {one['against']}{other}")
+        compared = [(a, b, compare_groups(a, b, scored)[1]) for a, b in both]
+        most = max((len(paired.seeds) for _, _, paired in compared), default=0)
+        fullest = [pair for pair in compared if len(pair[2].seeds) == most]
+        if len(fullest) == 1:
+            pairs += fullest
         else:
-            compared = [(a, b, compare_groups(a, b, scored)[1]) for a, b in both]
-            pairs.append(max(compared, key=lambda one: len(one[2].seeds)))  # of several environments, the fullest
-    holm = adjust_holm([paired.p_t for _, _, paired in pairs])
+            missing.append(_tell(one))
+            unclear += missing[-1:] if fullest else []
+    p = [paired.p_t for _, _, paired in pairs]
+    counted = adjust_holm([*(1.0 if math.isnan(one) else one for one in p), *(1.0 for _ in missing)])
+    holm = [math.nan if math.isnan(one) else adjusted for one, adjusted in zip(p, counted, strict=False)]
     contrasts = tuple(
         make_contrast(*pair, adjusted, spread, scored, facts, "declared contrasts")
         for pair, adjusted, spread in zip(pairs, holm, find_spreads(pairs, spreads), strict=True)
@@ -92,7 +99,14 @@ def judge_declared(
     effect = facts.add("smallest effect", smallest / 100, "effect", (), sql) if smallest is not None else None
     sql = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'seeds_first'"
     first = facts.add("seeds asked for first", first_seeds, "seeds", (), sql) if first_seeds is not None else None
-    return Declared(contrasts, tuple(missing), file_hash, effect, first)
+    return Declared(contrasts, tuple(missing), file_hash, effect, first, tuple(unclear))
+
+
+def _tell(one: dict[str, Any]) -> str:
+    """A declared contrast in words."""
+    taught = f" ({one['teacher']})" if one["teacher"] else ""
+    other = f" ({one['against_teacher']})" if one.get("against_teacher") else ""
+    return f"{one['student']}: {one['arm']}{taught} – {one['against']}{other}"
 
 
 def _find(groups: list[Group], student: str, arm: str, teacher: str) -> list[Group]:

@@ -82,7 +82,7 @@ def _numbers(group: Group, cells: dict[str, dict[str, Any]], facts: Facts) -> di
 def _align(groups: list[Group], cells: dict[str, dict[str, Any]], facts: Facts) -> list[Alignment]:
     """One a teacher: the arm with the highest score that has matrices, beside the student alone."""
     untaught = sorted((group for group in groups if group.is_baseline), key=lambda group: group.score.value)
-    alone = {t: m for group in untaught for _, t, m in _matrices(group, cells)}  # of the better one, as everywhere
+    alone = {t: m for group in untaught for _, t, m in _matrices(group, cells)}  # of the one that scores highest
     best: dict[str, tuple[Group, str, dict[str, Any]]] = {}
     for group in sorted(groups, key=lambda g: (-g.score.value, g.key)):
         for cell, teacher, matrices in _matrices(group, cells):

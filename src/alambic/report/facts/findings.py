@@ -32,6 +32,7 @@ from alambic.report.facts.sensors import measure_conditions
 from alambic.report.facts.suited import Suitability, read_suitability
 from alambic.study.ledger import Ledger, Row
 from alambic.study.stats import Paired
+from alambic.suitability.gains import find_better
 from alambic.suitability.ranks import adjust_holm
 
 
@@ -40,7 +41,7 @@ class StudentFindings:
     """One student in one setting.
 
     Attributes:
-        baseline: the student alone; the better one where there are several; None where the study has none.
+        baseline: the student alone; of several the one that ``find_better`` names; None where the study has none.
         contrasts: each other group against the baseline. best: the highest mean; rivals: the best against each other
             group, baseline included. classes: the gain of the highest contrast, class by class. between: without
             contrasts, what the declared ones and those of ideas could show.
@@ -245,7 +246,8 @@ def _by_student(groups: list[Group], scored: Scored, facts: Facts, smallest: flo
     for unsorted in parts.values():
         members = sorted(unsorted, key=lambda g: (not g.is_baseline, g.teacher or "", g.arm, g.key))
         baselines = [group for group in members if group.is_baseline]
-        baseline = max(baselines, key=lambda group: group.score.value) if baselines else None
+        place = find_better([group.values(scored.number) for group in baselines]) if baselines else None
+        baseline = None if place is None else baselines[place]
         others = [group for group in members if group is not baseline and share_seeds(group, baseline, scored)]
         plain.append(
             (members, baseline, [compare_groups(group, baseline, scored) for group in others] if baseline else [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from alambic.errors import AlambicError
 from alambic.report.facts.fact import Fact, Facts, fall_query, mean_query
 from alambic.study.ledger import Ledger, Predictions, Row
 from alambic.study.stats import bootstrap_interval, resample_scores, weigh_scores
-from alambic.suitability.gains import SCORES, describe_kind, describe_setting, is_alone
+from alambic.suitability.gains import SCORES, choose_number, describe_kind, describe_setting, is_alone
 from alambic.suitability.gains import SETTING as SHARED
 
 Array = np.ndarray[Any, Any]
@@ -29,7 +30,8 @@ class Group:
     Attributes:
         key: hash of their content without the seed. setting: number of the setting (data, views, recipe, task,
             environment) that they share with what they may be compared to.
-        arm, teacher, student: names; ``variant`` > 1 where an older version of the same arm is in the ledger too.
+        arm, teacher, student: names. variant: number of this version among those of the same arm in the ledger, in the
+            order of their keys: 1 is neither the newest nor the fullest of several, see ``find_fullest``.
         rows: by seed. score: the mean of the score that the report compares on, with its interval.
         starred: a method in it was reconstructed from an abstract.
     """
@@ -99,9 +101,8 @@ class Scored:
 
 
 def choose_score(ledger: Ledger, done: list[Row]) -> Scored:
-    """The first of int8 on test, fp32 on test, int8 on tune, fp32 on tune that every finished cell has."""
+    """The score that ``choose_number`` gives of the finished cells; where most share none, the first that one has."""
     metric = str(done[0].content.get("task", {}).get("metric", "accuracy"))
-    complete = [name for name in SCORES if all(name in row.numbers for row in done)]
     some = [name for name in SCORES if any(name in row.numbers for row in done)]
     if not some:
         raise AlambicError(
@@ -109,7 +110,7 @@ def choose_score(ledger: Ledger, done: list[Row]) -> Scored:
             "study again"
         )
     # a claim computes the test split for what it declared and for nothing else: that is what it is about
-    number = some[0] if ledger.meta("confirm") is not None else (complete or some)[0]
+    number = (choose_number(done) if ledger.meta("confirm") is None else None) or some[0]
     missing = tuple(row.id for row in done if number not in row.numbers)
     told = Scored(number, missing, metric, 0, {}, ())
     text = ledger.meta(f"labels_{told.split}")
@@ -200,6 +201,13 @@ def group_rows(done: list[Row], scored: Scored, facts: Facts) -> list[Group]:
             )
         )
     return groups
+
+
+def find_fullest(versions: Sequence[Group]) -> Group | None:
+    """The version of an arm with the most seeds; None where several have as many: nothing tells which is meant."""
+    most = max(len(group.rows) for group in versions)
+    fullest = [group for group in versions if len(group.rows) == most]
+    return fullest[0] if len(fullest) == 1 else None
 
 
 def _score_fact(facts: Facts, key: str, rows: list[Row], scored: Scored) -> Fact:

@@ -1,4 +1,9 @@
-"""Ideas and the controls that would refute them, as the study file declared them."""
+"""Ideas and the controls that would refute them, as the study file declared them.
+
+Any control may refute an idea, so that one with many controls has many chances to fall by bad luck. Of an idea's k
+contrasts each is held to be under the effect that matters where its upper bound at 1 - .025 / k is (Bonferroni); one
+that is missing counts in k. To survive an idea must beat all of them, corrected over all ideas' contrasts (Holm).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,7 @@ from alambic.report.facts.contrasts import (
 from alambic.report.facts.fact import Fact, Facts
 from alambic.report.facts.gather import Group, Scored
 from alambic.study.falsifiers import INT8_COST, teachers_of
+from alambic.study.stats import LEVEL
 from alambic.suitability.ranks import adjust_holm
 
 Fate = Literal["refuted", "survives", "undecided"]
@@ -29,27 +35,38 @@ class Idea:
     Attributes:
         contrasts: the idea's arm against each control, for each student, teacher and setting; Holm over all ideas'
             contrasts. missing: controls without finished cells beside some of the idea's.
-        smallest: the declared effect, a share. by_cost: whether it is judged by what int8 costs, where a gain is a
-            smaller cost.
+        smallest: the declared effect, a share. highs: name of a contrast's gain -> its upper bound, corrected over the
+            idea's contrasts; of those of several seeds. by_cost: whether it is judged by what int8 costs, where a gain
+            is a smaller cost.
     """
 
     name: str
     contrasts: tuple[Contrast, ...]
     missing: tuple[str, ...]
     smallest: Fact
+    highs: dict[str, Fact]
     by_cost: bool = False
 
     def fate_of(self, contrast: Contrast) -> Fate:
-        """``refuted`` where the advantage is surely under the smallest effect, ``survives`` where it is surely one.
+        """``refuted`` where the advantage is surely under the smallest effect, all contrasts counted; ``survives``
+        where it is surely one, and its own interval is not under that effect.
 
         One seed decides nothing: its interval speaks of that training alone.
         """
-        p = contrast.p_holm
+        p, seen = contrast.p_holm, contrast.paired.interval
         if p is None:
             return "undecided"
-        if contrast.paired.interval.high < self.smallest.value:
+        if self.highs[contrast.gain.name].value < self.smallest.value:
             return "refuted"
-        return "survives" if contrast.paired.interval.low > 0 and p.value <= 0.05 else "undecided"
+        is_one = seen.low > 0 and seen.high >= self.smallest.value and p.value <= 0.05
+        return "survives" if is_one else "undecided"
+
+    @property
+    def is_near(self) -> bool:
+        """Whether what keeps it undecided would refute it, were it its only control."""
+        if self.fate != "undecided" or self.hardest is None or self.hardest.p_holm is None:
+            return False
+        return self.hardest.paired.interval.high < self.smallest.value
 
     @property
     def hardest(self) -> Contrast | None:
@@ -102,6 +119,8 @@ def judge_ideas(
     compared = [(first, second, compare_groups(first, second, measured[index])[1]) for index, first, second in pairs]
     holm = adjust_holm([paired.p_t for _, _, paired in compared])
     made: list[list[Contrast]] = [[] for _ in wanted]
+    highs: list[dict[str, Fact]] = [{} for _ in wanted]
+    tests = [sum(owner == index for owner, _, _ in pairs) + len(missing[index]) for index in range(len(wanted))]
     for each in (scored, cost):
         if each is None:
             continue
@@ -110,11 +129,30 @@ def judge_ideas(
         typical = find_spreads([compared[place] for place in places], alone)
         for place, spread in zip(places, typical, strict=True):
             contrast = make_contrast(*compared[place], holm[place], spread, each, facts, "falsifiers")
-            made[pairs[place][0]].append(contrast)
+            owner = pairs[place][0]
+            made[owner].append(contrast)
+            if len(contrast.paired.seeds) > 1:
+                highs[owner][contrast.gain.name] = _bound(contrast, tests[owner], each, facts)
     return tuple(
-        Idea(one["idea"], tuple(contrasts), tuple(lacking), _effect(index, one, facts), measured[index] is cost)
-        for index, (one, contrasts, lacking) in enumerate(zip(wanted, made, missing, strict=True))
+        Idea(
+            one["idea"],
+            tuple(made[index]),
+            tuple(missing[index]),
+            _effect(index, one, facts),
+            highs[index],
+            measured[index] is cost,
+        )
+        for index, one in enumerate(wanted)
     )
+
+
+def _bound(contrast: Contrast, tests: int, scored: Scored, facts: Facts) -> Fact:
+    """The upper bound of one of so many contrasts of an idea."""
+    level = 1 - (1 - LEVEL) / tests
+    high = compare_groups(contrast.group, contrast.other, scored, level)[1].interval.high
+    how = f"upper bound of the interval at 1 - .05 / {tests}, by Bonferroni; pairs of {contrast.gain.anchor}"
+    ids = contrast.group.ids + contrast.other.ids
+    return facts.add(f"upper bound of {tests}/{contrast.gain.name}", high, "points", ids, "", how)
 
 
 def find_controls(first: Group, against: str, teacher: str | None, groups: list[Group]) -> list[Group]:

@@ -44,17 +44,25 @@ class Viewed:
 
 
 def list_viewed(overview: Overview) -> list[Viewed]:
-    """Each taught arm of which both gains are known, in the order of studies."""
+    """Each taught arm of which both gains are known, in the order of studies; one of several versions is left out, as
+    the facts do not tell them apart."""
     known = {fact.name: fact for fact in overview.facts.all}
     found = []
     for study in overview.studies:
-        for group in study.findings.groups:
-            if group.teacher is None or group.variant > 1:
+        groups = study.findings.groups
+        several = {_name_arm(group) for group in groups if group.variant > 1}
+        for group in groups:
+            if group.teacher is None or _name_arm(group) in several:
                 continue
             names = [name_view(study.place, group.arm, group.teacher, base) for base in ("bank", "fresh")]
             if all(name in known for name in names):
                 found.append(Viewed(study, group, *(known[name] for name in names)))
     return found
+
+
+def _name_arm(group: Group) -> tuple[int, str, str, str | None]:
+    """Alike for the versions of an arm."""
+    return group.setting, group.student, group.arm, group.teacher
 
 
 def _list_less(overview: Overview) -> list[Viewed]:

@@ -181,9 +181,11 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "ideas_judged": {
         "en": "Each idea stands beside the controls that the study file names. A control that surely does as well, but "
-        "for a difference too small to matter, refutes it; it survives where it surely beats all.",
+        "for a difference too small to matter, refutes it: the interval’s upper bound then counts all of the idea’s "
+        "controls (Bonferroni). It survives where it surely beats all.",
         "fr": "Chaque idée est confrontée aux témoins que le fichier d’étude nomme. Un témoin qui fait sûrement aussi "
-        "bien, à un écart trop petit pour compter, la réfute ; elle survit si elle les bat sûrement tous.",
+        "bien, à un écart trop petit pour compter, la réfute : la borne haute de l’intervalle compte alors tous les "
+        "témoins de l’idée (Bonferroni). Elle survit si elle les bat sûrement tous.",
     },
     "ideas_by_cost": {
         "en": "Judged by what int8 costs, where a gain is a smaller loss from fp32 to int8: {listing}.",
@@ -207,6 +209,12 @@ DOCUMENT_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "{idea}: undecided. {arm} against {other}: {gain}; neither surely an advantage nor surely under "
         "{effect}.",
         "fr": "{idea} : indécise. {arm} face à {other} : {gain} ; ni sûrement un avantage, ni sûrement sous {effect}.",
+    },
+    "idea_near": {
+        "en": "{idea}: undecided. {arm} against {other}: {gain}; under {effect} by itself, but up to {bound} with all "
+        "of the idea’s controls counted.",
+        "fr": "{idea} : indécise. {arm} face à {other} : {gain} ; sous {effect} à lui seul, mais jusqu’à {bound} une "
+        "fois comptés tous les témoins de l’idée.",
     },
     "idea_not_run": {
         "en": "{idea}: declared, but neither it nor its controls are finished.",

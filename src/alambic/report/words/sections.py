@@ -164,6 +164,12 @@ SECTION_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Les paramètres et les opérations sont ceux de l’élève, quel que soit le bras qui l’a entraîné ; l’int8 "
         "n’a pas été mesuré.",
     },
+    "declared_unclear": {
+        "en": "Declared, but the ledger holds them in several versions or environments with as many seeds, and none "
+        "is picked: {listing}.",
+        "fr": "Déclarés, mais le registre les tient en plusieurs versions ou environnements à autant de graines, sans "
+        "qu’aucun soit choisi : {listing}.",
+    },
     "loses_more": {
         "en": "{student}, {where}: {arm} loses more than the student alone: {excess}, p {p} (Holm over this table).",
         "fr": "{student}, {where} : {arm} perd plus que l’élève seul : {excess}, p {p} (Holm sur ce tableau).",
