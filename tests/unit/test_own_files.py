@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from alambic.models.own_code import list_files
-from alambic.study.content import code_version
+from alambic.models.own_code import code_version, list_files
 
 
 def write(folder: Path) -> None:
