@@ -18,10 +18,9 @@ def distill_one(options: argparse.Namespace) -> int:
     from alambic.cli_networks import make_request
     from alambic.files import make_folder, write_atomic
     from alambic.study.cell import Arm
-    from alambic.study.checks import OtherLedger
     from alambic.study.compose import compose_study
     from alambic.study.draft import read_draft
-    from alambic.study.ledger import Ledger
+    from alambic.study.ledger import Ledger, OtherLedger
     from alambic.study.prepare import Prepared
     from alambic.study.run import run_study
     from alambic.study.study_file import MOST_SEEDS

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from torch import nn
 
-from alambic.models.own_code import create_own, list_files
+from alambic.models.own_code import code_version, create_own, list_files
 from alambic.models.teacher import TeacherSpec
 from alambic.models.teachers import create_net
-from alambic.study.content import code_version
 
 
 def write(folder: Path) -> None:

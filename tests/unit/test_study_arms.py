@@ -110,6 +110,16 @@ def test_one_view_is_refused_to_a_method_that_compares_two(source, teacher):
         make_run(source, teacher, "mlkd", ViewSpec(count=1))
 
 
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+@pytest.mark.parametrize("method", ["common_views", "kdpp"])
+def test_mixed_images_are_refused_to_a_method_that_takes_them_for_one(source, teacher, method, mix):
+    """Each view is mixed with another image: two of them share half, and a class's mean would be that of several."""
+    with pytest.raises(AlambicError, match=f"{method}.*one image each.*{mix}"):
+        make_run(source, teacher, method, ViewSpec(count=2, mix=mix))
+    make_run(source, teacher, "kd", ViewSpec(count=2, mix=mix))
+    make_run(source, teacher, method, ViewSpec(count=2))
+
+
 def test_modifiers_change_the_second_view_too():
     torch.manual_seed(0)
     logits = [3 * torch.randn(8, 3) for _ in range(4)]

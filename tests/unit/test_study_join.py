@@ -198,6 +198,23 @@ def test_ledgers_of_two_studies_are_not_mixed(key: str, tmp_path: Path) -> None:
     assert not (tmp_path / "joined.sqlite").exists()
 
 
+def test_cells_of_a_teacher_that_changed_are_not_mixed(tmp_path: Path) -> None:
+    """A ledger of before its state was kept takes the other's."""
+    paths = [make_ledger(tmp_path / f"{name}.sqlite", seeds=1, images=50) for name in ("old", "one", "two")]
+    for path, code in zip(paths[1:], ("1", "2"), strict=True):
+        held = Ledger(path)
+        held.set_meta("teachers", json.dumps({"weights": {"net": f"big.py:make {code}"}, code: {"net": code}}))
+        held.close()
+    with pytest.raises(AlambicError, match=r"net = big.py:make 1, .* got big.py:make 2"):
+        join_ledgers(paths, tmp_path / "joined.sqlite")
+    assert not (tmp_path / "joined.sqlite").exists()
+    with sqlite3.connect(paths[2]) as db:
+        db.execute("UPDATE meta SET value = replace(value, 'make 2', 'make 1') WHERE key = 'teachers'")
+    join_ledgers(paths, tmp_path / "joined.sqlite")
+    told = Ledger(tmp_path / "joined.sqlite", read_only=True).meta("teachers")
+    assert json.loads(told or "") == {"weights": {"net": "big.py:make 1"}, "1": {"net": "1"}, "2": {"net": "2"}}
+
+
 def test_one_ledger_alone_or_an_old_target_is_refused(tmp_path: Path) -> None:
     one = make_ledger(tmp_path / "one.sqlite", seeds=1, images=50)
     with pytest.raises(AlambicError, match="at least two ledgers"):

@@ -1,7 +1,6 @@
 """A scorecard's key: what it is computed from, the student's own code and the library's files among it."""
 
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import torch
 
 from alambic.data import DataSpec, ViewSpec, load_source
 from alambic.models.own_code import create_own
-from alambic.models.teacher import TeacherSpec
+from alambic.models.teacher import Teacher, TeacherSpec
 from alambic.suitability import ranking, scorecard
 from alambic.suitability.pilot import choose_images
 from alambic.suitability.ranking import Ranking, Setting
@@ -72,10 +71,10 @@ def source(tmp_path_factory):
     return load_source(DataSpec(str(path), tune=40))
 
 
-def key_of(source, folder, student="net.py:make", teacher_data="same", **changed):
+def key_of(source, folder, student="net.py:make", net="zoo:resnet8_w8", kwargs=None, teacher_data="same", **changed):
     """As a new session finds it: the key of one student with one teacher."""
-    spec = TeacherSpec("zoo:resnet8_w8", teacher_data=teacher_data)
-    teacher = types.SimpleNamespace(name="t", hash="h", family="vit", size=None, mean=(0.0,), std=(1.0,), spec=spec)
+    spec = TeacherSpec(net, kwargs or {}, family="vit", teacher_data=teacher_data)
+    teacher = Teacher("t", torch.nn.Flatten(), spec, (8, 8), (0.0,), (1.0,), 2, "h", {}, folder)
     return make_ranking(source, folder, student, [teacher], **changed)._key(student, teacher, {})
 
 
@@ -120,6 +119,16 @@ def test_which_images_a_pilot_takes_is_part_of_the_key(source, tmp_path):
 
 def test_who_taught_the_teacher_is_part_of_the_key(source, tmp_path):
     assert key_of(source, tmp_path, "zoo") != key_of(source, tmp_path, "zoo", teacher_data="external")
+
+
+def test_what_runs_the_teachers_weights_is_part_of_the_key(source, tmp_path):
+    """Its hash tells its weights alone."""
+    (tmp_path / "big.py").write_text("gain = 1")
+    keys = [key_of(source, tmp_path, "zoo", net) for net in ("big.py:make", "big.py:other", "zoo:resnet8_w8")]
+    (tmp_path / "big.py").write_text("gain = -3")
+    keys.append(key_of(source, tmp_path, "zoo", "big.py:make"))
+    keys.append(key_of(source, tmp_path, "zoo", "big.py:make", {"gain": -3.0}))
+    assert len(set(keys)) == len(keys)
 
 
 def test_a_pilot_draws_its_images_apart_from_those_that_keep_their_labels(source, tmp_path, monkeypatch):

@@ -104,6 +104,57 @@ def test_network_without_head_says_so():
         Tapped(net, torch.randn(2, 1, 8, 8), {"head"})
 
 
+class TwoClassifiers(nn.Module):
+    """A fresh student with a second classifier for training, called last; a blank image gives zeros everywhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.last = nn.Sequential(nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.head, self.side = nn.Linear(16, 5), nn.Linear(8, 5)
+        nn.init.zeros_(self.head.bias)
+        nn.init.zeros_(self.side.bias)
+
+    def forward(self, images):
+        early = self.first(images)
+        scores = self.head(self.last(early).mean((2, 3)))
+        self.aside = self.side(early.mean((2, 3)))
+        return scores
+
+
+def test_a_blank_example_does_not_pass_another_layer_off_as_the_classifier():
+    net, before = TwoClassifiers().eval(), torch.get_rng_state()
+    tapped = Tapped(net, torch.zeros(2, 1, 8, 8), {"logits", "embedding", "head"})
+    assert torch.equal(before, torch.get_rng_state())
+    assert tapped.spec.embedding == 16
+    outputs = tapped(torch.rand(4, 1, 8, 8))
+    torch.testing.assert_close(outputs.embedding @ outputs.head.weight.T + outputs.head.bias, outputs.logits)
+
+
+class Cosine(nn.Linear):
+    """A linear layer by its class alone."""
+
+    def forward(self, values):
+        return 10 * nn.functional.linear(nn.functional.normalize(values), nn.functional.normalize(self.weight))
+
+
+class Scaled(nn.Module):
+    def __init__(self, *shape, bias):
+        super().__init__()
+        self.layer = nn.Linear(*shape, bias)
+
+    def forward(self, values):
+        return 10 * self.layer(values)
+
+
+@pytest.mark.parametrize("head", [Cosine, Scaled])
+def test_scores_that_are_not_the_layer_s_own_have_no_head(head):
+    body = [nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    net = nn.Sequential(*body, head(8, 5, bias=False))
+    with pytest.raises(AlambicError, match="head"):
+        Tapped(net, torch.zeros(2, 1, 8, 8), {"logits", "head"})
+
+
 def test_stages_at_equal_fractions_and_pairs_from_the_deep_end():
     assert stage_indices(6) == [1, 2, 4, 5]
     assert stage_indices(2) == [0, 1]

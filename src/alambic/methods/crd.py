@@ -81,7 +81,8 @@ class CRD(Method):
     differences = (
         "negatives are drawn with replacement from the whole bank, those of the image's own class are then left out "
         "and the sum is scaled up (the released loader draws from the other classes): the same expectation, and no "
-        "list of classes; classes are known from the second epoch on; the bank is updated after the step, not before it"
+        "list of classes; classes are known from the second epoch on; the bank is updated after the step, not before "
+        "it; the released mode `relax`, which draws the positive from the image's class, is not there"
     )
     evidence = (
         "CIFAR-100 to MobileNetV2 (64.60): from vgg13 69.73, from ResNet50 69.11 (KD 67.37, 67.35) [R]; across "
@@ -98,7 +99,6 @@ class CRD(Method):
     negatives: int = 16384
     temperature: float = 0.07
     momentum: float = 0.5
-    mode: str = "exact"
 
     bank_student: Tensor
     bank_teacher: Tensor
@@ -109,8 +109,6 @@ class CRD(Method):
 
     def check(self, specs: Specs) -> None:
         super().check(specs)
-        if self.mode not in ("exact", "relax"):
-            raise AlambicError(f"method 'crd' expected mode = exact or relax, got {self.mode!r}")
         if specs.train_size < 2:
             raise AlambicError(
                 f"method 'crd' expected the number of training images, got {specs.train_size}, because its bank has a "
@@ -166,12 +164,9 @@ class CRD(Method):
 
     def _negatives(self, drawn: Tensor, rows: Tensor, batch: Batch) -> Tensor:
         """Which drawn rows are negatives: not the image itself, nor one of its class (of either class where mixed)."""
-        keep = drawn != rows[:, None]
         classes, own = self.bank_labels[drawn], batch.labels.long()[:, None]
         partner, lam = batch.partner, batch.lam
-        if self.mode == "relax":
-            return keep
-        keep = keep & ((classes != own) | (own < 0))
+        keep = (drawn != rows[:, None]) & ((classes != own) | (own < 0))
         if partner is None or lam is None:
             return keep
         other = partner.long()[:, None]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from alambic.errors import AlambicError
 from alambic.models.feature import Feature, square_grid, stage_indices
@@ -58,19 +59,41 @@ def _tell_answer(answer: Any) -> str:
     return f"{kind}, because its forward returns more than that, and which of it are the scores is unknown; try {way}"
 
 
+def vary(example: Tensor) -> Tensor:
+    """The example, or noise of a fixed seed in its place where all its values are one.
+
+    A fresh network with normalisation answers a blank image with zeros everywhere, so that each of its layers would
+    pass for the one that ends it.
+    """
+    if bool((example != example.flatten()[0]).any()):
+        return example
+    return torch.randn(example.shape, generator=torch.Generator().manual_seed(0)).to(example)
+
+
+def is_linear(head: nn.Module, embedding: Tensor, logits: Tensor) -> bool:
+    """Whether a linear layer's weight and bias, which methods read, give its output: one with a forward of its own may
+    compute something else."""
+    if type(head).forward is nn.Linear.forward:
+        return True
+    assert isinstance(head, nn.Linear)
+    found = F.linear(embedding, head.weight, head.bias)
+    return found.shape == logits.shape and torch.allclose(found, logits, atol=1e-4, rtol=1e-4)
+
+
 def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, label: str) -> Anatomy:
     """Runs the example once with hooks everywhere. Raises AlambicError when the network does not run on it."""
     outputs: dict[str, Tensor] = {}
     inputs: dict[str, Tensor] = {}
     order: list[str] = []
+    example = vary(example)
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             if isinstance(output, Tensor):
                 outputs[name] = output.detach()
                 order.append(name)
-            if args and isinstance(args[0], Tensor):
-                inputs[name] = args[0].detach()
+                if isinstance(module, nn.Linear) and args and args[0].shape[1:] == module.weight.shape[1:]:
+                    inputs[name] = args[0].detach().clone()
 
         return hook
 
@@ -90,7 +113,7 @@ def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, lab
     if not isinstance(logits, Tensor):
         raise AlambicError(f"{label}: expected one tensor of class scores, got {_tell_answer(logits)}")
     modules = dict(net.named_modules())
-    heads = _find_heads(modules, outputs, order, logits)
+    heads = _find_heads(modules, inputs, outputs, logits)
     conv_head = "" if heads else _find_conv_head(modules, outputs, order, logits)
     if stages is None:
         found = find_blocks(net, outputs, order, len(example))
@@ -232,10 +255,11 @@ def _find_conv_head(modules: dict[str, nn.Module], outputs: dict[str, Tensor], o
 
 
 def _find_heads(
-    modules: dict[str, nn.Module], outputs: dict[str, Tensor], order: list[str], logits: Tensor
+    modules: dict[str, nn.Module], inputs: dict[str, Tensor], outputs: dict[str, Tensor], logits: Tensor
 ) -> tuple[str, ...]:
-    """Linear layers whose output is the network's output, or several whose mean it is."""
-    ends = [name for name in order if isinstance(modules[name], nn.Linear) and outputs[name].shape == logits.shape]
+    """Linear layers (``inputs``: of each, in call order) whose output is the network's, or several whose mean it is."""
+    ends = [name for name in inputs if outputs[name].shape == logits.shape]
+    ends = [name for name in ends if is_linear(modules[name], inputs[name], outputs[name])]
     for name in reversed(ends):
         if torch.equal(outputs[name], logits.detach()):
             return (name,)

@@ -17,6 +17,7 @@ from typing import Any
 from torch import nn
 
 from alambic.errors import AlambicError, nearest
+from alambic.files import hash_file
 
 _BESIDE: set[str] = set()  # modules that the last file imported from its own folder
 
@@ -47,6 +48,13 @@ def list_files(file: Path) -> list[Path]:
         found |= new
         waiting += new
     return [file, *sorted(found - {file})]
+
+
+def code_version(net: str, folder: Path) -> str:
+    """Hash of the user's file behind ``file.py:function`` and of those beside it that it imports: a changed network is
+    another one. What it imports from elsewhere does not count."""
+    first, *others = [hash_file(path) for path in list_files(folder / net.rsplit(":", 1)[0])]
+    return (hashlib.sha256("".join([first, *others]).encode()).hexdigest() if others else first)[:12]
 
 
 def create_own(

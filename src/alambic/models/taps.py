@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError, nearest
-from alambic.models.discover import Anatomy, dissect, feature_of
+from alambic.models.discover import Anatomy, dissect, feature_of, is_linear, vary
 from alambic.models.feature import Feature, Head, Outputs, OutputSpec, stage_energy, stage_indices
 from alambic.models.grouped import GroupedClasses, merge_scores
 
@@ -28,7 +28,8 @@ class Tapped:
 
     Args:
         net: any module that maps images to class scores (B x classes).
-        example: B x C x H x W images as the network expects them (normalised, its own size); B >= 2.
+        example: B x C x H x W images as the network expects them (normalised, its own size); B >= 2. Blank ones tell
+            their shape alone: noise is seen in their place.
         want: quantities among logits, embedding, stages, energy, head.
         stages: names of modules to read as stages instead of the found ones.
         label: "student" or "teacher" and the network's name, for messages.
@@ -55,6 +56,7 @@ class Tapped:
         self._timm = stages is None and hasattr(net, "forward_intermediates") and hasattr(net, "forward_head")
         self._anatomy: Anatomy | None = None
         self._overwritten: frozenset[Tap] = frozenset()
+        example = vary(example)
         if stages:
             known = {name for name, _ in net.named_modules() if name}  # the network itself has no name
             for name in stages:
@@ -101,7 +103,11 @@ class Tapped:
             features = net.forward_features(example)
             embedding = net.forward_head(features, pre_logits=True)
             read_intermediates(net, example)
-            return bool(torch.allclose(net.get_classifier()(embedding), net(example), atol=1e-4, rtol=1e-4))
+            head = net.get_classifier()
+            logits = head(embedding)
+            if isinstance(head, nn.Linear) and not is_linear(head, embedding, logits):
+                return False
+            return bool(torch.allclose(logits, net(example), atol=1e-4, rtol=1e-4))
         except (TypeError, AttributeError, LookupError, RuntimeError, ValueError, AssertionError):
             return False  # hooks will tell why, if they must
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
@@ -66,7 +67,11 @@ class TeacherSpec:
 
 @dataclass(frozen=True)
 class Teacher:
-    """A frozen network ready to teach, with what tables say of it."""
+    """A frozen network ready to teach, with what tables say of it.
+
+    Attributes:
+        folder: from which its spec's files are named.
+    """
 
     name: str
     net: nn.Module
@@ -77,6 +82,7 @@ class Teacher:
     classes: int | None
     hash: str
     card: dict[str, Any]
+    folder: Path = Path()
 
     @property
     def family(self) -> str:

@@ -20,7 +20,7 @@ from alambic.files import hash_tensors, read_state_dict, write_atomic
 from alambic.models.cards import CARD_FIELDS, read_card
 from alambic.models.grouped import group_classes
 from alambic.models.onnx_net import OnnxNet, hash_onnx
-from alambic.models.own_code import create_own, is_own_code
+from alambic.models.own_code import code_version, create_own, is_own_code
 from alambic.models.students import create_student
 from alambic.models.teacher import Teacher, TeacherSpec
 
@@ -122,7 +122,7 @@ def load_teacher(
     scores = run_once(net, torch.linspace(0, 1, 4).view(-1, 1, 1, 1).repeat(1, channels, *size), f"teacher {name!r}")
     _check_scores(scores, name)
     classes_given = int(scores.shape[1]) if isinstance(scores, Tensor) and scores.ndim == 2 else None
-    teacher = Teacher(name, net, replace(spec, groups=()), size, mean, std, classes_given, digest, card)
+    teacher = Teacher(name, net, replace(spec, groups=()), size, mean, std, classes_given, digest, card, folder)
     if not spec.groups:
         return teacher
     return group_classes(teacher, spec.groups)
@@ -174,6 +174,18 @@ def load_weights(net: nn.Module, path: Path, label: str) -> None:
         )
         raise AlambicError(f"{label}: expected weights for {type(net).__name__}, got other ones in {path} ({detail})")
     net.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+
+
+def tell_outputs(teacher: Teacher) -> dict[str, Any]:
+    """What decides a teacher's outputs beside its weights: its network, of a user's file its name and state, and what
+    it is given. Nothing tells where files lie."""
+    net, kwargs = teacher.spec.net, teacher.spec.kwargs
+    if is_own_code(net):
+        net = f"{Path(net).name} {code_version(net, teacher.folder)}"
+    elif net.endswith(".onnx"):
+        net = Path(net).name
+    told = {"net": net, "size": list(teacher.size), "mean": list(teacher.mean), "std": list(teacher.std)}
+    return {**told, "kwargs": kwargs} if kwargs else told
 
 
 def save_teacher(path: Path, net: nn.Module, card: dict[str, Any]) -> None:

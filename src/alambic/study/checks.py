@@ -7,14 +7,9 @@ import json
 from collections.abc import Callable
 
 from alambic.data import Source
-from alambic.errors import AlambicError
-from alambic.study.ledger import Ledger, Row
+from alambic.study.ledger import Ledger, OtherLedger, Row
 from alambic.study.prepare import Prepared
 from alambic.study.study_file import Study
-
-
-class OtherLedger(AlambicError):
-    """The folder holds what other files, other data or another declaration made."""
 
 
 def check_ledger(ledger: Ledger, study: Study, source: Source) -> None:

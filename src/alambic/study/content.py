@@ -15,12 +15,11 @@ from torch import Tensor, nn
 
 from alambic.data import Source, render, render_clean
 from alambic.errors import AlambicError
-from alambic.files import hash_file
 from alambic.functional.schedule import SCHEDULES
 from alambic.methods.base import create_method
 from alambic.models.cards import read_card
 from alambic.models.feature import OutputSpec
-from alambic.models.own_code import create_own, is_own_code, list_files
+from alambic.models.own_code import create_own, is_own_code
 from alambic.models.students import create_student
 from alambic.models.teacher import TeacherSpec, widest_data
 from alambic.models.teachers import merge_card
@@ -217,24 +216,17 @@ def describe(
                 study.teachers, teacher.name, study.folder, len(ids), len(source.splits["train"])
             ),
         }
-        own = _own_input(teacher.spec)
+        own = own_input(teacher.spec)
         if own:
             content["teacher_input"] = own
     return content
 
 
-def _own_input(spec: TeacherSpec) -> dict[str, Any]:
+def own_input(spec: TeacherSpec) -> dict[str, Any]:
     """What a study file says of its teacher's input: its outputs depend on it, the hash of its weights not."""
     plain = TeacherSpec(spec.net)
     names = ("kwargs", "size", "mean", "std", "channels", "groups")
     return {name: getattr(spec, name) for name in names if getattr(spec, name) != getattr(plain, name)}
-
-
-def code_version(net: str, folder: Path) -> str:
-    """Hash of the user's file behind ``file.py:function`` and of those beside it that it imports: a changed network is
-    another one. What it imports from elsewhere does not count."""
-    first, *others = [hash_file(path) for path in list_files(folder / net.rsplit(":", 1)[0])]
-    return (hashlib.sha256("".join([first, *others]).encode()).hexdigest() if others else first)[:12]
 
 
 def _provenance(spec: TeacherSpec, teacher: PreparedTeacher) -> str:

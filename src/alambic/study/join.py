@@ -16,6 +16,7 @@ from alambic.errors import AlambicError
 from alambic.files import write_atomic
 from alambic.study.archive import locate_ledger
 from alambic.study.ledger import Ledger, Row
+from alambic.study.states import KEY, States, join_states, read_states
 from alambic.study.tables import COLUMNS, TABLES
 
 ALIKE = ("study_name", "purpose", "confirm_hash", "falsifiers", "class_names", "labels_tune", "labels_test")
@@ -57,6 +58,9 @@ def join_ledgers(sources: list[Path], ledger: Path) -> Joined:
                     f"expected ledgers of one study, got another {key} in {other.path} than in {first.path}, because "
                     "results of two studies would mix; try the ledgers of one study file"
                 )
+    states: States = {}
+    for other in opened:
+        states = join_states(states, read_states(other), other.path, "the ledgers of one state of it")
     chosen: dict[str, tuple[Row, Ledger]] = {}
     held = 0
     unlike: set[str] = set()
@@ -79,7 +83,7 @@ def join_ledgers(sources: list[Path], ledger: Path) -> Joined:
         json.dumps(row.content.get("environment"), sort_keys=True) for row, _ in chosen.values() if row.state == "done"
     }
     try:
-        write_atomic(ledger, lambda path: _write(path, with_cells))
+        write_atomic(ledger, lambda path: _write(path, with_cells, states))
     except sqlite3.Error as error:
         raise AlambicError(f"cannot write {ledger}: {error}; the ledgers that it was made of are untouched") from error
     for one in opened:
@@ -91,7 +95,7 @@ def _scores(row: Row) -> dict[str, float]:
     return {key: value for key, value in row.numbers.items() if key.startswith(("tune", "test"))}
 
 
-def _write(path: Path, cells: dict[Ledger, list[str]]) -> None:
+def _write(path: Path, cells: dict[Ledger, list[str]], states: States) -> None:
     with closing(sqlite3.connect(path)) as target:
         target.executescript(TABLES)
         for index, (one, ids) in enumerate(cells.items()):
@@ -105,8 +109,9 @@ def _write(path: Path, cells: dict[Ledger, list[str]]) -> None:
         told = [value for one in cells if (value := one.meta("falsifiers_first")) not in (None, one.meta("falsifiers"))]
         if told:  # one ledger whose controls were changed after its first run marks the whole
             target.execute("INSERT OR REPLACE INTO meta VALUES ('falsifiers_first', ?)", (told[0],))
-        for key, count in _join_seeds(list(cells)).items():
-            target.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(count)))
+        joined = {key: str(count) for key, count in _join_seeds(list(cells)).items()}
+        for key, value in {**joined, **({KEY: json.dumps(states)} if states else {})}.items():
+            target.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
         target.commit()
 
 

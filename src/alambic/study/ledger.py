@@ -1,7 +1,7 @@
 """The ledger: one SQLite file that holds every cell's result. Only the driver writes it.
 
 Tables:
-    meta      key, value: schema version, the study file's text and hash, the environment class.
+    meta      key, value: schema version, the study file's text and hash, the environment class, the teachers' states.
     cells     one row a cell: id, its content as JSON, state (done, skipped, failed), reason, and its numbers as JSON.
     curves    cell, epoch, record as JSON: loss parts, learning rate, tune score, seconds.
     predictions  cell, split (tune, test), precision (fp32, int8): predicted class of every image as int16 bytes and its
@@ -28,6 +28,10 @@ from alambic.study.tables import TABLES, read_archive
 
 SCHEMA = 1
 FREE_DISK = "; try freeing disk space, or another --out"
+
+
+class OtherLedger(AlambicError):
+    """The folder holds what other files, other data, another teacher or another declaration made."""
 
 
 @dataclass(frozen=True)

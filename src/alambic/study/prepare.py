@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,13 @@ from alambic.data import Source, load_source
 from alambic.errors import AlambicError
 from alambic.methods.base import Specs
 from alambic.models.feature import OutputSpec
-from alambic.models.own_code import is_own_code, locate
+from alambic.models.own_code import code_version, is_own_code, locate
 from alambic.models.teacher import Teacher, TeacherSpec
 from alambic.models.teachers import load_teacher
 from alambic.study.cell import Arm, Cell, taught_by
 from alambic.study.content import (
     PreparedTeacher,
     ask_students,
-    code_version,
     describe,
     describe_data,
     make_objective,
@@ -36,6 +35,7 @@ from alambic.study.content import (
 from alambic.study.follow import Say, follow
 from alambic.study.merge import merge_teacher
 from alambic.study.place import Place, choose_place
+from alambic.study.states import States, join_states, list_states
 from alambic.study.study_file import Study
 from alambic.study.taught import Teachers, score_teacher
 from alambic.study.treat import treat_study
@@ -57,19 +57,25 @@ class Prepared:
     skipped: tuple[tuple[Cell, str], ...]
     banks: dict[str, dict[str, Any]]
     place: Place
+    states: States = dataclasses.field(default_factory=dict)  # of its teachers
     images: Path | None = None  # the folder of ``images.share_images``, where a driver made one
 
 
 def prepare(
-    study: Study, out: Path, say: Say, source: Source | None = None, finished: Collection[str] = ()
+    study: Study,
+    out: Path,
+    say: Say,
+    source: Source | None = None,
+    finished: Collection[str] = (),
+    states: States | None = None,
 ) -> Prepared:
     """Trains missing teachers, resolves sources, makes the cells, and builds the banks that they learn from.
 
     Args:
         source: the study's data, where a caller has them already; loaded else.
-        finished: ids of cells that need no bank any more.
+        finished: ids of cells that need no bank any more. states: of the teachers that the ledger in ``out`` knows.
 
-    Raises AlambicError for what makes the whole study impossible (data, a teacher of another split).
+    Raises AlambicError for what makes the whole study impossible (data, a teacher of another split, a changed one).
     """
     source = source or load_source(study.data)
     shapes, place = ask_students(study, source), choose_place(study.execution.device, source)
@@ -79,11 +85,20 @@ def prepare(
         say(line)
     needed = {name for name in study.teachers if any(arm.is_taught_by(name) for arm in study.arms)}
     live = {name: _get_teacher(study, name, source, out, say) for name in study.teachers if name in needed}
+    _refuse_changed(study, source, out, live, states)
     live = {name: score_teacher(teacher, study, source, out, say) for name, teacher in live.items()}
     teachers = Teachers(study, source, out, say, live)
     cells, skipped = _make_cells(study, source, shapes, teachers, place)
+    now = _refuse_changed(study, source, out, teachers.made, states)
     teachers.build_banks({known for cell in cells if cell.id not in finished and (known := taught_by(cell))})
-    return Prepared(study, teachers.prepared, tuple(cells), tuple(skipped), teachers.banks, place)
+    return Prepared(study, teachers.prepared, tuple(cells), tuple(skipped), teachers.banks, place, now)
+
+
+def _refuse_changed(
+    study: Study, source: Source, out: Path, teachers: Mapping[str, Teacher], known: States | None
+) -> States:
+    tip = "restoring what it was, or another --out"
+    return join_states(known or {}, list_states(study, source, teachers.values()), out, tip)
 
 
 def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -> Teacher:
@@ -128,8 +143,7 @@ def _get_teacher(study: Study, name: str, source: Source, out: Path, say: Say) -
         name, spec, source.num_classes, source.channels, source.size, source.mean, source.std, folder
     )
     check_provenance(teacher, source)
-    teacher = merge_teacher(teacher, study, source)
-    return dataclasses.replace(teacher, card={**teacher.card, "folder": str(folder)})
+    return merge_teacher(teacher, study, source)
 
 
 def _make_cells(

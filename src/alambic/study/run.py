@@ -26,6 +26,7 @@ from alambic.study.processors import settle_threads
 from alambic.study.progress import Board
 from alambic.study.refit import refit_rows
 from alambic.study.skips import EveryCell, tell_reasons
+from alambic.study.states import KEY, read_states
 from alambic.study.study_file import Study
 from alambic.study.work import checkpoint_of
 
@@ -69,10 +70,11 @@ def run_study(
         with share_images(study.data, out) as (source, images):
             check_ledger(ledger, study, source)
             study = settle_compiling(study, source, out, say)
-            check_cells(ledger, study, source, partial(prepare, study, out, say, source, EveryCell()))
+            states = read_states(ledger)
+            check_cells(ledger, study, source, partial(prepare, study, out, say, source, EveryCell(), states))
             fine_tunes = study.finalists.count and study.int8.enabled  # finalists learn again, from the banks too
             finished = set() if fine_tunes else {row.id for row in ledger.rows("done")}
-            prepared = dataclasses.replace(prepare(study, out, say, source, finished), images=images)
+            prepared = dataclasses.replace(prepare(study, out, say, source, finished, states), images=images)
             if accept is not None:
                 accept(prepared)
             _describe(ledger, prepared, source)
@@ -135,6 +137,7 @@ def _run_prepared(
 def _describe(ledger: Ledger, prepared: Prepared, source: Source) -> None:
     study = prepared.study
     ledger.set_meta("study_place", hash_place(study))
+    ledger.set_meta(KEY, json.dumps(prepared.states))
     if study.confirmation is not None:
         ledger.set_meta("confirm_hash", study.confirmation.hash)
         ledger.set_meta("smallest_effect", str(study.confirmation.smallest_effect))

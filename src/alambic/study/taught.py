@@ -19,11 +19,12 @@ import torch
 from alambic.data import Source, key
 from alambic.errors import AlambicError
 from alambic.files import write_atomic
-from alambic.models.own_code import is_own_code
-from alambic.models.teacher import Teacher, TeacherSpec
+from alambic.models.teacher import Teacher
+from alambic.models.teachers import tell_outputs
 from alambic.study.cell import Arm
-from alambic.study.content import PreparedTeacher, code_version, make_objective, make_task, train_ids
+from alambic.study.content import PreparedTeacher, make_objective, make_task, train_ids
 from alambic.study.follow import Say, follow
+from alambic.study.states import store_spec
 from alambic.study.study_file import Study
 from alambic.study.treat import fit_modifiers, treat_study, treat_teacher, tune_logits
 from alambic.training.bank import BANKABLE, Bank, bank_key, build_bank
@@ -38,7 +39,8 @@ class Teachers:
     """The study's teachers, and those that treatments make of them, each prepared once, when the first arm asks.
 
     Attributes:
-        live: the study's, by their names. prepared: for the workers, by name, or by a key where treatments made it.
+        live: the study's, by their names. made: those that treatments made too, by key in ``prepared``.
+        prepared: for the workers, by name, or by a key where treatments made it.
         banks: card by key, of those that ``build_banks`` was asked for.
     """
 
@@ -47,7 +49,7 @@ class Teachers:
         self.prepared: dict[str, PreparedTeacher] = {}
         self.banks: dict[str, Card] = {}
         self._unbuilt: dict[str, Callable[[], Card]] = {}  # by key in ``prepared``
-        self._made = dict(live)  # by key in ``prepared``
+        self.made = dict(live)
         self._keys: dict[tuple[str, str, str], str | AlambicError] = {}  # arm, student, name
         for arm, student, name in product(study.arms, study.students, live):
             if arm.is_taught_by(name):
@@ -68,8 +70,8 @@ class Teachers:
             learners = tuple(other for other in self.study.arms if self._learns(other, name, found))
             # all images of the study, though this arm may take fewer
             alone = dataclasses.replace(self.study, views=views, arms=learners)
-            self._prepare(found, self._made[found], alone)
-        return found, fit_modifiers(arm, self._made[found], self.source, views)
+            self._prepare(found, self.made[found], alone)
+        return found, fit_modifiers(arm, self.made[found], self.source, views)
 
     def untreated(self, name: str) -> PreparedTeacher:
         """The study's own, for an arm whose treatment refuses."""
@@ -92,7 +94,7 @@ class Teachers:
             return name
         text = f"{key(study.views, 'teacher')} {study.views.count}"
         known = f"{name}-{made.hash[:8]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-        self._made.setdefault(known, made)
+        self.made.setdefault(known, made)
         return known
 
     def _prepare(self, known: str, teacher: Teacher, study: Study) -> None:
@@ -115,15 +117,7 @@ def score_teacher(teacher: Teacher, study: Study, source: Source, out: Path, say
         return teacher
     task = make_task(study, source)
     known = [
-        *(
-            teacher.hash,
-            _name_net(teacher, study),
-            teacher.size,
-            teacher.mean,
-            teacher.std,
-            teacher.spec.groups,
-            teacher.spec.kwargs,
-        ),
+        *(teacher.hash, tell_outputs(teacher)),
         *(key(study.views, "teacher"), source.hash, hashlib.sha256(ids.numpy().tobytes()).hexdigest(), task.metric),
         torch.__version__,
     ]
@@ -161,14 +155,6 @@ def _score(teacher: Teacher, study: Study, source: Source, ids: torch.Tensor) ->
     return score, evaluate_metric("accuracy", predicted, margin, labels), float(shares[0] @ shares[1])
 
 
-def _name_net(teacher: Teacher, study: Study) -> str:
-    """The network as a bank's card tells it: of a user's file its name and hash, never where it lies."""
-    net = teacher.spec.net
-    if not is_own_code(net):
-        return net
-    return f"{Path(net).name} {code_version(net, Path(teacher.card.get('folder', study.folder)))}"
-
-
 def _prepare_teacher(
     study: Study, teacher: Teacher, source: Source, out: Path, say: Say
 ) -> tuple[PreparedTeacher, Callable[[], Card] | None]:
@@ -185,10 +171,7 @@ def _prepare_teacher(
     if study.views.count and not study.execution.live_only and wanted & BANKABLE:
         provenance = {
             "teacher": teacher.hash,
-            "net": _name_net(teacher, study),
-            "size": list(teacher.size),
-            "mean": list(teacher.mean),
-            "std": list(teacher.std),
+            **tell_outputs(teacher),
             "views": key(study.views, "teacher"),
             "view_count": study.views.count,
             "data": source.hash,
@@ -205,12 +188,7 @@ def _prepare_teacher(
                 built = build_bank(out / "banks", feed, ids, study.views.count, provenance, advance, say)
             return Bank(built, verify=feed).card
 
-    folder = Path(teacher.card.get("folder", study.folder))
-    stored = study.teachers[teacher.name].spec
-    if teacher.spec.weights is not None and stored.weights != teacher.spec.weights:
-        stored = TeacherSpec("card", weights=teacher.spec.weights)
-    stored = dataclasses.replace(stored, groups=teacher.spec.groups)
-    score = teacher.card.get("tune")
-    name = path.name if path is not None else ""
-    made = PreparedTeacher(teacher.name, stored, folder, shapes, teacher.hash, path, name, score, teacher.family)
+    place = path, path.name if path is not None else ""
+    stored, score = store_spec(teacher, study), teacher.card.get("tune")
+    made = PreparedTeacher(teacher.name, stored, teacher.folder, shapes, teacher.hash, *place, score, teacher.family)
     return made, build

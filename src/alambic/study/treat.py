@@ -106,7 +106,7 @@ def treat_teacher(
             path.parent.mkdir(parents=True, exist_ok=True)
             save_teacher(path, made.net, _card(made, source))
         made = load_made(teacher, scene, path)
-    return dataclasses.replace(made, name=teacher.name, card={**made.card, "folder": str(scene.folder)})
+    return dataclasses.replace(made, name=teacher.name, folder=scene.folder)
 
 
 def _card(made: Teacher, source: Source) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from alambic.data import Source, ViewSpec
 from alambic.errors import AlambicError
 from alambic.models.own_code import is_own_code
 from alambic.models.teacher import Teacher
+from alambic.models.teachers import tell_outputs
 from alambic.suitability.base import all_estimators
 from alambic.suitability.collect import PASSES, choose_holdout, collect_student, collect_teacher, tell_provenance
 from alambic.suitability.evidence import Evidence, Pilot, StudentEvidence
@@ -102,7 +103,7 @@ class Ranking:
     def _key(self, student: str, teacher: Teacher, refused: Mapping[str, str]) -> str:
         given = self.setting
         return make_key(
-            teacher=(teacher.hash, teacher.name, teacher.family, teacher.size, teacher.mean, teacher.std),
+            teacher=(teacher.hash, teacher.name, teacher.family, tell_outputs(teacher)),
             provenance=tell_provenance(teacher.spec),
             student=(student, self._codes.get(student)),
             data=(given.source.hash, given.source.split_hash, given.train_ids.tolist(), self.ids.tolist()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
+from copy import deepcopy
 from itertools import islice
 
 import torch
@@ -14,7 +14,7 @@ from alambic.functional.schedule import SCHEDULES
 from alambic.methods.base import Method
 from alambic.training.hooks import judge, see
 from alambic.training.loop import Run, batches, gather
-from alambic.training.objective import check_weight
+from alambic.training.objective import Objective, check_weight
 from alambic.training.recipe import stream, stream_seed
 
 BATCHES = 4
@@ -29,27 +29,28 @@ def balance(run: Run, multiple: float) -> tuple[float, ...]:
     warm-up in the middle of its training; a schedule, which may be 0 there, comes on top of the weight. Nothing of the
     run changes. Raises AlambicError where a method gives the student no gradient at the start.
     """
-    kept = {module: {k: v.clone() for k, v in module.state_dict().items()} for module in (run.student, run.objective)}
+    student = {name: value.clone() for name, value in run.student.state_dict().items()}
+    objective = deepcopy(run.objective)  # a method may keep more than its state_dict tells
+    objective.schedules = (SCHEDULES["constant"],) * len(objective.methods)
     order = run.ids[torch.randperm(len(run.ids), generator=stream(run.seed, "order", 0))]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(run.seed, "balance"))
         run.student.train()
-        run.objective.train()
+        objective.train()
         ids = [rows for _, rows in islice(batches(run, order), BATCHES)]
         task = _norm(run, (_task_loss(run, rows) for rows in ids))
         found = []
-        for method, weight in zip(run.objective.methods, run.objective.weights, strict=True):
-            norm = _distillation_norm(run, method, ids)
+        for method, weight in zip(objective.methods, objective.weights, strict=True):
+            norm = _distillation_norm(run, objective, method, ids)
             if not norm > 0:
                 raise AlambicError(
                     f"method {method.name!r}: expected a gradient of the student at the start, got {norm}, because its "
                     "weight is set against cross-entropy's; try a weight of your own"
                 )
             needed = multiple * weight * weight * task / norm
-            check_weight(method, needed, run.objective.ce_weight, f" by a balance of {multiple:g}")
+            check_weight(method, needed, objective.ce_weight, f" by a balance of {multiple:g}")
             found.append(needed)
-    for module, state in kept.items():
-        module.load_state_dict(state)
+    run.student.load_state_dict(student)
     return tuple(found)
 
 
@@ -59,11 +60,9 @@ def _task_loss(run: Run, ids: Tensor) -> Tensor:
     return run.objective.task.loss(see(run, given.images).need_logits().float(), batch.labels, batch.partner, batch.lam)
 
 
-def _distillation_norm(run: Run, method: Method, ids: list[Tensor]) -> float:
+def _distillation_norm(run: Run, objective: Objective, method: Method, ids: list[Tensor]) -> float:
     """Of the method's weighted parts, in the first of its stages that reaches the student."""
-    alone = len(run.objective.methods) == 1
-    objective = copy(run.objective)  # the same methods and projectors
-    objective.schedules = (SCHEDULES["constant"],) * len(objective.methods)
+    alone = len(objective.methods) == 1
     for progress in middles(method):
 
         def parts(progress: float = progress) -> Iterable[Tensor]:
@@ -76,7 +75,7 @@ def _distillation_norm(run: Run, method: Method, ids: list[Tensor]) -> float:
                 ]
                 if own and any(value.requires_grad for value in own):
                     yield torch.stack(own).sum()
-                run.objective.after_step()
+                objective.after_step()
 
         norm = _norm(run, parts())
         if norm > 0:

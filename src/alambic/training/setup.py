@@ -64,12 +64,19 @@ def teacher_spec(teacher: Teacher) -> OutputSpec:
 
 
 def check_views(objective: Objective, views: ViewSpec) -> None:
-    """Refuses one view of each image to a method that compares two."""
+    """Refuses one view of each image to a method that compares two; mixed images to such a one, whose views would be
+    mixed with other images each, and to one that reads class means, which would be those of several classes."""
     if objective.needs.views == 2 and views.count == 1:
         names = ", ".join(method.name for method in objective.methods if method.needs.views == 2)
         raise AlambicError(
             f"method {names!r} expected at least two views of an image, got views.count = 1, because it compares two; "
             "try views.count = 4, or 0 for fresh ones"
+        )
+    unmixed = [method.name for method in objective.methods if method.needs.views == 2 or method.needs.train_stats]
+    if unmixed and views.mix != "none":
+        raise AlambicError(
+            f"method {', '.join(unmixed)!r} expected views of one image each, got views.mix = {views.mix!r}, because "
+            'it compares views of an image, or images with the mean of their class; try mix = "none", or kd'
         )
 
 
