@@ -128,6 +128,8 @@ def deploy_one(options: argparse.Namespace) -> int:
         found = facts["accuracy"]
         print(facts["equalisation"]["sentence"])
         print(f"accuracy over {found['images']:,} test images: fp32 {found['fp32']:.4f}, int8 {found['chip']:.4f}")
+        if found["unchecked"]:
+            print(f"TFLite-Micro itself confirmed none of them: {found['unchecked']}")
     print((out / "index.html").resolve())
     return 0
 

@@ -75,6 +75,54 @@ def test_a_zoo_student_with_weights(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "did you mean 'bluepill'" in capsys.readouterr().err
 
 
+SUNKEN = """
+import torch
+from torch import nn
+
+class Sunken(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.deep, self.head = nn.Conv2d(channels, 1, 1), nn.Linear(1, classes)
+        nn.init.constant_(self.deep.bias, -1e9)  # TFLite-Micro aborts over the sum below
+
+    def forward(self, images):
+        return self.head(torch.relu(images + self.deep(images)).mean((2, 3)))
+
+def make(in_channels, num_classes):
+    return Sunken(in_channels, num_classes)
+"""
+
+
+def test_a_study_keeps_what_it_trained_where_tflite_micro_aborts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
+    (tmp_path / "own.py").write_text(SUNKEN)
+    images = np.random.default_rng(0).integers(0, 255, (80, 12, 12), dtype=np.uint8)
+    np.savez(tmp_path / "noise.npz", x=images, y=np.arange(80) % 2)
+    study, out = tmp_path / "study.toml", tmp_path / "run"
+    lines = ['name = "a"', 'purpose = "demo"', "seeds = 1", 'students = ["own.py:make"]', 'methods = ["none"]']
+    lines += [
+        "[data]",
+        f'source = "{tmp_path}/noise.npz"',
+        "[views]",
+        "count = 1",
+        "[recipe]",
+        "epochs = 1",
+        "batch = 8",
+    ]
+    study.write_text("\n".join(lines))
+    assert main(["study", "run", str(study), "--out", str(out)]) == 0
+    why = "without the device's kernels: 1 cell: student.tflite: expected a .tflite file that TFLite-Micro runs, but"
+    assert why in capsys.readouterr().out
+    (row,) = Ledger(out / "ledger.sqlite", read_only=True).rows("done")
+    assert {"test", "test_int8", "tflite_bytes"} < row.numbers.keys()
+    assert "exit code -6, an abort of a native library" in row.numbers["kernels_missing"]
+    assert (out / "students" / f"{row.id}.safetensors").exists()
+    assert main(["study", "status", str(study), "--out", str(out)]) == 0
+    assert why in capsys.readouterr().out
+
+
 def test_what_is_missing_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "own.py").write_text(OWN)
     assert main(["deploy", f"{tmp_path / 'own.py'}:make", "--chip", "acc-32"]) == 2
