@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alambic.errors import AlambicError
+
+if TYPE_CHECKING:
+    from alambic.study.specs import Int8Spec
+    from alambic.study.study_file import Study
 
 
 def add_commands(commands: Any) -> None:
@@ -19,16 +23,19 @@ def add_commands(commands: Any) -> None:
     deploy.add_argument("--weights", type=Path, help="safetensors or a torch file; random weights give sizes only")
     deploy.add_argument("--chip", required=True, help="see `alambic chips`")
     deploy.add_argument("--chips", type=Path, help="a file with chips of your own")
-    deploy.add_argument("--study", type=Path, help="study file: its data, views and sensor are the student's")
+    deploy.add_argument("--study", type=Path, help="study file: its data, views, sensor and [int8] are the student's")
     deploy.add_argument("--data", help="without a study: fashion-mnist, a folder, parquet, npz; none: sizes only")
     deploy.add_argument("--size", type=int, help="resize images to this many pixels a side")
     deploy.add_argument("--channels", type=int, choices=(1, 3))
     deploy.add_argument("--input", help="without data: CxHxW such as 1x120x160; the zoo student's own by default")
     deploy.add_argument("--classes", type=int, help="without data: number of classes")
-    deploy.add_argument("--calibration", choices=("minmax", "percentile", "entropy"), default="minmax")
-    deploy.add_argument("--calibration-images", type=int, default=256, metavar="N", help="of the training split")
-    deploy.add_argument("--per-tensor", action="store_true", help="one weight scale a layer instead of a channel")
-    deploy.add_argument("--equalise", action="store_true", help="scale channels that outreach the others down first")
+    either = argparse.BooleanOptionalAction
+    deploy.add_argument("--calibration", choices=("minmax", "percentile", "entropy"), help="the study's, or minmax")
+    deploy.add_argument(
+        "--calibration-images", type=int, metavar="N", help="of the training split: the study's, or 256"
+    )
+    deploy.add_argument("--per-tensor", action=either, help="one weight scale a layer instead of a channel")
+    deploy.add_argument("--equalise", action=either, help="scale channels that outreach the others down first")
     deploy.add_argument("--test-images", type=int, metavar="N", help="score so many; the whole test split by default")
     deploy.add_argument("--no-emulation", action="store_true", help="no Cortex-M program, no emulated run")
     deploy.add_argument("--out", type=Path, help="folder; runs/deploy/STUDENT-CHIP by default")
@@ -72,6 +79,7 @@ def deploy_one(options: argparse.Namespace) -> int:
     from alambic.models.students import create_student
     from alambic.models.teachers import load_weights
     from alambic.study.own_names import check_function, find_own
+    from alambic.study.study_file import read_study
     from alambic.training.setup import probe
 
     started = time.monotonic()
@@ -87,7 +95,9 @@ def deploy_one(options: argparse.Namespace) -> int:
     name = f"{Path(file).stem}-{function}" if own else options.student
     out = options.out or Path("runs") / "deploy" / f"{name}-{chip.name}"
     check_folder(out / "c")
-    given = _read_study(options) if options.study or options.data else _read_shape(options)
+    study = read_study(options.study) if options.study else None
+    int8 = _settle_int8(options, study)
+    given = _read_images(options, study, int8) if study or options.data else _read_shape(options)
     channels, height, width = given.shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -108,6 +118,8 @@ def deploy_one(options: argparse.Namespace) -> int:
         given.warnings.insert(0, "weights are random: sizes hold, answers do not")
     for line in given.warnings:
         print(line)
+    if study:
+        print(_tell_int8(int8, study, len(given.calibration)))
     facts = deploy_student(
         net,
         options.student,
@@ -115,19 +127,24 @@ def deploy_one(options: argparse.Namespace) -> int:
         chip,
         out,
         given.test,
-        per_channel=not options.per_tensor,
-        calibration=options.calibration,
+        per_channel=int8.per_channel,
+        calibration=int8.calibration,
         widths=None if own else (options.student, given.classes),
         emulate=not options.no_emulation,
         warnings=tuple(given.warnings),
-        equalise=options.equalise,
+        equalise=int8.equalise,
         say=lambda line: print(f"{time.monotonic() - started:5.1f} s  {line}", flush=True),
     )
     print("\n".join([*facts["verdict"]["sentences"], facts["widest"]["sentence"], facts["patches"]["sentence"]]))
     if "accuracy" in facts:
         found = facts["accuracy"]
         print(facts["equalisation"]["sentence"])
-        print(f"accuracy over {found['images']:,} test images: fp32 {found['fp32']:.4f}, int8 {found['chip']:.4f}")
+        print(
+            f"accuracy over {found['images']:,} test images: fp32 {found['fp32']:.4f}, int8 {found['chip']:.4f} by the "
+            f"integer executor in the chip's arithmetic, int8 {found['onnx']:.4f} by ONNX Runtime's simulation"
+        )
+        if found["unchecked"]:
+            print(f"TFLite-Micro itself confirmed none of them: {found['unchecked']}")
     print((out / "index.html").resolve())
     return 0
 
@@ -149,36 +166,54 @@ def _refuse_unread(options: argparse.Namespace) -> None:
             )
 
 
-def _read_study(options: argparse.Namespace) -> _Given:
+def _settle_int8(options: argparse.Namespace, study: Study | None) -> Int8Spec:
+    """How the student is quantised: as the command line says, else as its study, else as by default."""
+    from alambic.study.specs import Int8Spec
+
+    said = {name: getattr(options, name) for name in ("calibration", "calibration_images", "equalise")}
+    said["per_channel"] = None if options.per_tensor is None else not options.per_tensor
+    said = {name: value for name, value in said.items() if value is not None}
+    return replace(study.int8 if study else Int8Spec(), **said)
+
+
+def _tell_int8(int8: Int8Spec, study: Study, images: int) -> str:
+    """One line: what was taken from the study, and what the command line changed."""
+    changed = [field.name for field in fields(int8) if getattr(int8, field.name) != getattr(study.int8, field.name)]
+    but = f", but for {', '.join(changed)}" if changed else ""
+    scales, scaled = "channel" if int8.per_channel else "tensor", "" if int8.equalise else "not "
+    return (
+        f"int8 as study {study.name!r} says{but}: one weight scale a {scales}, {int8.calibration} over {images} of its "
+        f"calibration images, {scaled}equalised"
+    )
+
+
+def _read_images(options: argparse.Namespace, study: Study | None, int8: Int8Spec) -> _Given:
     """Images of a study, or of a data set as it is."""
     import torch
 
     from alambic.data import DataSpec, ViewSpec, load_source, render_clean
     from alambic.training.setup import input_shape, student_normalise
 
-    if options.study:
-        from alambic.study.content import make_task, train_ids
-        from alambic.study.study_file import read_study
+    if study:
+        from alambic.study.artefact import choose_calibration
+        from alambic.study.content import make_task
 
-        study = read_study(options.study)
         source, views, folder = load_source(study.data), study.views, study.folder
-        classes, seen = make_task(study, source).classes, train_ids(study, source)
+        classes, chosen = make_task(study, source).classes, choose_calibration(replace(study, int8=int8), source)
     else:
         source = load_source(DataSpec(options.data, size=options.size, channels=options.channels))
         views, folder, classes, seen = ViewSpec(), Path(), source.num_classes, source.splits["train"]
+        order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))
+        chosen = seen[order[: int8.calibration_images]]
     normalise = student_normalise(source, views)
 
     def clean(ids: Any) -> Any:
         return normalise(render_clean(source.images, ids, views, "student"))
 
-    order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))
-    chosen = seen[order[: options.calibration_images]]
     ids = source.splits["test"][: options.test_images]
     ids = ids[source.labels[ids] >= 0]
     test = (clean(ids).numpy(), source.labels[ids].numpy(), source.class_names) if len(ids) else None
-    return _Given(
-        input_shape(source, views), classes, clean(chosen), test, folder, [], not options.study and classes == 2
-    )
+    return _Given(input_shape(source, views), classes, clean(chosen), test, folder, [], not study and classes == 2)
 
 
 def _read_shape(options: argparse.Namespace) -> _Given:

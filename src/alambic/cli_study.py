@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +137,7 @@ def run_study_file(options: argparse.Namespace) -> int:
     from alambic.cli_report import write_report_of
     from alambic.study.local import Executor, run_cells
     from alambic.study.run import run_study
+    from alambic.study.skips import tell_lacks
     from alambic.study.study_file import read_study
     from alambic.study.table import print_results
     from alambic.training import stop
@@ -157,8 +157,8 @@ def run_study_file(options: argparse.Namespace) -> int:
     print(f"{summary.done} cells done, {summary.kept} kept, {summary.skipped} skipped, {summary.failed} failed")
     for line in summary.reasons:
         print(line)
-    for why, count in summary.no_int8.items():
-        print(f"{count} of them without int8: {why}")
+    for line in tell_lacks(summary.numbers):
+        print(line)
     print(f"report: {write_report_of(summary.ledger).resolve()}")
     return 1 if summary.failed else 0
 
@@ -201,7 +201,7 @@ def build_study_banks(options: argparse.Namespace) -> int:
 
 def show_status(options: argparse.Namespace) -> int:
     from alambic.study.ledger import Ledger
-    from alambic.study.skips import tell_reasons
+    from alambic.study.skips import tell_lacks, tell_reasons
     from alambic.study.study_file import read_study
 
     study = read_study(options.file)
@@ -212,8 +212,8 @@ def show_status(options: argparse.Namespace) -> int:
     for state in ("skipped", "failed"):
         for line in tell_reasons(state, [(row.content, row.reason) for row in rows if row.state == state]):
             print(line)
-    for why, count in Counter(row.numbers["int8_error"] for row in rows if "int8_error" in row.numbers).items():
-        print(f"without int8: {count} cells: {why}")
+    for line in tell_lacks(row.numbers for row in rows):
+        print(line)
     return 0
 
 

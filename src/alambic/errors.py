@@ -1,8 +1,10 @@
-"""The one error type that a user sees, and the one way to say "did you mean"."""
+"""The one error type that a user sees, and the one way to say "did you mean", a reason, and how a process ended."""
 
 from __future__ import annotations
 
 import difflib
+import re
+import tempfile
 from collections.abc import Iterable
 
 
@@ -31,3 +33,17 @@ def nearest(name: str, options: Iterable[str], count: int = 3) -> str:
 def show_plainly(text: str) -> str:
     """Text for a terminal: control characters, which could move its cursor or set its title, as their codes."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(error: object) -> str:
+    """A reason on one line, to be stored: any white space as one space, no folder of a file that is temporary."""
+    temporary = rf"{re.escape(tempfile.gettempdir())}/{tempfile.gettempprefix()}\w{{8}}/(?:[^\s/:]+/)*"
+    return " ".join(re.sub(temporary, "", str(error)).split())
+
+
+DEATHS = {-6: "an abort of a native library", -9: "often a lack of memory", -11: "a crash of a native library"}
+
+
+def explain_exit(code: int | None) -> str:
+    """A process's exit code, and what it means where a signal ended it."""
+    return f"exit code {code}" + (f", {DEATHS[code]}" if code in DEATHS else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +74,100 @@ def test_a_zoo_student_with_weights(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "other shape: head.weight, head.bias" in capsys.readouterr().err
     assert main([*arguments, "--chip", "bluepil"]) == 2
     assert "did you mean 'bluepill'" in capsys.readouterr().err
+
+
+SUNKEN = """
+import torch
+from torch import nn
+
+class Sunken(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.deep, self.head = nn.Conv2d(channels, 1, 1), nn.Linear(1, classes)
+        nn.init.constant_(self.deep.bias, -1e9)  # TFLite-Micro aborts over the sum below
+
+    def forward(self, images):
+        return self.head(torch.relu(images + self.deep(images)).mean((2, 3)))
+
+def make(in_channels, num_classes):
+    return Sunken(in_channels, num_classes)
+"""
+
+
+def test_a_study_keeps_what_it_trained_where_tflite_micro_aborts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
+    (tmp_path / "own.py").write_text(SUNKEN)
+    images = np.random.default_rng(0).integers(0, 255, (80, 12, 12), dtype=np.uint8)
+    np.savez(tmp_path / "noise.npz", x=images, y=np.arange(80) % 2)
+    study, out = tmp_path / "study.toml", tmp_path / "run"
+    lines = ['name = "a"', 'purpose = "demo"', "seeds = 1", 'students = ["own.py:make"]', 'methods = ["none"]']
+    lines += [
+        "[data]",
+        f'source = "{tmp_path}/noise.npz"',
+        "[views]",
+        "count = 1",
+        "[recipe]",
+        "epochs = 1",
+        "batch = 8",
+    ]
+    study.write_text("\n".join(lines))
+    assert main(["study", "run", str(study), "--out", str(out)]) == 0
+    why = "without the device's kernels: 1 cell: student.tflite: expected a .tflite file that TFLite-Micro runs, but"
+    assert why in capsys.readouterr().out
+    (row,) = Ledger(out / "ledger.sqlite", read_only=True).rows("done")
+    assert {"test", "test_int8", "tflite_bytes"} < row.numbers.keys()
+    assert "exit code -6, an abort of a native library" in row.numbers["kernels_missing"]
+    assert (out / "students" / f"{row.id}.safetensors").exists()
+    assert main(["study", "status", str(study), "--out", str(out)]) == 0
+    assert why in capsys.readouterr().out
+
+
+def test_a_deployed_student_is_quantised_as_its_row_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A study's [int8] and its calibration images are taken, unless the command line says otherwise."""
+    rng, labels = np.random.default_rng(0), np.arange(150) % 2
+    images = rng.integers(0, 90, (150, 16, 16), dtype=np.uint8)
+    images[labels == 0, :8] += 120
+    np.savez(tmp_path / "halves.npz", x=images, y=labels)
+    lines = ['name = "halves"', 'purpose = "demo"', "seeds = 1", 'students = ["dscnn_8x2"]', 'methods = ["none"]']
+    lines += ["[data]", f'source = "{tmp_path}/halves.npz"', "[recipe]", "epochs = 2", "batch = 8"]
+    lines += [
+        "[int8]",
+        "per_channel = false",
+        'calibration = "percentile"',
+        "calibration_images = 8",
+        "equalise = true",
+    ]
+    study, out = tmp_path / "study.toml", tmp_path / "run"
+    study.write_text("\n".join(lines))
+    assert main(["study", "run", str(study), "--out", str(out)]) == 0
+    (row,) = Ledger(out / "ledger.sqlite", read_only=True).rows("done")
+    weights = out / "students" / f"{row.id}.safetensors"
+    arguments = ["deploy", "dscnn_8x2", "--study", str(study), "--weights", str(weights), "--chip", "acc-32"]
+    arguments += ["--no-emulation", "--out", str(tmp_path / "out")]
+
+    def deploy(*more: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        capsys.readouterr()
+        assert main([*arguments, *more]) == 0
+        facts = json.loads((tmp_path / "out" / "fit.json").read_text())
+        return capsys.readouterr().out, facts["quantisation"], facts["accuracy"]
+
+    said, made, score = deploy()
+    assert (
+        "int8 as study 'halves' says: one weight scale a tensor, percentile over 8 of its calibration images, " in said
+    )
+    assert (made["per_channel"], made["calibration"], made["equalise"]) == (False, "percentile", True)
+    assert [made["calibration_hash"], made["calibration_size"]] == [row.numbers["calibration_hash"], 8]
+    assert score["onnx"] == pytest.approx(row.numbers["test_int8"])
+    assert score["onnx_agrees"] == pytest.approx(row.numbers["agreement_int8"])
+    assert f"int8 {score['onnx']:.4f} by ONNX Runtime's simulation" in said
+    assert f"int8 {score['chip']:.4f} by the integer executor" in said
+    assert "int8 by ONNX Runtime's simulation scores" in said
+    said, made, _ = deploy("--no-per-tensor", "--calibration", "minmax", "--calibration-images", "9", "--no-equalise")
+    assert "says, but for calibration_images, calibration, per_channel, equalise: one weight scale a channel, " in said
+    assert (made["per_channel"], made["calibration"], made["equalise"]) == (True, "minmax", False)
+    assert made["calibration_size"] == 9
 
 
 def test_what_is_missing_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from deploy_nets import make_stripes, train_stripes
+from deploy_nets import Sunken, make_stripes, train_stripes
 
 from alambic.errors import AlambicError
 
@@ -77,6 +78,28 @@ def test_scores_are_those_of_each_file_and_kernel(done: Int8Result, graph: Int8G
     shares = [float((labels == index).float().mean()) for index in range(4)]
     drop = sum(dict(score.class_drops)[name] * share for name, share in zip(CLASSES, shares, strict=True))
     assert drop == pytest.approx(score.fp32 - score.device, abs=1e-6)
+
+
+@pytest.mark.parametrize(("swish", "why"), [(False, "exit code -6"), (True, "HARD_SWISH")])
+def test_where_tflite_micro_runs_none_the_rest_is_scored(swish: bool, why: str, tmp_path: Path) -> None:
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
+    images, labels = make_stripes(40, 1)
+    facts = deploy_student(
+        Sunken(4, swish).eval(), "own.py:make", images[:8], find_chip("acc-32"), tmp_path,
+        (images.numpy(), labels.numpy(), CLASSES), emulate=False,
+    )  # fmt: skip
+    score = facts["accuracy"]
+    assert (score["checked"], score["equal"]) == (None, None)
+    assert score["unchecked"].startswith("net.tflite: expected")
+    assert why in score["unchecked"]
+    assert score["unchecked"].isprintable()
+    assert all(0 <= score[name] <= 1 for name in ("fp32", "onnx", "device", "chip"))
+    assert facts["verdict"]["fits"] is True
+    assert why in facts["needs"]["tflm"]["missing"]
+    page = unescape((tmp_path / "index.html").read_text())
+    assert (
+        f"TFLite-Micro itself ran none, so its arithmetic is that of the executor alone: {score['unchecked']}" in page
+    )
 
 
 class Reader(HTMLParser):

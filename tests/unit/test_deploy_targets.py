@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from deploy_nets import make_stripes, train_stripes
+from deploy_nets import Sunken, make_stripes, train_stripes
 
 from alambic.errors import AlambicError
 
@@ -16,7 +17,7 @@ pytest.importorskip("ai_edge_litert")
 
 from alambic.deploy.int8 import quantize_student
 from alambic.deploy.read import read_graph
-from alambic.deploy.targets.tflm import measure_arena, predict_tflm
+from alambic.deploy.targets.tflm import CHILD, measure_arena, predict_tflm
 from alambic.deploy.targets.vela import ETHOS, VelaReport, compile_vela, read_report, survey_vela
 from alambic.deploy.tflite import emit_tflite
 
@@ -106,6 +107,31 @@ def test_tflite_micro_refuses_with_its_own_words(tflite: Path, tmp_path: Path, m
     monkeypatch.setattr(tflm, "ARENA", 1000)
     with pytest.raises(AlambicError, match=r"TFLite-Micro runs, but it says: .*Failed to allocate tail memory"):
         measure_arena(tflite)
+
+
+@pytest.mark.parametrize(
+    ("swish", "said"),
+    [
+        (False, "but its process ended with exit code -6, an abort of a native library; try smaller weights"),
+        (True, "but it says: .* Node HARD_SWISH .* failed to prepare .*; try a network without the operator"),
+    ],
+)
+def test_what_tflite_micro_does_not_run_is_an_error_on_one_line(swish: bool, said: str, tmp_path: Path) -> None:
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
+    images = make_stripes(8, 2)[0]
+    done = quantize_student(Sunken(4, swish).eval(), images, (1, 16, 16), tmp_path)
+    emit_tflite(read_graph(done.onnx_int8), tmp_path / "a.tflite")
+    for run in (measure_arena, lambda path: predict_tflm(path, images.numpy())):
+        with pytest.raises(AlambicError, match=said) as caught:
+            run(tmp_path / "a.tflite")
+        assert str(caught.value).isprintable()
+
+
+def test_tflite_micro_runs_apart_from_torch() -> None:
+    pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
+    known = "{'torch', 'alambic'} & set(sys.modules)"
+    code = f"import sys, runpy; runpy.run_path({str(CHILD)!r}); sys.exit(bool({known}))"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
 
 
 def test_stderr_is_back_after_a_measurement(tflite: Path, capfd: pytest.CaptureFixture[str]) -> None:

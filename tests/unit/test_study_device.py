@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from deploy_nets import make_stripes, train_stripes
+from deploy_nets import Sunken, make_stripes, train_stripes
 
 from alambic.cli import main
 from alambic.errors import AlambicError
@@ -89,6 +89,46 @@ def test_a_missing_runtime_is_a_reason_and_no_error(row: Row, monkeypatch: pytes
     monkeypatch.setattr(device, "measure_need", refuse)
     numbers, _ = measure_device(*row, "test", "accuracy", find_chip("ethos-u55-128"))
     assert (numbers["fits"], numbers["fits_unknown"]) == (None, "no such package")
+
+
+@pytest.mark.parametrize(("swish", "why"), [(False, "exit code -6, an abort"), (True, "HARD_SWISH")])
+def test_a_network_that_kernels_do_not_run_keeps_its_other_numbers(
+    swish: bool, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "IMAGES", 4)
+    images, labels = make_stripes(8, 2)
+    done = quantize_student(Sunken(4, swish).eval(), images, (1, 16, 16), tmp_path)
+    real, int8 = (
+        Predictions(*predict(predict_onnx(path, images.numpy()))) for path in (done.onnx_fp32, done.onnx_int8)
+    )
+    numbers, predictions = measure_device(
+        done,
+        images.numpy(),
+        labels.numpy(),
+        {"fp32": real, "int8": int8},
+        "test",
+        "accuracy",
+        find_chip("bluepill"),
+        True,
+    )
+    for name in ("kernels_missing", "fits_unknown"):  # the chip's engine is TFLite-Micro
+        assert numbers[name].startswith("student.tflite: expected")
+        assert why in numbers[name]
+        assert numbers[name].isprintable()
+    assert numbers["fits"] is None
+    assert numbers["tflite_bytes"] > 0
+    assert numbers["test_fp32_same"] == pytest.approx((real.predicted == labels.numpy())[[0, 2, 4, 6]].mean())
+    assert set(predictions) == {("test", name) for name in ARITHMETICS}
+
+
+def test_without_a_tflite_file_an_engine_that_reads_it_cannot_be_asked(
+    row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "has", lambda package: False)
+    for chip in ("bluepill", "ethos-u55-128"):
+        numbers, _ = measure_device(*row, "test", "accuracy", find_chip(chip))
+        assert numbers["fits"] is None
+        assert "expected the network as a .tflite file" in numbers["fits_unknown"]
 
 
 def test_positions_are_spread_over_a_split() -> None:

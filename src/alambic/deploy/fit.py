@@ -88,6 +88,11 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
     Raises AlambicError where the engine's package is missing, or the engine refuses the file.
     """
     engine = engine or chip.engine
+    if engine in ("tflm", "ethos") and not tflite.exists():
+        raise AlambicError(
+            f"engine {engine}: expected the network as a .tflite file, which ai-edge-litert writes, found none; "
+            'try: pip install "alambic[chip]"'
+        )
     if engine == "tflm":
         arena = measure_arena(tflite)
         return Need("tflm", {"arena head": arena.head, "arena tail": arena.tail}, {".tflite": tflite.stat().st_size},

@@ -14,10 +14,10 @@ from alambic.deploy.arithmetic import TFLM, VARIANTS, Arithmetic
 from alambic.deploy.execute import execute
 from alambic.deploy.graph import Int8Graph
 from alambic.deploy.measure import measure_accuracy, measure_agreement, predict_classes, predict_onnx
-from alambic.deploy.packages import has
 from alambic.deploy.private import simulate
 from alambic.deploy.targets.tflm import predict_tflm
 from alambic.deploy.tflite import emit_tflite
+from alambic.errors import AlambicError, one_line
 
 VARIED = 500  # images that each arithmetic is tried on
 CHECKED = 50  # images that TFLite-Micro runs to confirm the executor
@@ -32,7 +32,7 @@ class Score:
         onnx_agrees, device_agrees: share of images to which the int8 network gives fp32's class.
         between: the same between the two int8 runs.
         checked: images that TFLite-Micro itself ran; equal: of these, how many had equal logits to the bit. None where
-            it is not installed.
+            it ran none: unchecked says why.
         variants: accuracy over the first ``VARIED`` images under each arithmetic of ``VARIANTS``, and the chip's own
             where it is another; ``fp32`` is that of the same images.
         class_drops: fp32's minus the device's share of correct images, by class, largest drop first.
@@ -48,6 +48,7 @@ class Score:
     between: float
     checked: int | None
     equal: int | None
+    unchecked: str
     variants: dict[str, float]
     class_drops: tuple[tuple[str, float], ...]
 
@@ -67,13 +68,15 @@ def score_artefact(
     """Runs normalised test images N x C x H x W with labels N (0 or more) through all three."""
     real, onnx, device = predict_onnx(fp32, images), predict_onnx(int8, images), execute(graph, images)
     own = device if arithmetic == TFLM else simulate(graph, fp32, arithmetic, images)
-    checked = equal = None
-    if has("tflite_micro") and has("ai_edge_litert"):
+    checked, equal, unchecked = None, None, ""
+    try:
         with tempfile.TemporaryDirectory() as folder:
             emit_tflite(graph, Path(folder) / "net.tflite")
             kernels = predict_tflm(Path(folder) / "net.tflite", images[:CHECKED])
         checked = len(kernels)
         equal = int((kernels == device[:checked]).all(1).sum())
+    except AlambicError as error:  # it is missing, or refuses the network; the executor's answers stand
+        unchecked = one_line(error)
     few = slice(0, VARIED)
     wanted = VARIANTS | ({} if arithmetic in VARIANTS.values() else {"this chip": arithmetic})
     variants = {"fp32": measure_accuracy(real[few], labels[few])} | {
@@ -97,6 +100,7 @@ def score_artefact(
         between=measure_agreement(onnx, device),
         checked=checked,
         equal=equal,
+        unchecked=unchecked,
         variants=variants,
         class_drops=tuple(sorted(drops, key=lambda item: -item[1])),
     )

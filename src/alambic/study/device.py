@@ -25,7 +25,7 @@ from alambic.deploy.read import read_graph
 from alambic.deploy.targets.host import predict_litert
 from alambic.deploy.targets.tflm import predict_tflm
 from alambic.deploy.tflite import emit_tflite
-from alambic.errors import AlambicError
+from alambic.errors import AlambicError, one_line
 from alambic.study.ledger import Predictions
 from alambic.training.task import Metric, evaluate_metric, predict
 
@@ -61,7 +61,8 @@ def measure_device(
         others: predictions of the split by ``fp32`` and ``int8`` (ONNX Runtime).
         arithmetics: simulate ``ARITHMETICS`` too.
 
-    A runtime that is missing, or a chip whose engine cannot be asked, is a reason in the numbers and no error.
+    A runtime that is missing, or does not run the network, or a chip whose engine cannot be asked, is a reason in the
+    numbers and no error.
     """
     places = choose_positions(len(images))
     few, known = images[places], labels[places]
@@ -77,19 +78,21 @@ def measure_device(
     graph = read_graph(made.onnx_int8)
     with tempfile.TemporaryDirectory() as folder:
         tflite = Path(folder) / "student.tflite"
-        if has("ai_edge_litert"):  # its schema is what the file is written by
+        same = {key: Predictions(value.predicted[places], value.margin[places]) for key, value in others.items()}
+        margin, real = same["fp32"].margin, same["fp32"].predicted
+        numbers[f"{split}_fp32_same"] = evaluate_metric(metric, real, margin, known)
+        try:
+            if not has("ai_edge_litert"):  # its schema is what the file is written by
+                raise AlambicError('expected ai-edge-litert or tflite-micro; try: pip install "alambic[chip]"')
             emit_tflite(graph, tflite)
             numbers["tflite_bytes"] = tflite.stat().st_size
             runs_tflm = has("tflite_micro")
             device = add("kernels", (predict_tflm if runs_tflm else predict_litert)(tflite, few))
             numbers["kernels"] = "TFLite-Micro" if runs_tflm else "LiteRT reference"
-            same = {key: Predictions(value.predicted[places], value.margin[places]) for key, value in others.items()}
-            numbers["agreement_kernels"] = float((device.predicted == same["fp32"].predicted).mean())
+            numbers["agreement_kernels"] = float((device.predicted == real).mean())
             numbers["agreement_between"] = float((device.predicted == same["int8"].predicted).mean())
-            margin, real = same["fp32"].margin, same["fp32"].predicted
-            numbers[f"{split}_fp32_same"] = evaluate_metric(metric, real, margin, known)
-        else:
-            numbers["kernels_missing"] = 'expected ai-edge-litert or tflite-micro; try: pip install "alambic[chip]"'
+        except AlambicError as error:
+            numbers["kernels_missing"] = one_line(error)
         if chip is not None:
             numbers |= judge_row(chip, graph, tflite)
     for name, title in ARITHMETICS.items() if arithmetics else ():
@@ -109,7 +112,7 @@ def judge_row(chip: Chip, graph: Int8Graph, tflite: Path) -> dict[str, Any]:
     try:
         fit = judge_fit(chip, measure_need(chip, graph, tflite), graph)
     except AlambicError as error:
-        return {**told, "fits": None, "fits_unknown": str(error)}
+        return {**told, "fits": None, "fits_unknown": one_line(error)}
     sizes = {"ram_bytes": fit.need.ram_bytes, "flash_bytes": fit.need.flash_bytes}
     overs = {"ram_over": fit.ram_over, "flash_over": fit.flash_over}
     return {**told, "engine": fit.need.engine, "fits": fit.fits, **sizes, **overs}

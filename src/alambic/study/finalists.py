@@ -26,7 +26,7 @@ from alambic.deploy.read import read_graph
 from alambic.deploy.targets.host import predict_litert
 from alambic.deploy.targets.tflm import predict_tflm
 from alambic.deploy.tflite import emit_tflite
-from alambic.errors import AlambicError
+from alambic.errors import AlambicError, one_line
 from alambic.study.artefact import choose_calibration, load_trained, quantise_cell, see_clean
 from alambic.study.cell import Cell, taught_by
 from alambic.study.content import make_objective, make_task, train_ids
@@ -74,7 +74,7 @@ def finish_finalists(prepared: Prepared, ledger: Ledger, out: Path, say: Say) ->
         try:
             numbers, predictions = measure_finalist(workshop, cell, row, study.finalists)
         except AlambicError as error:  # the training is paid for: the row stays and says why
-            numbers, predictions = {"finalist_error": str(error)}, {}
+            numbers, predictions = {"finalist_error": one_line(error)}, {}
         kept = {key: value for key, value in row.numbers.items() if key != "finalist_error"}
         told = dataclasses.replace(row, numbers={**kept, **numbers, "finalist": asked})
         ledger.record(told, predictions=predictions)

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from alambic.errors import explain_exit
 from alambic.study.cell import Cell, group_cells
 from alambic.study.prepare import Prepared
 from alambic.training import stop
@@ -164,8 +165,7 @@ def _bury(worker: _Worker, waiting: deque[Group], deaths: dict[str, int]) -> Ite
     again, given_up = split_lost(tuple(worker.cells.values()), deaths)
     waiting.extendleft(reversed(again))
     for cell in given_up:
-        code = worker.process.exitcode
-        yield Event("failed", cell, f"its process died twice (exit code {code}; -9 is often a lack of memory)")
+        yield Event("failed", cell, f"its process died twice ({explain_exit(worker.process.exitcode)})")
 
 
 def split_lost(left: Group, deaths: dict[str, int]) -> tuple[list[Group], Group]:

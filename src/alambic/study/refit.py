@@ -19,7 +19,7 @@ from alambic.deploy.graph import Int8Graph
 from alambic.deploy.packages import has
 from alambic.deploy.read import read_graph
 from alambic.deploy.tflite import emit_tflite
-from alambic.errors import AlambicError
+from alambic.errors import AlambicError, one_line
 from alambic.study.artefact import load_trained, quantise_cell
 from alambic.study.cell import Cell
 from alambic.study.content import make_student
@@ -69,7 +69,7 @@ def _judge(study: Study, source: Source, cell: Cell, row: Row, chip: Chip, out: 
         try:
             graph = _make_graph(study, source, cell, row, chip, out, folder)
         except AlambicError as error:
-            return {"chip": chip.name, "chip_entry": hash_chip(chip), "fits": None, "fits_unknown": str(error)}
+            return {"chip": chip.name, "chip_entry": hash_chip(chip), "fits": None, "fits_unknown": one_line(error)}
         if has("ai_edge_litert"):
             emit_tflite(graph, folder / "student.tflite")
         return judge_row(chip, graph, folder / "student.tflite")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from alambic.data import Source
 from alambic.files import remove_parts
@@ -41,7 +42,7 @@ class Summary:
     failed: int = 0
     ledger: Path = field(default_factory=Path)
     last: str | None = None  # id of a cell that is done
-    no_int8: dict[str, int] = field(default_factory=dict)  # why finished cells have none -> how many
+    numbers: list[dict[str, Any]] = field(default_factory=list)  # of the cells done
     cells: tuple[Cell, ...] = ()
     reasons: tuple[str, ...] = ()  # why cells were skipped, each once
 
@@ -173,9 +174,7 @@ def _write(ledger: Ledger, event: Event, summary: Summary) -> None:
         ledger.record(row, result.curve, result.predictions)
         summary.done += 1
         summary.last = cell.id
-        if "int8_error" in result.numbers:
-            why = result.numbers["int8_error"]
-            summary.no_int8[why] = summary.no_int8.get(why, 0) + 1
+        summary.numbers.append(result.numbers)
     elif event.kind == "failed":
         ledger.record(Row(cell.id, cell.full_content, "failed", str(event.detail), {}))
         summary.failed += 1

@@ -1,7 +1,8 @@
-"""Which cells cannot work, each reason told once: of a plan, before anything is trained, and of a ledger."""
+"""Which cells cannot work, or lack a part, each reason told once: of a plan, and of a ledger."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
@@ -15,6 +16,10 @@ from alambic.study.study_file import Study
 from alambic.study.treat import treat_study
 
 Reasoned = tuple[Mapping[str, Any], str]  # the content of a cell, and why it cannot work or broke
+LACKS = {
+    "int8_error": "int8",
+    "kernels_missing": "the device's kernels",
+}  # number that says why -> what there is none of
 
 
 class EveryCell(frozenset[str]):
@@ -69,6 +74,12 @@ def tell_reasons(state: str, cells: Iterable[Reasoned]) -> list[str]:
             f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}: {reason}"
         )
     return lines
+
+
+def tell_lacks(numbers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One line for what finished cells lack, from their numbers: ``without int8: 2 cells: ...``."""
+    found = Counter((what, row[name]) for row in numbers for name, what in LACKS.items() if name in row)
+    return [f"without {what}: {count} cell{'s' * (count > 1)}: {why}" for (what, why), count in found.items()]
 
 
 def _name_arm(content: Mapping[str, Any]) -> str:

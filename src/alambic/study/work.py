@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import resource
 import tempfile
 import time
@@ -16,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from alambic.data import Source, load_source
-from alambic.errors import AlambicError
+from alambic.errors import AlambicError, one_line
 from alambic.files import write_atomic
 from alambic.models.compiled import Compiled
 from alambic.models.students import count_macs, count_parameters
@@ -237,7 +236,7 @@ class Workshop:
             try:
                 told, quantised = self._quantise(cell, run, predictions)
             except AlambicError as error:  # the training is paid for: the row keeps it and says why int8 is missing
-                numbers["int8_error"] = re.sub(r"\S*/(?=student_int8\.)", "", str(error))  # of a folder that is gone
+                numbers["int8_error"] = one_line(error)
             else:
                 numbers |= told
                 predictions |= quantised
@@ -287,7 +286,7 @@ class Workshop:
 def describe_failure(error: BaseException) -> str:
     """One line that says why a cell failed."""
     if isinstance(error, AlambicError):
-        return str(error)
+        return one_line(error)
     if is_out_of_memory(error):
-        return f"expected memory for this cell alone, got: {error}; try a smaller recipe.batch, or fewer jobs"
-    return f"{type(error).__name__}: {error}"
+        return one_line(f"expected memory for this cell alone, got: {error}; try a smaller recipe.batch, or fewer jobs")
+    return one_line(f"{type(error).__name__}: {error}")
