@@ -47,6 +47,10 @@ of another type; errors name file, line and key. `extends = "other.toml"` takes 
 say. Relative paths start at the file's folder. `alambic study new` writes one to begin with, `alambic study plan` says
 what it costs and what it could see. `alambic teachers train` reads a file with `[data]`, `[views]`, `[recipe]` and
 `[teachers.NAME]` alone. A default shown as – is what a left out key means; the texts call it None.
+
+A finished cell is kept as long as all that it was made of stays: data, views, recipe, arm, seed, the weights of its
+teacher, your own students' code, and the files of its method and treatments. Not in it: what those files import from
+alambic itself. After a change in there, or of alambic's version, start with another `--out`.
 """
 
 

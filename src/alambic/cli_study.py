@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,9 @@ def show_plan(options: argparse.Namespace) -> int:
     plan = plan_study(study)
     print("\n".join(plan.told))
     print(f"smallest effect it could see: {plan.smallest_effect:.2f} points (paired, {study.seeds} seeds, 80 % power,")
+    if plan.contrasts > 1:
+        after = f"{plan.corrected_effect:.2f} for the first that Holm tests of {plan.contrasts},"
+        print(f"  one contrast by itself; {after}")
     print(f"  assuming that paired differences spread by {ASSUMED_SPREAD} points over seeds, as usual over images)")
     print(f"cells: {plan.cells}, on {plan.jobs} processes")
     for line in tell_reasons("not counted", [(cell.full_content, reason) for cell, reason in plan.skipped]):
@@ -171,7 +175,9 @@ def tune_study_file(options: argparse.Namespace) -> int:
     print(f"{'arm':24}{'tune':>8}  best of {study.tuning.trials} trials each")
     for name, found in tuned.items():
         print(f"{name:24}{100 * found.score:>8.2f}  {found.told}")
-    print(f'tuned arms: {out / "tuned.toml"}; a study takes them with arms_from = "tuned.toml"')
+    made = out / "tuned.toml"
+    beside = os.path.relpath(made, options.file.parent)
+    print(f'tuned arms: {made}; a study file beside {options.file} takes them with arms_from = "{beside}"')
     return 0
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from alambic.report.overview import kept
+from alambic.report.stamp import read_stamp
 from alambic.study.archive import write_archive
 from alambic.study.ledger import Ledger
 from report_ledger import make_ledger
@@ -48,6 +49,28 @@ def test_each_number_of_the_prose_stands_in_a_table(page: str, start: str, fewes
     numbers = re.findall(r"[+-]?\d+\.\d+(?: \[[^]]*\])?", " ".join(told.split()))
     assert len(numbers) > fewest
     assert [number for number in numbers if not re.search(rf"(?<![\d.+-]){re.escape(number)}(?!\d)", made)] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", FINDINGS])
+def test_counts_of_the_prose_are_those_of_the_answer(page: str) -> None:
+    """Teachers behind the student alone and ahead of it, and gains that another arithmetic takes: of its own facts."""
+    known = {fact.name: fact.value for fact in read_stamp(ROOT / "docs" / "answer" / "report.pdf").facts}
+    told = " ".join((ROOT / page).read_text().split())
+    assert f"{known['teachers behind_gained']:.0f} of {known['teachers behind']:.0f} " in told
+    left = {
+        name: [value for key, value in known.items() if key.startswith(f"left {name}/")]
+        for name in ("per_channel", "per_tensor", "power_of_two", "4bit")
+    }
+    lost = {name: sum(value < 0 for value in values) for name, values in left.items()}
+    assert lost["per_channel"] == 0
+    counts = [lost[name] for name in ("per_tensor", "power_of_two", "4bit")]
+    whole = len(left["4bit"])
+    said = {
+        "README.md": f"{counts[0]}, {counts[1]} and {counts[2]} of {whole} confirmed gains",
+        FINDINGS: f"Of {whole} confirmed gains, {counts[0]} end below the student alone with one scale a tensor, "
+        f"{counts[1]} with powers of two and {counts[2]} with 4-bit weights",
+    }
+    assert said[page] in told
 
 
 @every_ledger

@@ -217,7 +217,7 @@ def test_labels_that_are_none_are_refused(labels, said):
         ({"student_norm": ((0.5, 0.5), (0.2, 0.2)), "example_input": torch.rand(2, 3, 16, 16)}, "norm for 3 channels"),
         ({"student_norm": (0.5, 0.2)}, "mean per channel"),
         ({"example_input": torch.rand(0, 1, 16, 16)}, "of one image"),
-        ({"student": torch.compile(create_student("dscnn_8x2", 1, 16, CLASSES))}, "compile it after"),
+        ({"student": torch.compile(create_student("dscnn_8x2", 1, 16, CLASSES))}, "try the plain one"),
     ],
 )
 def test_arguments_that_cannot_be(given, said):

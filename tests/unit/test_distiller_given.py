@@ -1,5 +1,6 @@
 """What a user's own loop may give to the ``Distiller``, what it does with the loss, and how it goes on later."""
 
+import copy
 import re
 
 import pytest
@@ -191,3 +192,65 @@ def test_a_loop_goes_on_where_it_was_saved(name, tmp_path):
         make_pair("fitnet").load_state_dict(loaded["distiller"])
     with pytest.raises(AlambicError, match="expected the state of a Distiller"):
         second.load_state_dict(loaded["student"])
+
+
+class Strict(nn.Module):
+    """A teacher that runs on images of one size and three channels alone, as a ViT does."""
+
+    def __init__(self, side=32):
+        super().__init__()
+        self.side, self.body = side, create_student("resnet8_w8", 3, side, CLASSES)
+
+    def forward(self, images):
+        assert images.shape[1:] == (3, self.side, self.side), f"input {tuple(images.shape[1:])} does not match"
+        return self.body(images)
+
+
+def test_a_teacher_of_another_size_is_told_by_which_argument_it_is_given_its_own():
+    with pytest.raises(AlambicError, match=r"(?s)teacher: .*teacher_size=\(height, width\), and by a teacher_norm"):
+        make_pair(teacher=Strict())
+    assert make_pair(teacher=Strict(), teacher_size=32, teacher_norm=((0.5,) * 3, (0.2,) * 3))
+
+
+class Flat(nn.Module):
+    """A teacher whose linear layer fits one image size."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(16 * 16, CLASSES)
+
+    def forward(self, images):
+        return self.head(images.flatten(1))
+
+
+def test_a_batch_of_another_size_on_which_a_network_fails_is_told_with_the_network():
+    distiller = make_pair(teacher=Flat())
+    distiller(make_images(), LABELS)
+    with pytest.raises(AlambicError, match=r"teacher: expected images of 1 x 16 x 16 as example_input has, got 1 x 24"):
+        distiller(torch.rand(COUNT, 1, 24, 24), LABELS)
+    assert make_pair()(torch.rand(COUNT, 1, 24, 24), LABELS).item() > 0  # two that run on any size may
+
+
+def test_a_frozen_student_is_refused():
+    student = create_student("dscnn_8x2", 1, 16, CLASSES).requires_grad_(False)
+    with pytest.raises(AlambicError, match=r"expected a student with parameters that train.*requires_grad_"):
+        alambic.Distiller(student, create_student("resnet8_w8", 1, 16, CLASSES), "kd", example_input=make_images())
+
+
+def test_a_wrapped_student_is_told_to_be_unwrapped():
+    student = nn.DataParallel(Flat())
+    teacher = create_student("resnet8_w8", 1, 16, CLASSES)
+    with pytest.raises(AlambicError, match=r"student: .*wrapped in DataParallel: try its `.module`"):
+        alambic.Distiller(student, teacher, "fitnet", example_input=make_images())
+    with pytest.raises(AlambicError, match=r"student: .*`student_stages=\[module names\]` of the Distiller"):
+        alambic.Distiller(Flat(), teacher, "fitnet", example_input=make_images())
+
+
+@pytest.mark.parametrize(("method", "lost"), [("rsd", "input of head"), ("fitnet", "output of stem")])
+def test_a_student_compiled_later_is_not_read_in_part(method, lost):
+    """torch keeps the graphs of a class and does not look whether hooks came since: those that kd made run none."""
+    student, teacher = (create_student(name, 1, 16, CLASSES) for name in ("dscnn_8x2", "resnet8_w8"))
+    distiller = alambic.Distiller(student, teacher, method, example_input=make_images())
+    student._compiled_call_impl = copy.deepcopy(student).forward  # as compile sets it: no hook of the student runs
+    with pytest.raises(AlambicError, match=rf"student: expected to read the {lost}.* a compiled network may run"):
+        distiller(make_images(), LABELS)

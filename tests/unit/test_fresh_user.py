@@ -190,7 +190,7 @@ def test_a_budget_cuts_teachers_and_students_alike(place, capsys, minutes, epoch
 
 
 def test_the_most_epochs_that_fit_are_kept():
-    found = plan_module.Plan(4, 100.0, {}, 300.0, 0, 1.0, 1, training_seconds=200.0, bank_seconds=100.0)
+    found = plan_module.Plan(4, 100.0, {}, 300.0, 0, 1.0, 1.0, 1, 1, training_seconds=200.0, bank_seconds=100.0)
     asked = Request("x", ["s"], "d", epochs=20, views=10)
     assert cut_request(asked, found, 300.0, keep_views=True).epochs == 13  # 65 + 130 + 100
     cut = cut_request(asked, found, 120.0, keep_views=False)  # 15 an epoch and 10 a view

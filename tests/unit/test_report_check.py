@@ -137,6 +137,14 @@ def test_a_score_changed_in_the_ledger_is_found(page: Path, ledger: Path, tmp_pa
     assert any(line.startswith("F") and "written" in line for line in found)
 
 
+def test_a_reason_with_another_system_s_end_of_line_is_compared_as_it_was_written(ledger: Path, tmp_path: Path) -> None:
+    statement = "UPDATE cells SET numbers = json_set(numbers, '$.int8_error', 'two' || char(13) || char(10) || 'lines')"
+    changed = damage(ledger, tmp_path / "l.sqlite", f"{statement} WHERE id = '0000000000000003'")
+    page = write_report(changed, tmp_path, "en")
+    assert b"two\r\nlines" in page.read_bytes()
+    assert not [line for line in check_report(page, changed).differences if "words or figures" in line]
+
+
 def test_a_cell_taken_out_of_the_ledger_is_found(page: Path, ledger: Path, tmp_path: Path) -> None:
     statement = "DELETE FROM cells WHERE id = '0000000000000004'"
     found = check_report(page, damage(ledger, tmp_path / "l.sqlite", statement)).differences

@@ -296,6 +296,16 @@ def test_a_plan_sees_less_on_fewer_images(place):
     assert plan_module.plan_study(several).smallest_effect > plan_module.detectable_effect(0.5, 4)
 
 
+def test_a_plan_says_what_is_seen_beside_the_contrasts_that_holm_counts(place, monkeypatch):
+    study = place(('"none", "kd"', '"none", "kd", "rsd"'), more=TEACHER)
+    several = dataclasses.replace(study, seeds=4)
+    monkeypatch.setattr(plan_module, "image_error", lambda *a: 0.0)
+    plan = plan_module.plan_study(several)
+    expected = plan_module.detectable_effect(0.5, 4, alpha=0.05 / 2)
+    assert (plan.contrasts, plan.corrected_effect) == (2, pytest.approx(expected))
+    assert plan.corrected_effect > plan.smallest_effect == pytest.approx(plan_module.detectable_effect(0.5, 4))
+
+
 def test_weights_of_an_arm_are_one_a_method(place):
     study = place(('["none", "kd"]', '[]\narms = [{method = "kd", weights = [2.0]}]'))
     assert dataclasses.asdict(study.arms[0])["weights"] == (2.0,)

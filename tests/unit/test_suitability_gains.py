@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import types
 
+import numpy as np
 import pytest
 
 from alambic.suitability.advice import advise
@@ -177,3 +178,26 @@ def test_a_block_has_the_seeds_that_most_of_its_teachers_have():
     given = dataclasses.replace(GIVEN, gains=gains, names={f"hash of {t}": t for t in seeds})
     (block,) = make_blocks([card(t) for t in seeds], [given])
     assert (block.teachers, block.gains.shape) == (("a", "b", "c", "d"), (4, 5))
+
+
+def test_a_control_moves_no_honest_teacher_s_score():
+    """The pool's mean, spread and median are the honest teachers'; the control is scored beside them, for the judge."""
+    names = [*"abcd", "nasty"]
+    values = dict(zip(names, (1.0, 2.0, 4.0, 7.0, -90.0), strict=True))
+    cards = [card(t, values={"headroom": v, "calibration": v, "accuracy": v}) for t, v in values.items()]
+    gains = {f"hash of {t}": {0: 1.0} for t in names}
+    given = dataclasses.replace(GIVEN, gains=gains, names={f"hash of {t}": t for t in names})
+    fewer = dataclasses.replace(given, gains={k: v for k, v in gains.items() if k != "hash of nasty"})
+    (whole,), (alone,) = make_blocks(cards, [given], {"nasty"}), make_blocks(cards, [fewer])
+    assert set(whole.scores) == set(alone.scores)
+    for name, score in alone.scores.items():
+        assert whole.keep("abcd").scores[name] == pytest.approx(score), name
+        assert np.isfinite(whole.keep(["nasty"]).scores[name]).all()
+
+
+def test_two_teachers_of_one_name_are_told_apart():
+    """One that was trained again under its old name is another teacher: a bootstrap over names would mix both."""
+    names = {"hash of a": "a", "other hash": "a", "hash of b": "b"}
+    given = dataclasses.replace(GIVEN, gains={key: {0: 1.0} for key in names}, names=names)
+    (block,) = make_blocks([card("a"), card("a", hash="other hash"), card("b")], [given])
+    assert sorted(block.teachers) == ["a (hash o)", "a (other )", "b"]

@@ -20,6 +20,8 @@ from alambic.training.teacher_file import read_entry, read_teacher_file
         ('net = "zoo:resnet8_w16"\nweights = "a.safetensors"', None, "unknown"),
         ('net = "zoo:resnet8_w16"\nweights = "a.safetensors"', {}, "unknown"),
         ('net = "card"\nweights = "a.safetensors"', {"spec": {"teacher_data": "superset"}}, "superset"),
+        ('net = "card"\nweights = "a.safetensors"', {"spec": {"teacher_data": "same"}, "train_images": 50}, "same"),
+        ('net = "card"\nweights = "a.safetensors"', {"spec": {"teacher_data": "same"}, "train_images": 20}, "same"),
         (
             'net = "card"\nweights = "a.safetensors"\nteacher_data = "same"',
             {"spec": {"teacher_data": "superset"}},
@@ -39,9 +41,9 @@ def test_what_tables_say(tmp_path: Path, table: str, card: dict[str, object] | N
         (tmp_path / "a.json").write_text(json.dumps(card))
     document = read_document(file)
     entry = read_entry("one", read_tables(document, "teachers")["one"], document)
-    assert _seen_data({"one": entry}, "one", tmp_path, partial=False) == expected
-    trained_here = table == 'net = "zoo:resnet8_w16"'
-    assert _seen_data({"one": entry}, "one", tmp_path, partial=True) == ("superset" if trained_here else expected)
+    assert _seen_data({"one": entry}, "one", tmp_path, 50, 50) == expected
+    more = table == 'net = "zoo:resnet8_w16"' or (card or {}).get("train_images") == 50  # trained here, or so its card
+    assert _seen_data({"one": entry}, "one", tmp_path, 20, 50) == ("superset" if more else expected)
 
 
 def test_who_learnt_from_another_has_seen_what_that_one_saw() -> None:
@@ -62,7 +64,7 @@ def test_what_a_study_says_of_one_that_it_trains_from_another(tmp_path: Path, ho
     )
     (tmp_path / "a.json").write_text("{}")
     entries = read_teacher_file(file)[1]
-    seen = {name: _seen_data(entries, name, tmp_path, partial=False) for name in entries}
+    seen = {name: _seen_data(entries, name, tmp_path, 50, 50) for name in entries}
     assert seen == {"hub": "external", "mine": "external", "last": "external", "lost": "unknown", "vague": "unknown"}
 
 

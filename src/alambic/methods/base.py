@@ -224,7 +224,7 @@ class Method(nn.Module):
             if missing:
                 raise AlambicError(
                     f"method {self.name!r} expected a {side} with {missing}, got one without, because the method "
-                    "compares it; try a method on logits (kd), or name taps by `stages`"
+                    f"compares it; try a method on logits (kd), or Distiller(..., {side}_stages=[module names])"
                 )
 
     def teacher_classes(self, classes: int) -> int:

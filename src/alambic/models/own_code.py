@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import inspect
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -48,8 +49,12 @@ def list_files(file: Path) -> list[Path]:
     return [file, *sorted(found - {file})]
 
 
-def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Module:
+def create_own(
+    name: str, folder: Path | None = None, offered: Mapping[str, Any] | None = None, **kwargs: Any
+) -> nn.Module:
     """Runs ``function(**kwargs)`` of ``file.py`` (relative to ``folder``); it must return a ``torch.nn.Module``.
+
+    ``offered``: what the function is given too where it asks for it by a parameter of that name without a default.
 
     This runs the user's code, which is why such names are accepted from the user's own study file and command line
     only. Raises AlambicError when the file or function is missing or fails, or the result is not a module.
@@ -62,10 +67,10 @@ def create_own(name: str, folder: Path | None = None, **kwargs: Any) -> nn.Modul
             f"from the study file's folder, a card's too; try net = \"FOLDER/{name}\""
         )
     with _importing(path.absolute().parent):
-        return _create(name, path, function, kwargs)
+        return _create(name, path, function, offered or {}, kwargs)
 
 
-def _create(name: str, path: Path, function: str, kwargs: dict[str, Any]) -> nn.Module:
+def _create(name: str, path: Path, function: str, offered: Mapping[str, Any], kwargs: dict[str, Any]) -> nn.Module:
     module = _load(path)
     if not hasattr(module, function):
         known = [
@@ -74,6 +79,7 @@ def _create(name: str, path: Path, function: str, kwargs: dict[str, Any]) -> nn.
             if callable(value) and getattr(value, "__module__", None) == module.__name__ and not item.startswith("_")
         ]
         raise AlambicError(f"{path} has no function {function!r}; {nearest(function, known)}")
+    kwargs = {**_take(getattr(module, function), offered), **kwargs}
     try:
         net = getattr(module, function)(**kwargs)
     except AlambicError:
@@ -87,6 +93,15 @@ def _create(name: str, path: Path, function: str, kwargs: dict[str, Any]) -> nn.
     if not isinstance(net, nn.Module):
         raise AlambicError(f"expected {name!r} to return a torch.nn.Module, got {type(net).__name__}")
     return net
+
+
+def _take(function: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """What a function asks for among what is offered: parameters without a default."""
+    try:
+        asked = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # not callable, or without a signature: calling it tells what is wrong
+        return {}
+    return {name: offered[name] for name, one in asked.items() if name in offered and one.default is one.empty}
 
 
 def _load(path: Path) -> ModuleType:

@@ -78,12 +78,21 @@ class Tapped:
                     "its output; try a method that reads logits only, or end the network with nn.Linear"
                 )
         if self.want & {"stages", "energy"} and not outputs.stages and not outputs.energy:
-            raise AlambicError(f"{self.label}: found no intermediate maps or tokens; try `stages=[module names]`")
+            raise AlambicError(f"{self.label}: found no intermediate maps or tokens; {self._advise_stages()}")
         if outputs.logits is not None and outputs.logits.ndim != 2:
             raise AlambicError(
                 f"{self.label}: expected class scores B x classes, got shape {tuple(outputs.logits.shape)}"
             )
         return outputs
+
+    def _advise_stages(self) -> str:
+        """What to try where no stage was found."""
+        inner = getattr(self.net, "module", None)
+        if isinstance(inner, nn.Module) and len(list(self.net.children())) == 1:
+            return f"it is wrapped in {type(self.net).__name__}: try its `.module`, and wrap what trains it instead"
+        side = self.label.split()[0]
+        named = f"`{side}_stages=[module names]` of the Distiller, or " if side in ("student", "teacher") else ""
+        return f"try {named}a method on logits (kd)"
 
     def _probe_timm(self, example: Tensor) -> bool:
         """Whether the timm way gives the network's own logits (two heads, odd poolings go the other way)."""
@@ -152,6 +161,12 @@ class Tapped:
         finally:
             for handle in handles:
                 handle.remove()
+        lost = [f"{kind} of {name}" for name, kind in taps if (name, kind) not in caught]
+        if lost and self.net._compiled_call_impl is not None:
+            raise AlambicError(
+                f"{self.label}: expected to read the {lost[0]}, but a compiled network may run without the hooks that "
+                "read it; try to leave it plain, or a method on logits (kd)"
+            )
         if not isinstance(logits, Tensor):
             mode = "training" if self.net.training else "evaluation"
             raise AlambicError(

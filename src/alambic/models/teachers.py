@@ -34,7 +34,7 @@ def create_net(spec: TeacherSpec, classes: int, channels: int, size: tuple[int, 
             raise AlambicError(f"{spec.net}: expected kwargs out of output and threads, got {sorted(unknown)}")
         return OnnxNet(folder / spec.net, **spec.kwargs)
     if is_own_code(spec.net):
-        return create_own(spec.net, folder, **spec.kwargs)
+        return create_own(spec.net, folder, {"in_channels": channels, "num_classes": classes}, **spec.kwargs)
     if kind == "zoo":
         if spec.kwargs:
             raise AlambicError(f"zoo:{name} expected no kwargs, since its name says all, got {spec.kwargs}")

@@ -64,7 +64,7 @@ def check_report(path: Path, ledger: Path) -> Checked:
     notices = _judge_again(findings, checked)
     compare_facts(stamp, known, same_code, checked)
     if path.suffix == ".html":
-        _compare_links(path.read_text("utf-8"), stamp, known, checked)
+        _compare_links(_read_page(path), stamp, known, checked)
     if not checked.shown:
         checked.differences.append("the report holds no number at all that could be compared")
     if findings.examination is not None:
@@ -137,6 +137,11 @@ def compare_facts(stamp: Stamp, known: dict[str, Fact], same_code: bool, checked
             checked.differences.append(f"F{entry.number} {entry.name}: written for other rows than the ledger's")
 
 
+def _read_page(path: Path) -> str:
+    """As it was written: a reason in the ledger may hold ends of line of another system, which reading would change."""
+    return path.read_bytes().decode("utf-8")
+
+
 def _compare_links(page: str, stamp: Stamp, known: dict[str, Fact], checked: Checked) -> None:
     names = {entry.number: entry.name for entry in stamp.facts}
     for number, shown, bounds in LINK.findall(page):
@@ -162,7 +167,7 @@ def _same(first: float | None, second: float | None) -> bool:
 
 
 def _remake_page(path: Path, findings: Findings, lang: Lang) -> str:
-    return first_difference(path.read_text("utf-8"), render_report(findings, lang))
+    return first_difference(_read_page(path), render_report(findings, lang))
 
 
 def first_difference(written: str, made: str) -> str:

@@ -63,6 +63,11 @@ def read_arms(path: Path, teachers: dict[str, TeacherEntry], taken: tuple[str, .
 
     Raises AlambicError for what is not an arm and for a name that is not there.
     """
+    if not path.exists():
+        raise AlambicError(
+            f"arms_from: expected a file of [[arms]] at {path}, found none, because it is looked for from the study "
+            "file's folder; try the path that `alambic study tune` printed"
+        )
     document = read_document(path)
     given = document.tables.get("arms")
     if not isinstance(given, list) or set(document.tables) != {"arms"}:

@@ -214,7 +214,7 @@ def describe(
             "teacher_score": teacher.score,
             "teacher_provenance": _provenance(entry.spec, teacher),
             "teacher_data": _seen_data(
-                study.teachers, teacher.name, study.folder, len(ids) < len(source.splits["train"])
+                study.teachers, teacher.name, study.folder, len(ids), len(source.splits["train"])
             ),
         }
         own = _own_input(teacher.spec)
@@ -243,26 +243,28 @@ def _provenance(spec: TeacherSpec, teacher: PreparedTeacher) -> str:
     return merge_card(teacher.spec, read_card(teacher.folder / teacher.spec.weights)).provenance
 
 
-def _seen_data(entries: Mapping[str, TeacherEntry], name: str, folder: Path, partial: bool) -> str:
+def _seen_data(entries: Mapping[str, TeacherEntry], name: str, folder: Path, images: int, whole: int) -> str:
     """Which images taught a teacher and those it learnt from, for tables; ``unknown`` where neither file nor card says.
 
-    One that the study trains sees the whole train split, hence a superset where students see it in part (``partial``).
+    ``images``: how many of the ``whole`` train split students see. One that the study trains sees all of them.
     """
-    seen = [_told_data(entries[name], folder, partial)]
-    seen += [_seen_data(entries, other, folder, partial) for other in entries[name].needed]
+    seen = [_told_data(entries[name], folder, images, whole)]
+    seen += [_seen_data(entries, other, folder, images, whole) for other in entries[name].needed]
     return "unknown" if "unknown" in seen else widest_data(*seen)  # type: ignore[arg-type]
 
 
-def _told_data(entry: TeacherEntry, folder: Path, partial: bool) -> str:
+def _told_data(entry: TeacherEntry, folder: Path, images: int, whole: int) -> str:
     spec = entry.spec
     if entry.tells_data:
         return spec.teacher_data
     if spec.pretrained:
         return "external"
     if spec.weights is None and not spec.net.endswith(".onnx") and not entry.fit_head:
-        return widest_data(spec.teacher_data, "superset" if partial else "same")
+        return widest_data(spec.teacher_data, "superset" if images < whole else "same")
     card = {} if spec.weights is None else read_card(folder / spec.weights)
-    return str(card.get("spec", {}).get("teacher_data", "unknown"))
+    told = card.get("spec", {}).get("teacher_data", "unknown")
+    more = told == "same" and card.get("train_images", images) > images
+    return "superset" if more else str(told)
 
 
 def environment() -> dict[str, str]:

@@ -44,6 +44,8 @@ STEP_PASSES = 3  # a training step takes about as long as three passes forward
 class Plan:
     """Estimates: counts, seconds on this machine, bytes, and the smallest detectable paired effect in points.
 
+    ``smallest_effect`` is that of one contrast by itself; ``corrected_effect`` that of the first which Holm tests of
+    ``contrasts``: those declared, else each taught arm of a student with the student alone.
     ``seconds_per_cell`` is of a student with cross-entropy alone. Of ``teacher_seconds``, ``training_seconds`` are the
     teachers' own training and ``bank_seconds`` their passes for banks and heads; the rest are live passes. ``epochs``
     are the fewest of what is trained; ``skipped`` are the cells that cannot work, with the reasons: they do not count.
@@ -56,6 +58,8 @@ class Plan:
     teacher_seconds: float
     bank_bytes: int
     smallest_effect: float
+    corrected_effect: float
+    contrasts: int
     jobs: int
     training_seconds: float = 0.0
     bank_seconds: float = 0.0
@@ -126,10 +130,22 @@ def plan_study(study: Study, spread: float = ASSUMED_SPREAD) -> Plan:
                 cells = sum(study.seeds - lost[arm.name, student, name] for student in study.students)
                 live += seconds * images * cells / jobs
         size += bank_bytes(len(ids), views, task.classes, embedding, 0)
-    effect = detectable_effect(spread, study.seeds, image_error(study, source))
+    contrasts = count_contrasts(study)
+    single, corrected = (
+        detectable_effect(spread, study.seeds, image_error(study, source), alpha=0.05 / tests)
+        for tests in (1, max(contrasts, 1))
+    )
     taught = training + banks + live
     told = tuple(tell_source(study, source))
-    return Plan(count, total, each, taught, int(size), effect, jobs, training, banks, min(epochs), tuple(skipped), told)
+    parts = (training, banks, min(epochs), tuple(skipped), told)
+    return Plan(count, total, each, taught, int(size), single, corrected, contrasts, jobs, *parts)
+
+
+def count_contrasts(study: Study) -> int:
+    """How many tests Holm counts: the declared ones, else each taught arm of a student with the student alone."""
+    if study.confirmation is not None:
+        return len(study.confirmation.contrasts)
+    return sum(count_cells(study, arm) // study.seeds for arm in study.arms if arm.uses_teacher)
 
 
 def count_cells(study: Study, arm: Arm) -> int:

@@ -32,8 +32,8 @@ class Interval:
     image_error: float
 
     def in_points(self) -> str:
-        """Of shares: "+1.20 [+0.80, +1.60]", in hundredths."""
-        return f"{100 * self.mean:+.2f} [{100 * self.low:+.2f}, {100 * self.high:+.2f}]"
+        """Of shares: "+1.20 [−0.80, +3.60]", in hundredths, with the minus sign of print."""
+        return f"{100 * self.mean:+.2f} [{100 * self.low:+.2f}, {100 * self.high:+.2f}]".replace("-", "−")
 
 
 @dataclass(frozen=True)

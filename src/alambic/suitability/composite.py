@@ -12,34 +12,41 @@ from alambic.suitability.base import Sign, all_estimators, sign_of
 Array = np.ndarray[Any, Any]
 
 
-def orient(values: Array, sign: Sign) -> Array:
+def orient(values: Array, sign: Sign, pool: Array | None = None) -> Array:
     """T values so that higher promises more gain; NaN stays NaN.
 
-    "+" as they are, "-" negated, "peak" minus the distance from the median of the pool, in units of its spread.
+    "+" as they are, "-" negated, "peak" minus the distance from the median of the pool: of all, or of those T places
+    where ``pool`` is true.
     """
     if sign == "+":
         return np.asarray(values, dtype=float)
     if sign == "-":
         return -np.asarray(values, dtype=float)
-    if np.isnan(values).all():
-        return np.asarray(values, dtype=float)
-    return -np.abs(np.asarray(values, dtype=float) - np.nanmedian(values))
+    inside = np.asarray(values if pool is None else values[pool], dtype=float)
+    if np.isnan(inside).all():
+        return np.full(len(values), np.nan)
+    return -np.abs(np.asarray(values, dtype=float) - np.nanmedian(inside))
 
 
-def standardise(values: Array) -> Array:
-    """z-scores over the teachers that have a value; zeros where all are equal, NaN where missing."""
+def standardise(values: Array, pool: Array | None = None) -> Array:
+    """z-scores over the teachers of the ``pool`` that have a value, all unless told; zeros where these are equal, NaN
+    where missing."""
     known = ~np.isnan(values)
     z = np.full(len(values), np.nan)
-    if known.any():
-        inside = values[known]
+    inside = values[known if pool is None else known & pool]
+    if len(inside):
         spread = inside.std()
-        z[known] = (inside - inside.mean()) / spread if spread > 1e-12 * max(1.0, np.abs(inside).max()) else 0.0
+        z[known] = (values[known] - inside.mean()) / spread if spread > 1e-12 * max(1.0, np.abs(inside).max()) else 0.0
     return z
 
 
-def score_pool(values: Mapping[str, Array]) -> dict[str, Array]:
-    """Estimator (or ``estimator.variant``) -> oriented z-scores of T teachers, from its raw values."""
-    return {name: standardise(orient(given, sign_of(name))) for name, given in values.items()}
+def score_pool(values: Mapping[str, Array], pool: Array | None = None) -> dict[str, Array]:
+    """Estimator (or ``estimator.variant``) -> oriented z-scores of T teachers, from its raw values.
+
+    ``pool``: T truth values, the teachers whose mean, spread and median count; all of them unless told. The others are
+    scored beside them, so that a control moves no honest teacher's score.
+    """
+    return {name: standardise(orient(given, sign_of(name), pool), pool) for name, given in values.items()}
 
 
 def combine(scores: Mapping[str, Array], pilot: bool = True) -> Array:

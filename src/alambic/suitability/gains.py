@@ -199,10 +199,11 @@ def pool_cards(cards: Iterable[Scorecard], names: Mapping[str, str]) -> dict[tup
     return {place: list(pool.values()) for place, pool in found.items()}
 
 
-def make_blocks(cards: Sequence[Scorecard], measured: Sequence[Gains]) -> list[Block]:
+def make_blocks(cards: Sequence[Scorecard], measured: Sequence[Gains], outside: Collection[str] = ()) -> list[Block]:
     """Joins scorecards and gains by student, images, split and the teacher's weights, see ``choose_cards``.
 
-    A block's seeds are those that most of its teachers have; teachers that lack one of them are left out.
+    A block's seeds are those that most of its teachers have; teachers that lack one of them are left out. Two of one
+    name and different weights are told apart by their hash. ``outside``: controls, scored by the pool of the others.
     """
     blocks = []
     for given in measured:
@@ -214,9 +215,14 @@ def make_blocks(cards: Sequence[Scorecard], measured: Sequence[Gains]) -> list[B
         )
         if shared:
             table = np.array([[given.gains[teacher][seed] for seed in seeds] for teacher in shared])
-            scores = score_pool(gather_values([own[teacher] for teacher in shared]))
+            names = [own[teacher].teacher for teacher in shared]
+            honest = np.array([name not in outside for name in names])
+            scores = score_pool(gather_values([own[t] for t in shared]), honest if honest.any() else None)
             scores |= {name: combine(scores, pilot) for name, pilot in COMPOSITES.items()}
-            teachers = tuple(own[teacher].teacher for teacher in shared)
+            teachers = tuple(
+                name if names.count(name) == 1 else f"{name} ({key[:6]})"
+                for name, key in zip(names, shared, strict=True)
+            )
             blocks.append(Block(given.student, given.data, given.method, teachers, table, scores))
     return blocks
 

@@ -19,7 +19,7 @@ from alambic.suitability.gains import Gains, compare_rankings, find_taught_by, m
 from alambic.suitability.scorecard import VERSION, Scorecard
 from alambic.suitability.verdict import Verdict
 
-JUDGED = 5  # raise it when a change of this room changes verdicts: what was judged before is then said to be old
+JUDGED = 6  # raise it when a change of this room changes verdicts: what was judged before is then said to be old
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def pass_judgement(
     _check_names(
         "reference", [reference] if reference else [], {card.family for card in cards}, "families of scorecards"
     )
-    blocks = make_blocks(cards, measured)
+    blocks = make_blocks(cards, measured, {*controls, *nasty})
     taught = {name for name, (_, least) in find_taught_by(measured, nasty, controls).items() if not least}
     held = [name for name in nasty if name not in taught]  # one that taught is right to stand among the others
     verdicts = judge_all(blocks, [*controls, *sorted(taught)], held, variants, refits=refits)

@@ -101,6 +101,7 @@ class Distiller:
         )
         check_means(methods, specs)
         normed = student_norm is not None or teacher_norm is not None
+        self._shape = tuple(example_input.shape[1:])
         self._check_batch = BatchCheck(example_input, normed, self.objective.task.classes, train_size)
         self.objective.build(specs, stream(seed, "method"))
         self.objective.to(device)
@@ -163,8 +164,21 @@ class Distiller:
     def _ask(self, images: Tensor) -> tuple[Outputs, Outputs]:
         """Outputs of student and teacher."""
         with torch.no_grad():
-            taught = self._teacher(self._show(images))
-        return self._student(self._see(images)), taught
+            taught = self._run(self._teacher, self._show(images), images)
+        return self._run(self._student, self._see(images), images), taught
+
+    def _run(self, tapped: Tapped, shown: Tensor, images: Tensor) -> Outputs:
+        """A network's outputs. One that fails on images of another size than the example's is told so."""
+        try:
+            return tapped(shown)
+        except (AssertionError, RuntimeError) as error:
+            if tuple(images.shape[1:]) == self._shape:
+                raise
+            raise AlambicError(
+                f"{tapped.label}: expected images of {' x '.join(map(str, self._shape))} as example_input has, got "
+                f"{' x '.join(map(str, images.shape[1:]))}, on which it fails ({error}); try to resize them, or a "
+                "Distiller for each size"
+            ) from error
 
     def after_step(self) -> None:
         """Lets memory banks and moving averages follow the last call with gradients, once.

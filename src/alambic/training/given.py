@@ -30,11 +30,16 @@ def check_pair(student: nn.Module, teacher: nn.Module, images: Tensor, norm: Nor
         raise AlambicError(
             "expected two networks, got one as student and teacher: its weights would be frozen; try copy.deepcopy"
         )
+    if not any(parameter.requires_grad for parameter in student.parameters()):
+        raise AlambicError(
+            "expected a student with parameters that train, got one that is frozen or has none; try "
+            "student.requires_grad_(True)"
+        )
     for side, net in (("student", student), ("teacher", teacher)):
         if isinstance(net, torch._dynamo.OptimizedModule) or net._compiled_call_impl is not None:
             raise AlambicError(
-                f"expected a plain {side}, got a compiled one, which gives nothing to read; try to compile it after "
-                "the Distiller is made"
+                f"expected a plain {side}, got a compiled one, which gives nothing to read; try the plain one, which "
+                "may be compiled after the Distiller is made where a method reads logits alone (kd)"
             )
     if not images.is_floating_point():
         raise AlambicError(f"expected images of floats in [0, 1], got {images.dtype}; try images.float() / 255")
@@ -92,6 +97,11 @@ def probe_side(net: nn.Module, seen: Tensor, given: Tensor, side: str) -> Output
         return probe(net, seen, side)
     except AlambicError as error:
         normed, channels = seen.shape[1], given.shape[1]
+        if normed == channels and side == "teacher":
+            raise AlambicError(
+                f"{error}: by teacher_size=(height, width), and by a teacher_norm with a mean and a std for each "
+                "channel of it"
+            ) from error
         if normed == channels:
             raise
         raise AlambicError(

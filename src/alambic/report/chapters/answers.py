@@ -155,7 +155,7 @@ def say_caveats(findings: Findings) -> list[Claim]:
             "the metric of the stored predictions on the stored labels against the stored score",
         )
         claims.append(Claim("contradicted", {"count": fact, "rows": ", ".join(scored.contradicted[:6])}, "warning"))
-    claims += _say_no_int8(findings) + _say_few_seeds(findings)
+    claims += _say_superset(findings) + _say_no_int8(findings) + _say_few_seeds(findings)
     if findings.counts["failed"].value or findings.counts["skipped"].value:
         claims.append(Claim("not_all", {**findings.counts}, "warning" if findings.counts["failed"].value else "plain"))
     if findings.settings > 1:
@@ -164,6 +164,13 @@ def say_caveats(findings: Findings) -> list[Claim]:
     if any(group.starred for group in findings.groups):
         claims.append(Claim("starred", {}))
     return claims
+
+
+def _say_superset(findings: Findings) -> list[Claim]:
+    """That teachers had learnt from more labelled images than their students were given."""
+    seen = {group.teacher: group.rows[0].content.get("teacher_data") for group in findings.groups if group.teacher}
+    more = sum(data == "superset" for data in seen.values())
+    return [Claim("seen_more", {"count": more, "teachers": len(seen)}, "warning")] if more else []
 
 
 def _say_no_int8(findings: Findings) -> list[Claim]:

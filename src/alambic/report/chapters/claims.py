@@ -42,13 +42,11 @@ SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "sight": {
         "en": "For {student}, {seeds} could have shown an effect of {effect} or more over the student alone (four "
-        "times in five, at the 5% "
-        "level, "
-        "one contrast). A smaller difference is called a tie here.",
+        "times in five, at the 5% level, one contrast by itself: among several that Holm corrects it takes more). A "
+        "smaller difference is called a tie here.",
         "fr": "Pour {student}, {seeds} pouvaient montrer un effet d’au moins {effect} face à l’élève seul (quatre "
-        "fois sur cinq, au "
-        "seuil de "
-        "5 %, pour un contraste). Une différence plus petite est appelée ici égalité.",
+        "fois sur cinq, au seuil de 5 %, pour un contraste à lui seul : parmi plusieurs que Holm corrige, il faut "
+        "plus). Une différence plus petite est appelée ici égalité.",
     },
     "sight_between": {
         "en": "For {student}, between the arms that the study compares, {seeds} could have shown a difference of "

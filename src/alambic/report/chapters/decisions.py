@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
+from alambic.methods import all_methods
 from alambic.report.chapters.answers import LONGEST, list_contrasts, name_student
 from alambic.report.chapters.claims import Blank, Claim
 from alambic.report.chapters.data_told import tell_task
@@ -13,7 +16,7 @@ from alambic.report.words.document import HEADINGS
 from alambic.report.words.french_names import join_settings, tell_setting, tell_treatment
 from alambic.report.words.overview_advice_texts import read_advice_texts
 from alambic.report.words.texts import read_texts
-from alambic.report.words.wording import Lang, name_group
+from alambic.report.words.wording import Lang, name_group, show_number
 from alambic.suitability.gains import describe_setting
 
 MOST_AVOIDED = 4
@@ -98,18 +101,30 @@ def _tell_confidence(made: Decision, lang: Lang, words: dict[str, str]) -> tuple
     return fact_entry(made.simpler.gain, lang), f"{own}{semicolon} {words['not_better'].format(arm=arm)}"
 
 
+def _tell_factors(group: Group, lang: Lang) -> str:
+    """By what a balance came to multiply each loss, on average over seeds: what another trainer would need to know."""
+    every = [row.numbers["weights"] for row in group.rows if row.numbers.get("weights")]
+    if not every:
+        return ""
+    shown = " / ".join(show_number(fmean(one), "decimal", lang) for one in zip(*every, strict=True))
+    return f" ({HEADINGS['times'][lang]} {shown})"
+
+
 def tell_settings(group: Group, lang: Lang) -> str:
-    """What an arm was run with beside its methods' defaults; their names where all are defaults."""
+    """What an arm was run with: its methods, their temperature, what was set, the weights of its losses."""
     arm = group.rows[0].content["arm"]
     told = [*arm["methods"], *arm.get("modifiers", ()), *(tell_treatment(t, lang) for t in arm.get("treatments", ()))]
-    for settings in (*arm.get("settings", {}).values(), *arm.get("modifier_settings", {}).values()):
-        told += (
-            [tell_setting(key, value, lang) for key, value in settings.items()] if isinstance(settings, dict) else []
-        )
+    given = [*arm.get("settings", {}).values(), *arm.get("modifier_settings", {}).values()]
+    chosen = [pair for settings in given if isinstance(settings, dict) for pair in settings.items()]
+    known = [all_methods()[name] for name in arm["methods"] if name in all_methods()]
+    if "temperature" not in dict(chosen):
+        chosen = [*(("temperature", method.temperature) for method in known if hasattr(method, "temperature")), *chosen]
+    told += [tell_setting(key, value, lang) for key, value in chosen]
+    told += [tell_setting(name, arm[name], lang) for name in ("ce_weight",) if arm.get(name) is not None]
     if arm.get("weights"):
         told.append(tell_setting("weights", arm["weights"], lang))
     if arm.get("balance") is not None:
-        told.append(tell_setting("balance", arm["balance"], lang))
+        told.append(tell_setting("balance", arm["balance"], lang) + _tell_factors(group, lang))
     recipe = group.rows[0].content["recipe"]
     if recipe["epochs"] != describe_setting(group.rows[0].content)["recipe"]["epochs"]:
         told.append(tell_setting("epochs", recipe["epochs"], lang))  # the study's stand beside its data

@@ -16,7 +16,7 @@ from alambic.report.overview.costs import name_amounts, tell_side
 from alambic.report.overview.decisions import gather_advised, is_sure, list_harmed, split_won
 from alambic.report.overview.gather import Overview, Study, main_families
 from alambic.report.overview.views import say_views_first
-from alambic.report.overview.when import is_fading
+from alambic.report.overview.when import is_fading, say_longer_first
 from alambic.report.words.document import HEADINGS
 from alambic.report.words.french_names import tell_arm
 from alambic.report.words.wording import LANGS
@@ -41,12 +41,13 @@ def advise(overview: Overview) -> list[Claim]:
     few, still = _say_few(overview)
     return [
         *_say_teacher(overview),
+        *say_longer_first(overview),
         *say_when_not(overview),
-        *_say_bare(overview),
         *_say_unlabelled(overview),
+        *say_dont_arithmetic(overview),
+        *_say_bare(overview),
         *say_views_first(overview),
         *made,
-        *say_dont_arithmetic(overview),
         *few,
         *still,
         *left,

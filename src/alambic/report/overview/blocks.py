@@ -9,6 +9,7 @@ from alambic.report.chapters.tables import Table
 from alambic.report.overview.chip import tabulate_arithmetic, tabulate_levels
 from alambic.report.overview.decisions import tabulate_all_decisions
 from alambic.report.overview.gather import Overview
+from alambic.report.overview.left import tabulate_left
 from alambic.report.overview.views import tabulate_views
 from alambic.report.words.overview_advice_texts import read_advice_texts
 from alambic.report.words.wording import Lang
@@ -25,6 +26,7 @@ def show_arithmetic(overview: Overview, lang: Lang) -> list[Block]:
     """For the chapter on the chip: what each arithmetic costs, then what is reached in the end."""
     return [
         *_table("arithmetic_table", tabulate_arithmetic, overview, lang),
+        *_table("left_table", tabulate_left, overview, lang),
         *_table("levels_table", tabulate_levels, overview, lang),
     ]
 

@@ -13,7 +13,8 @@ from alambic.report.facts.fact import Fact
 from alambic.report.facts.ideas import Idea
 from alambic.report.overview.chip import is_detector, say_arithmetic, tell_group, tell_tensor
 from alambic.report.overview.gather import Overview, Study, main_families, see_families, tell_data
-from alambic.report.overview.teachers import OF, say_accuracy
+from alambic.report.overview.left import say_left
+from alambic.report.overview.teachers import OF, say_accuracy, say_superset
 from alambic.report.overview.when import say_when
 from alambic.report.words.french_names import tell_idea
 from alambic.report.words.wording import LANGS, Lang
@@ -72,7 +73,7 @@ def say_brief(overview: Overview) -> list[Claim]:
     """The leading sentence of each question, those of many arms made short."""
     said = [say_accuracy(overview), say_all_families(overview), _brief_teachers(overview), _brief_methods(overview)]
     over = [claim for claim in say_across(overview.across) if claim.key == "across_clear"]
-    said += [over, say_when(overview), say_ideas(overview), say_chip(overview)]
+    said += [over, say_when(overview), say_superset(overview), say_ideas(overview), say_chip(overview)]
     return [replace(claims[0], tone="plain") for claims in said if claims]  # all of them lead: none stands out
 
 
@@ -138,6 +139,10 @@ def say_methods(overview: Overview) -> list[Claim]:
         listing = tuple((_words(_teller(s, " :")), c.group, c.gain, f"({c.group.student})") for s, c in best.values())
         told: dict[str, Blank] = {"confirmed": len(list_confirmed(pairs)), "count": len(pairs), "listing": listing}
         claims.append(Claim("all_methods", told, "lead"))
+    clear = list_clear(overview)
+    if clear:
+        shown = tuple((c.group, c.gain, f"({s.name})") for s, c in clear)
+        claims.append(Claim("all_clear_shown", {"listing": shown}, "tie"))
     return claims + [Claim("all_none_shown", {"listing": bare}, "tie") for bare in [list_bare(overview)] if bare]
 
 
@@ -146,10 +151,21 @@ def _teller(study: Study, after: str = "") -> Callable[[Lang], str]:
     return lambda lang: tell_data(study, lang) + (after.strip() if lang == "en" else after)
 
 
-def list_bare(overview: Overview) -> tuple[str, ...]:
+def list_unconfirmed(overview: Overview) -> tuple[str, ...]:
     """Confirmations whose every contrast with the student alone is unconfirmed."""
     tried = {study.name for study, _ in overview.with_alone}
     return tuple(sorted(tried - {study.name for study, _ in list_confirmed(overview.with_alone)}))
+
+
+def list_clear(overview: Overview) -> Pairs:
+    """Gains over the student alone that surely are above zero, and below what the design counts on."""
+    return [(study, contrast) for study, contrast in overview.with_alone if study.is_clear(contrast)]
+
+
+def list_bare(overview: Overview) -> tuple[str, ...]:
+    """Those of the unconfirmed in which no gain over the student alone surely is above zero either."""
+    clear = {study.name for study, _ in list_clear(overview)}
+    return tuple(name for name in list_unconfirmed(overview) if name not in clear)
 
 
 def say_methods_between(overview: Overview) -> list[Claim]:
@@ -240,7 +256,7 @@ def say_chip(overview: Overview) -> list[Claim]:
         told: dict[str, Blank] = {"least": least, "mildest": tell_group(mildest)}
         told |= {"most": most, "worst": tell_group(worst), "more": tell_tensor(overview)}
         claims.append(Claim("all_int8", told, "lead"))
-    claims += say_arithmetic(overview)
+    claims += [*say_arithmetic(overview), *say_left(overview)]
     sizes = [[g.numbers[name] for g in groups if name in g.numbers] for name in ("weight_bytes", "arena_bytes")]
     if all(sizes):
         weights, arenas = map(_ends, sizes)

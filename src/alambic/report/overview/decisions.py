@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alambic.report.chapters.answers import name_student
-from alambic.report.chapters.data_told import tell_task
+from alambic.report.chapters.data_told import tell_brief, tell_task
 from alambic.report.chapters.decisions import MOST_AVOIDED, tell_settings
 from alambic.report.chapters.tables import Entry, Table, drop_empty
 from alambic.report.facts.advice import Decision, decide
@@ -131,10 +131,11 @@ def tabulate_all_decisions(overview: Overview, lang: Lang) -> Table:
     for row in gather_advised(overview):
         study, made = row.first
         shown = sorted(row.kept or row.looked, key=lambda pair: -_value(pick(pair[1])))
-        takes = [_tell_taken(pair[1], lang) + (f" ({pair[0].name})" if len(shown) > 1 else "") for pair in shown]
+        several = len(shown) > 1
+        takes = [_tell_taken(pair[1], lang) + f" ({pair[0].name})" * several for pair in shown]
         sure = tell_all_sure(shown, lang)
         sure += [_tell_looked(*pair, lang) for pair in row.looked]
-        rivals = [_tell_rival(s, c, lang) for s, one in shown for c in _list_rivals(one)]
+        rivals = [_tell_rival(s, c, lang) + f" ({s.name})" * several for s, one in shown for c in _list_rivals(one)]
         places = {one.place for one, _ in (*row.kept, *row.looked)}
         own = [c for s, c in harmed if s.place in places and c.group.student == made.found.student]
         bad = [name_group(c.group, lang) for c in own[:MOST_AVOIDED]]
@@ -223,7 +224,7 @@ def tabulate_brief(overview: Overview, lang: Lang) -> Table:
     heads = (read_texts(lang)["student"], words["task"], words["take"], words["gain_of"])
     table = Table(tuple((head, "", False) for head in heads))
     for row in gather_advised(overview):
-        study, made = row.first
+        _, made = row.first
         sure = [(s, one) for s, one in row.kept if is_sure(s, one)]
         _, best = max(sure or row.kept or row.looked, key=lambda pair: _value(pick(pair[1])))
         taken = pick(best)
@@ -231,7 +232,7 @@ def tabulate_brief(overview: Overview, lang: Lang) -> Table:
         take = name_group(taken.group, lang) + lead if taken is not None else texts["none_confirmed"]
         gain = _show_gain(taken, lang)
         table.rows.append([
-            Entry(made.found.student), Entry(_tell(made.found.groups[0], study, lang)), Entry(take), Entry(gain),
+            Entry(made.found.student), Entry(tell_brief(made.found.groups[0], lang)), Entry(take), Entry(gain),
         ])  # fmt: skip
     return table
 

@@ -74,6 +74,11 @@ class Study:
         declared = self.findings.declared
         return declared is not None and contrast.verdict == "gain" and not declared.is_small(contrast)
 
+    def is_clear(self, contrast: Contrast) -> bool:
+        """Whether a declared gain is a tie by its size alone: surely above zero, and less than the design shows."""
+        declared = self.findings.declared
+        return declared is not None and declared.is_clear(contrast) and contrast.gain.value > 0
+
 
 @dataclass(frozen=True)
 class Curved:

@@ -8,14 +8,15 @@ from alambic.report.overview.chip import say_levels
 from alambic.report.overview.costs import list_trained, name_amounts
 from alambic.report.overview.gather import Overview, Study, list_losses
 from alambic.report.overview.kept import find_former
+from alambic.report.overview.teachers import say_superset, see_data
 from alambic.report.overview.views import say_views
 from alambic.report.words.wording import LANGS, Lang, name_group
 
 # declared in files that git knows only from after their results: a session that held them was lost and recovered
 RECOVERED = ("cross-architecture/cifar100/resnet8", "presence/adapted_fashion", "presence/adapted_fish")
 FIRST = (
-    *("all_recall_low", "all_recall", "all_views", "all_seeds", "all_controls", "all_small_teachers"),
-    *("all_superset", "all_plateau", "all_recovered", "all_looked"),
+    *("all_superset", "all_recall_low", "all_recall", "all_views", "all_seeds", "all_controls"),
+    *("all_small_teachers", "all_plateau", "all_recovered", "all_looked"),
 )
 ENOUGH_SEEDS = 10  # that the design asks of a confirmation
 CONTROLS: dict[str, dict[Lang, str]] = {  # that the design asks of a confirmation, by the name of what makes them
@@ -40,6 +41,7 @@ def say_limits(overview: Overview) -> list[Claim]:
     The widest first: a slide has room for some of them.
     """
     claims = [
+        *say_superset(overview),
         *say_levels(overview),
         *say_views(overview),
         *_say_seeds(overview),
@@ -76,11 +78,7 @@ def _say_teachers(overview: Overview) -> list[Claim]:
         told: dict[str, Blank] = {"parameters": overview.facts.add("teachers’ size", parameters, "number", (), "", how)}
         told["seconds"] = overview.facts.add("teachers’ time", seconds, "seconds", (), "", how)
         claims.append(Claim("all_small_teachers", told, "warning"))
-    seen = {study.name: {content.get("teacher_data") for content in study.contents} for study in overview.studies}
-    more = [name for name, data in seen.items() if "superset" in data]
-    if more:
-        claims.append(Claim("all_superset", {"count": len(more), "studies": len(seen)}, "warning"))
-    other = tuple(name for name, data in seen.items() if "external" in data)
+    other = tuple(study.name for study in overview.studies if "external" in see_data(study))
     return [*claims, *([Claim("all_external", {"listing": other}, "warning")] if other else [])]
 
 

@@ -9,13 +9,13 @@ from alambic.report.chapters.blocks import Section
 from alambic.report.chapters.claims import Blank, Claim, Words, name_metric
 from alambic.report.chapters.suitability import list_survey
 from alambic.report.chapters.tables import Entry, Table
-from alambic.report.facts.advice import decide
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.gather import Group
 from alambic.report.facts.ideas import Idea
+from alambic.report.overview.chip import tell_tensor
 from alambic.report.overview.claims import (
     count_fates,
-    list_bare,
+    list_unconfirmed,
     name_idea,
     say_all_families,
     say_chip,
@@ -24,7 +24,7 @@ from alambic.report.overview.claims import (
     say_teachers_between,
 )
 from alambic.report.overview.costs import tabulate_costs
-from alambic.report.overview.decisions import tabulate_brief
+from alambic.report.overview.decisions import gather_advised, tabulate_brief
 from alambic.report.overview.document import colour_of, count_taught
 from alambic.report.overview.gather import Overview, Study, tell_data
 from alambic.report.overview.limits import say_do
@@ -35,7 +35,7 @@ from alambic.report.overview.tables import (
     tell_verdict,
 )
 from alambic.report.overview.talk_when import tell_curves
-from alambic.report.overview.teachers import say_accuracy
+from alambic.report.overview.teachers import say_accuracy, say_superset
 from alambic.report.talk.compose import MOST_SLIDES
 from alambic.report.talk.parts import Scatter, Slide, make_bars
 from alambic.report.talk.tables import choose, drop_columns
@@ -60,7 +60,7 @@ def compose_talk(overview: Overview, sections: Sequence[Section], lang: Lang) ->
         *_teachers(overview, lang),
         *_methods(overview, lang, words),
         *_between(overview, lang, words),
-        *tell_curves(overview, lang, words),
+        *tell_curves(overview, " ".join([words["key_sign"], *_warn(overview, lang)]), lang, words),
         *_ideas(overview, lang, words),
         *_chip(overview, lang, words),
     ]
@@ -150,10 +150,17 @@ def _methods(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
         ordered = sorted(pairs, key=lambda pair: -pair[1].gain.value)
         named = [(f"{_name(c.group, lang)} ({study.name})", c.gain) for study, c in ordered]
         colours = [colour_of(study, c) for study, c in ordered]
-        bars = make_bars(named, read_texts(lang)["axis_points"], colours, words["key_verdict"], lang)
+        key = " ".join([words["key_verdict"], *_warn(overview, lang)])
+        bars = make_bars(named, read_texts(lang)["axis_points"], colours, key, lang)
         listing = tuple((c.group, c.gain, f"({study.name}, {c.group.student})") for study, c in pairs)
-        made.append(Slide(title, (), bars, (Claim("all_listed", {"listing": listing}),)))
+        notes = (*say_superset(overview), Claim("all_listed", {"listing": listing}))
+        made.append(Slide(title, (), bars, notes))
     return made
+
+
+def _warn(overview: Overview, lang: Lang) -> list[str]:
+    """What stands below each chart of gains: what else the teachers knew."""
+    return [replace(claim, key="talk_superset").text(lang) for claim in say_superset(overview)]
 
 
 def _name_metric(metric: str) -> Words:
@@ -250,16 +257,18 @@ def _chip(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
     spare = {texts["parameters"], texts["macs"], words["agrees"], words["kernels"]}
     table = drop_columns(tabulate_costs(overview, lang), spare)
     lines = tuple(shorten(claim).text(lang) for claim in claims)
-    return [Slide(Claim("talk_chip", {"most": max(falls, key=lambda fact: fact.value)}), lines, table, tuple(claims))]
+    told: dict[str, Blank] = {"most": max(falls, key=lambda fact: fact.value), "more": tell_tensor(overview)}
+    return [Slide(Claim("talk_chip", told), lines, table, tuple(claims))]
 
 
 def _advice(overview: Overview, lang: Lang) -> list[Slide]:
     if not overview.claims:
         return []
     claims = say_do(overview)
-    made = [one for study in overview.claims for one in decide(study.findings)]
-    counts: dict[str, Blank] = {"confirmed": sum(one.confirmed is not None for one in made), "count": len(made)}
-    decided = Slide(Claim("talk_decide", counts), (), tabulate_brief(overview, lang), tuple(claims))
-    tried, bare = {study.name for study, _ in overview.with_alone}, len(list_bare(overview))
+    rows = gather_advised(overview)
+    counts: dict[str, Blank] = {"confirmed": sum(row.is_sure for row in rows), "count": len(rows)}
+    brief, remark = tabulate_brief(overview, lang), " ".join(_warn(overview, lang))
+    decided = Slide(Claim("talk_decide", counts), (), brief, tuple(claims), remark=remark)
+    tried, bare = {study.name for study, _ in overview.with_alone}, len(list_unconfirmed(overview))
     title = Claim("talk_do", {"sure": len(tried) - bare, "count": len(tried)})
     return [decided, _lines(title, claims, lang)]

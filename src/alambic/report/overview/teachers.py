@@ -81,7 +81,7 @@ def _read_blocks(study: Study) -> list[Block]:
     outside = {*judgement.controls, *judgement.nasty}
     rows = [row for row in study.findings.rows if row.state == "done"]
     found = []
-    for block in make_blocks(study.suitability.cards, measure_rows(rows)):
+    for block in make_blocks(study.suitability.cards, measure_rows(rows), outside):
         known: Array = ~np.isnan(block.scores.get(ACCURACY, np.full(len(block.teachers), np.nan)))
         own = block.keep(t for t, there in zip(block.teachers, known, strict=True) if there and t not in outside)
         found += [own] if len(own.teachers) >= FEWEST else []
@@ -145,3 +145,15 @@ def _say_accurate(measured: list[tuple[Words, Accurate]]) -> list[Claim]:
 def _count(one: Accurate) -> tuple[Blank, ...]:
     """Least and most over blocks, once where they are the same."""
     return (one.least,) if one.least.value == one.most.value else (one.least, TO, one.most)
+
+
+def see_data(study: Study) -> set[str]:
+    """What the teachers of a study had learnt from, beside what their students were given."""
+    return {str(content["teacher_data"]) for content in study.contents if content.get("teacher_data") is not None}
+
+
+def say_superset(overview: Overview) -> list[Claim]:
+    """In how many of the studies with a teacher it had learnt from more labelled images than its student was given."""
+    seen = [see_data(study) for study in overview.studies]
+    told: dict[str, Blank] = {"count": sum("superset" in data for data in seen), "studies": sum(map(bool, seen))}
+    return [Claim("all_superset", told, "warning")] if told["count"] else []

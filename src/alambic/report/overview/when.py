@@ -93,6 +93,26 @@ def _tell(side: tuple[str, str]) -> Callable[[Lang], str]:
     return lambda lang: tell_side(side, lang)
 
 
+def say_longer_first(overview: Overview) -> list[Claim]:
+    """What to do before one looks for a teacher: what more epochs surely give the student alone, and what an arm still
+    gains at the most epochs that it was run for."""
+    claims = []
+    for curve in overview.curves:
+        sure = [place for place, step in enumerate(curve.steps) if is_sure(step)]
+        if curve.key != "epochs" or not sure or not curve.taught:
+            continue
+        amounts = {lang: name_amounts(curve, lang) for lang in LANGS}
+        places = {"less": sure[0], "more": sure[0] + 1, "longest": curve.taught[-1]}
+        told: dict[str, Blank] = {"gain": curve.steps[sure[0]]}
+        told |= {name: Words({lang: amounts[lang][place] for lang in LANGS}) for name, place in places.items()}
+        last = ((side, facts[curve.taught[-1]]) for side, facts in sorted(curve.gains.items()))
+        told["listing"] = tuple(
+            (Words({lang: tell_side(side, lang) for lang in LANGS}), fact) for side, fact in last if fact
+        )
+        claims.append(Claim("all_do_longer", told, "gain"))
+    return claims
+
+
 def say_when(overview: Overview) -> list[Claim]:
     """Each curve in a sentence, most telling first, epochs last."""
     said = [(curve.key == "epochs", claim) for curve in overview.curves for claim in say_curve(curve)]

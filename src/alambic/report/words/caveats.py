@@ -25,6 +25,12 @@ CAVEAT_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Les images de test n’ont pas été regardées : les scores sont ceux du lot de réglage, qui a pu servir à "
         "choisir.",
     },
+    "seen_more": {
+        "en": "{count} of {teachers} teachers had learnt from more labelled images than their students were given: "
+        "part of what they give may be those labels.",
+        "fr": "{count} enseignants sur {teachers} avaient appris de plus d’images étiquetées que n’en recevaient leurs "
+        "élèves : une part de ce qu’ils donnent peut être ces étiquettes.",
+    },
     "contradicted": {
         "en": "Warning: the stored predictions of {count} do not give their stored score: {rows}.",
         "fr": "Attention : les prédictions enregistrées de {count} ne donnent pas leur score enregistré : {rows}.",

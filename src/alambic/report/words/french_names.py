@@ -87,6 +87,7 @@ KEYS: dict[str, dict[Lang, str]] = {
     "weight": {"en": "weight", "fr": "poids"},
     "weights": {"en": "weights", "fr": "poids"},
     "temperature": {"en": "temperature", "fr": "température"},
+    "ce_weight": {"en": "cross-entropy", "fr": "entropie croisée"},
     "share": {"en": "share", "fr": "part"},
     "order": {"en": "order", "fr": "ordre"},
 }

@@ -63,13 +63,14 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
     "all_read": {
         "en": "Confirmed means: declared beforehand, and found beyond chance with all declared contrasts of its study "
         "counted (Holm). A tie means not shown to differ: smaller than such a test shows four times in five, or than "
-        "was declared to matter; it does not mean equal, so read the interval. One that differs by its p has a p, so "
-        "corrected, under 0.05 all the same. Gains are in points over the same student without a teacher, paired by "
-        "seed; brackets are 95% intervals.",
+        "was declared to matter; it does not mean equal, so read the interval. Some ties have a corrected p "
+        "under 0.05: such a difference is real, but too small to count on. Gains are in points over the same student "
+        "without a teacher, paired by seed; brackets are 95% intervals.",
         "fr": "Confirmé veut dire : déclaré d’avance, et trouvé au-delà du hasard en comptant tous les contrastes "
         "déclarés de l’étude (Holm). Une égalité veut dire : différence non montrée, plus petite que ce qu’un tel test "
         "montre quatre fois sur cinq, ou que ce qui a été déclaré compter ; ce n’est pas l’égalité vraie, lire "
-        "l’intervalle. Celle qui diffère selon son p en a un, ainsi corrigé, sous 0,05 malgré tout. Les gains sont en "
+        "l’intervalle. Quelques égalités ont un p corrigé sous 0,05 : réelle, la différence est trop petite pour s’y "
+        "fier. Les gains sont en "
         "points sur le même élève sans enseignant, appariés par graine ; entre crochets, les intervalles à 95 %.",
     },
     "all_unfinished": {
@@ -161,6 +162,12 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
         "largest gain for each data and metric: {listing}.",
         "fr": "Quelle méthode ? {confirmed} contrastes déclarés sur {count} face à l’élève seul sont confirmés. Le "
         "plus grand gain par données et mesure : {listing}.",
+    },
+    "all_clear_shown": {
+        "en": "Not confirmed, though their corrected p is under 0.05: real, but smaller than such a test shows four "
+        "times in five: {listing}.",
+        "fr": "Non confirmés, bien que leur p corrigé soit sous 0,05 : réels, mais plus petits que ce qu’un tel test "
+        "montre quatre fois sur cinq : {listing}.",
     },
     "all_none_shown": {
         "en": "Nothing was shown to help in {listing}.",

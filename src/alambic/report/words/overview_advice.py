@@ -26,6 +26,12 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         "entraînement {single}. Avec des échelles puissances de deux ils perdent de {power_least} à {power_most},"
         " avec des poids sur 4 bits de {four_least} à {four_most}.",
     },
+    "all_left": {
+        "en": "What is left of a gain there? Arms with a confirmed gain that score below the student alone once both "
+        "run in another arithmetic, on the same images: {listing}.",
+        "fr": "Qu’y reste-t-il d’un gain ? Bras au gain confirmé qui passent sous l’élève seul quand tous deux "
+        "tournent dans une autre arithmétique, sur les mêmes images : {listing}.",
+    },
     "all_qat": {
         "en": "Points lost to int8 without quantisation-aware training and with it, where it was run: {listing}.",
         "fr": "Points perdus en int8 sans entraînement qui arrondit (QAT) et avec lui, là où il a été lancé : "
@@ -47,17 +53,25 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Éviter les enseignants faibles : l’exactitude sur la tâche même les désigne. Parmi les bons elle en dit "
         "moins, en essayer deux ou trois ; laisser de côté leur architecture et les estimateurs.",
     },
+    "all_do_longer": {
+        "en": "Before any teacher, train the student alone for longer: from {less} to {more} it gains {gain} on the "
+        "tune images. A teacher comes on top of that: with {longest} the gains over the student alone are {listing}.",
+        "fr": "Avant tout enseignant, entraîner plus longtemps l’élève seul : de {less} à {more} il gagne {gain} sur "
+        "les images de réglage. Un enseignant s’y ajoute : avec {longest}, les gains sur l’élève seul sont {listing}.",
+    },
     "all_do_views": {
-        "en": "Before any teacher, give the student alone fresh views each epoch, since no bank limits it; in {places} "
-        "of {tried} trials, on the tune images, the interval of what that gives leaves out zero: {listing}.",
-        "fr": "Avant tout enseignant, donner à l’élève seul des vues neuves à chaque époque, puisque aucune banque ne "
-        "le limite ; dans {places} des {tried} essais, sur les images de réglage, l’intervalle de ce que cela "
-        "apporte exclut zéro : {listing}.",
+        "en": "Give the student alone fresh views each epoch before it is compared with a taught one: no bank "
+        "limits it. That helped surely in {places} of {tried} trials on tune images: {listing}.",
+        "fr": "Donner à l’élève seul des vues neuves à chaque époque avant de le comparer à un élève instruit : aucune "
+        "banque ne le limite. Cela a sûrement aidé dans {places} des {tried} essais sur images de réglage : "
+        "{listing}.",
     },
     "all_do_unlabelled": {
-        "en": "Let the teacher speak of images that have no label: over the same teacher on labelled images alone this "
+        "en": "Train on images without a label too, by the teacher’s answers: over the same teacher on labelled images "
+        "alone this "
         "gives {least} to {most} where it is confirmed, in {confirmed} of {count} declared contrasts.",
-        "fr": "Laisser l’enseignant parler des images sans étiquette : face au même enseignant sur les seules images "
+        "fr": "Entraîner aussi sur des images sans étiquette, d’après les réponses de l’enseignant : face au même "
+        "enseignant sur les seules images "
         "étiquetées cela donne de {least} à {most} là où c’est confirmé, dans {confirmed} contrastes déclarés sur"
         " {count}.",
     },
@@ -74,16 +88,17 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
     },
     "all_dont_weak": {
         "en": "Do not distil from a teacher that is not ahead of the student alone on the task: of {behind} such pairs "
-        "of teacher and arm in the studies of teachers, {behind_gained} gave more than zero; of {ahead} whose "
-        "teacher is ahead, {ahead_gained}.",
+        "of teacher and arm in the studies of teachers, {behind_gained} had a mean gain above zero, where noise alone "
+        "gives about half; of {ahead} whose teacher is ahead, {ahead_gained}.",
         "fr": "Ne pas distiller depuis un enseignant qui n’est pas devant l’élève seul sur la tâche : sur {behind} "
-        "paires de ce genre, d’un enseignant et d’un bras, dans les études d’enseignants, {behind_gained} ont donné "
-        "plus que zéro ; sur {ahead} dont l’enseignant est devant, {ahead_gained}.",
+        "paires de ce genre (enseignant et bras) dans les études d’enseignants, {behind_gained} ont un gain moyen "
+        "positif, quand le seul hasard en donne environ la moitié ; sur {ahead} dont l’enseignant est devant, "
+        "{ahead_gained}.",
     },
     "all_dont_trust": {
-        "en": "Being ahead is not enough everywhere. Pairs that gave more than zero, of those whose teacher is ahead: "
-        "{listing}. So keep the student alone unless a trial of your own gains.",
-        "fr": "Être devant ne suffit pas partout. Paires qui ont donné plus que zéro, parmi celles dont l’enseignant "
+        "en": "Being ahead is not enough everywhere. Pairs with a mean gain above zero, of those whose teacher is "
+        "ahead: {listing}. So keep the student alone unless a trial of your own gains.",
+        "fr": "Être devant ne suffit pas partout. Paires au gain moyen positif, parmi celles dont l’enseignant "
         "est devant : {listing}. Garder donc l’élève seul, sauf si votre propre essai montre un gain.",
     },
     "all_do_few": {
@@ -101,10 +116,10 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "N’attendre aucune aide là où rien n’en montre : {listing}.",
     },
     "all_dont_any": {
-        "en": "Do not take with whatever teacher there is what over all that were tried gives less than no teacher: "
-        "{listing}.",
-        "fr": "Ne pas prendre avec n’importe quel enseignant ce qui, sur tous ceux essayés, donne moins que sans "
-        "enseignant : {listing}.",
+        "en": "Do not use with an untested teacher what gave less than no teacher on average over all that were tried: "
+        "{listing}. Each teacher counts there, also those behind the student alone.",
+        "fr": "Ne pas employer avec un enseignant non essayé ce qui, en moyenne sur tous ceux essayés, a donné moins "
+        "que sans enseignant : {listing}. Chaque enseignant y compte, aussi ceux que l’élève seul dépasse.",
     },
     "all_dont_harm": {
         "en": "Do not use what was declared and shown to harm: {listing}.",
@@ -130,10 +145,11 @@ ADVICE_SENTENCES: dict[str, dict[Lang, str]] = {
         "ici.",
     },
     "all_superset": {
-        "en": "In {count} of {studies} studies teachers saw more images with a label than their students did "
-        "(superset).",
-        "fr": "Dans {count} études sur {studies} les enseignants ont vu plus d’images étiquetées que leurs élèves "
-        "(sur-ensemble).",
+        "en": "In {count} of {studies} studies the teachers had learnt from more labelled images than their students "
+        "were given, so that part of a gain may be those labels; a teacher that knows no more images may give less.",
+        "fr": "Dans {count} études sur {studies} les enseignants avaient appris de plus d’images étiquetées que n’en "
+        "recevaient leurs élèves : une part du gain peut être ces étiquettes ; un enseignant qui ne connaît pas plus "
+        "d’images peut donner moins.",
     },
     "all_external": {
         "en": "Teachers that had learnt from other images were tried in {listing} alone.",

@@ -10,6 +10,11 @@ ADVICE_TEXTS: dict[str, dict[Lang, str]] = {
         "en": "Points lost by the arithmetic of the chip: mean over the arms of a study (its worst arm)",
         "fr": "Points perdus selon l’arithmétique de la puce : moyenne sur les bras d’une étude (son pire bras)",
     },
+    "left_table": {
+        "en": "Points over the student alone that a confirmed gain keeps, both in the same arithmetic; mean over seeds",
+        "fr": "Points sur l’élève seul que garde un gain confirmé, tous deux dans la même arithmétique ; moyenne sur "
+        "les graines",
+    },
     "per_channel": {"en": "int8, a scale per channel", "fr": "int8, une échelle par canal"},
     "per_tensor": {"en": "int8, one scale per tensor", "fr": "int8, une échelle par tenseur"},
     "power_of_two": {"en": "power-of-two scales", "fr": "échelles puissances de deux"},

@@ -219,9 +219,13 @@ TALK_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Idées nouvelles mises à l’épreuve : {ideas} ; survivantes dans une étude au moins : {survived} ; "
         "aucune ne l’emporte",
     },
+    "talk_superset": {
+        "en": "In {count} of {studies} studies teachers had learnt from more labelled images than their students.",
+        "fr": "Dans {count} études sur {studies}, l’enseignant avait appris de plus d’images étiquetées que l’élève.",
+    },
     "talk_chip": {
-        "en": "On the chip: int8 with a scale for each channel costs an arm {most} at most, on average",
-        "fr": "Sur la puce : l’int8, une échelle par canal, coûte à un bras {most} au plus, en moyenne",
+        "en": "On the chip: int8 with a scale for each channel costs an arm {most} at most, on average{more}",
+        "fr": "Sur la puce : l’int8, une échelle par canal, coûte à un bras {most} au plus, en moyenne{more}",
     },
     "talk_do": {
         "en": "Distil, and measure: {sure} of {count} confirmations showed a gain over the student alone",

@@ -38,8 +38,8 @@ SLIDE_TEXTS: dict[str, dict[Lang, str]] = {
         "fr": "{shown} sur {count} sont montrés ; les notes les contiennent tous.",
     },
     "rows_shown": {
-        "en": "{shown} of {count} rows are shown, verdicts in proportion; the notes hold all.",
-        "fr": "{shown} lignes sur {count} sont montrées, les verdicts en proportion ; toutes dans les notes.",
+        "en": "{shown} of {count} rows are shown, each verdict by its share; the notes hold all.",
+        "fr": "{shown} lignes sur {count} sont montrées, chaque verdict selon sa part ; toutes dans les notes.",
     },
     "columns_shown": {
         "en": "{shown} of {count} columns are shown; the notes hold all.",
