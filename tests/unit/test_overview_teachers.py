@@ -145,7 +145,7 @@ def test_a_chart_a_curve_names_each_bar_and_what_it_is_measured_on(lang: Lang) -
     pptx = pytest.importorskip("pptx")
     labels = replace(curve("labels", kd=(MUCH, SOME, SOME), kd_labelled_only=(SOME, SOME, SOME)), number="test_int8")
     made = view(curves=(curve(kd=(MUCH, SOME, NONE)), labels))
-    (slide,) = tell_curves(made, lang, read_overview_texts(lang))
+    (slide,) = tell_curves(made, "key", lang, read_overview_texts(lang))
     told = {"en": ("accuracy on the tune images, in fp32", "images, by the int8"), "fr": ("en fp32", "réseau int8")}
     deck = pptx.Presentation(io.BytesIO(draw_deck("x", [slide], made.facts.all, lang)))
     frames = [shape for shape in deck.slides[0].shapes if shape.has_chart]

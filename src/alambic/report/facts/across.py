@@ -17,7 +17,7 @@ from alambic.suitability.gains import describe_setting
 from alambic.suitability.ranks import adjust_holm
 
 SEEDS, UNITS = 3, 5  # that a unit must have; units that a comparison must have
-FREEDOM = 1.5  # degrees of freedom under which an interval says next to nothing: with one it takes 12.7 errors
+FREEDOM = 1.2  # degrees of freedom under which an interval says next to nothing: with one it takes 12.7 errors
 ALONE = "none"
 FACTORS = ("data", "teacher", "student", "pair", "seed")  # a pair is a teacher with a student
 HOW = "alambic.study.crossed.fit_crossed: a value for each teacher, student, data and seed; "

@@ -60,7 +60,7 @@ def compose_talk(overview: Overview, sections: Sequence[Section], lang: Lang) ->
         *_teachers(overview, lang),
         *_methods(overview, lang, words),
         *_between(overview, lang, words),
-        *tell_curves(overview, lang, words),
+        *tell_curves(overview, " ".join([words["key_sign"], *_warn(overview, lang)]), lang, words),
         *_ideas(overview, lang, words),
         *_chip(overview, lang, words),
     ]

@@ -16,8 +16,11 @@ from alambic.report.words.texts import Texts, read_texts
 from alambic.report.words.wording import FROM, Lang
 
 
-def tell_curves(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
-    """Every arm that was run at each amount of images and of labels, over the student alone; a chart a curve."""
+def tell_curves(overview: Overview, key: str, lang: Lang, words: Texts) -> list[Slide]:
+    """Every arm that was run at each amount of images and of labels, over the student alone; a chart a curve.
+
+    ``key`` is what colours and lines mean, told once.
+    """
     charts, ends = list[Bars](), list[tuple[Fact, ...]]()
     curves = [curve for curve in overview.curves if curve.key != "epochs" and curve.whole]
     for curve in curves:
@@ -29,14 +32,14 @@ def tell_curves(overview: Overview, lang: Lang, words: Texts) -> list[Slide]:
             for told, fact in zip(amounts, facts, strict=True)
         ]
         colours = [colour_gain(fact) for _, fact in named]
-        bars = make_bars(named, read_texts(lang)["axis_points"], colours, "" if charts else words["key_sign"], lang)
+        bars = make_bars(named, read_texts(lang)["axis_points"], colours, "" if charts else key, lang)
         charts.append(replace(bars, head=_head(curve, teachers, lang, words)))
         ends += run.values()
     if not charts:
         return []
     shrinking = sum(has_shrunk(facts) for facts in ends)
-    key = "talk_when_less" if any(map(is_seen_less, curves)) else "talk_when"
-    title = Claim(key, {"shrinking": shrinking, "count": len(ends)})
+    less = any(map(is_seen_less, curves))
+    title = Claim("talk_when_less" if less else "talk_when", {"shrinking": shrinking, "count": len(ends)})
     return [Slide(title, (), charts[0], (*say_when(overview), *say_trained(overview)), below=tuple(charts[1:]))]
 
 
