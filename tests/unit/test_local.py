@@ -1,5 +1,6 @@
 """The local executor's workers and a person's Ctrl-C, which reaches the driver and every worker at once."""
 
+import multiprocessing
 import os
 import signal
 from collections import deque
@@ -7,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from alambic.study import local
+from alambic.study import local, work
+from alambic.training import stop
 
 
 def tell_handler(pipe, prepared, out):
@@ -45,3 +47,33 @@ def test_a_death_is_explained(monkeypatch, tmp_path, end, told):
     (event,) = local._bury(worker, deque(), deaths)
     assert (event.kind, event.cell) == ("failed", cell)
     assert event.detail == f"its process died twice (exit code {told})"
+
+
+@pytest.mark.parametrize("moment", ["waiting", "epoch", "done", "broken", "idle", "unread"])
+def test_a_worker_without_a_driver_ends_without_a_word(monkeypatch, tmp_path, moment):
+    """A traceback of it would stand on the terminal of a person whose driver was killed, or whose disk is full."""
+    ours, theirs = multiprocessing.Pipe()
+    cell = SimpleNamespace(id="a")
+
+    class Shop:
+        def __init__(self, prepared, out):
+            pass
+
+        def run_group(self, group, finish, on_epoch):
+            if moment == "unread":  # the pipe is reset, not broken
+                on_epoch("a", 0, 2)
+            ours.close()
+            if moment == "epoch":
+                on_epoch("a", 1, 2)
+            if moment == "broken":
+                raise ValueError("a cell's own")
+            if moment == "done":
+                finish(cell, None, None)
+
+    monkeypatch.setattr(work, "Workshop", Shop)
+    monkeypatch.setattr(stop, "listen", lambda: None)
+    if moment == "waiting":
+        ours.close()
+    else:
+        ours.send((cell,))
+    local._serve(theirs, None, tmp_path)

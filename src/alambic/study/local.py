@@ -46,34 +46,50 @@ def choose_jobs(asked: int, threads: int) -> int:
     return asked or max(1, (os.cpu_count() or 1) // max(threads, 1))
 
 
+GONE = (EOFError, BrokenPipeError, ConnectionResetError)  # what a pipe says whose other end is no more
+
+
 def _serve(pipe: Connection, prepared: Prepared, out: Path) -> None:
-    """A worker's life: a group comes in, events go out, until None comes in."""
+    """A worker's life: a group comes in, events go out, until None comes in, a stop is asked for or the driver is gone.
+
+    A worker without a driver ends without a word: what it has saved is all that the next run of the study reads.
+    """
     from alambic.study.work import Result, Workshop, describe_failure
 
     stop.listen()
     workshop = Workshop(prepared, out)
 
-    def finish(cell: Cell, result: Result | None, error: Exception | None) -> None:
-        told = ("done", cell.id, result) if error is None else ("failed", cell.id, describe_failure(error))
-        pipe.send(told)
-
-    while not stop.asked():
-        if not pipe.poll(POLL):  # never waits for longer: a worker without work listens too
-            continue
-        group = pipe.recv()
-        if group is None:
-            return
+    def tell(kind: str, identity: str, detail: Any) -> None:
         try:
-            workshop.run_group(group, finish, lambda cell, *epoch: pipe.send(("epoch", cell, epoch)))
-        except stop.Stopped:
-            return
-        except Exception as error:  # what breaks a whole group is data too: the driver writes it down and goes on
-            if len(group) > 1 and is_out_of_memory(error):
-                pipe.send(("memory", "", None))
-                return  # with a new process, whose memory is whole
-            for cell in group:
-                finish(cell, None, error)
-        pipe.send(("idle", "", None))
+            pipe.send((kind, identity, detail))
+        except GONE:
+            raise stop.Stopped from None  # no Exception, which a cell's failure would be taken for
+
+    def finish(cell: Cell, result: Result | None, error: Exception | None) -> None:
+        if error is None:
+            tell("done", cell.id, result)
+        else:
+            tell("failed", cell.id, describe_failure(error))
+
+    with contextlib.suppress(stop.Stopped):
+        while not stop.asked():
+            if not pipe.poll(POLL):  # never waits for longer: a worker without work listens too
+                continue
+            try:
+                group = pipe.recv()
+            except GONE:
+                return
+            if group is None:
+                return
+            try:
+                workshop.run_group(group, finish, lambda cell, *epoch: tell("epoch", cell, epoch))
+            except Exception as error:  # what breaks a whole group is data too: the driver writes it down and goes on
+                if len(group) > 1 and is_out_of_memory(error):
+                    tell("memory", "", None)
+                    return  # with a new process, whose memory is whole
+                for cell in group:
+                    finish(cell, None, error)
+            tell("idle", "", None)
 
 
 def _in_main_thread() -> bool:
@@ -130,7 +146,7 @@ def run_cells(prepared: Prepared, cells: list[Cell], out: Path, jobs: int) -> It
                 worker = next(item for item in workers if item.pipe is pipe)
                 try:
                     kind, identity, detail = worker.pipe.recv()
-                except (EOFError, ConnectionResetError):
+                except GONE:
                     workers.remove(worker)
                     yield from _bury(worker, waiting, deaths)
                     continue
