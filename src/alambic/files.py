@@ -10,6 +10,7 @@ import pickle
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -134,14 +135,21 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of a pickle's protocol, and refuses it all the same
+            state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError) as error:
         raise AlambicError(f"expected whole weights at {path}, got a file that cannot be read: {error}") from error
-    except pickle.UnpicklingError as error:
+    except pickle.UnpicklingError:  # torch's own words advise to read it all the same
         raise AlambicError(
-            f"refused {path}: expected tensors only, got a pickle that asks to run code ({str(error)[:200]}); "
-            "try saving net.state_dict() as safetensors"
-        ) from error
+            f"refused {path}: expected tensors alone, got a file that holds more than tensors, or a damaged one; what "
+            "else it holds could run code, so it is not read; try saving net.state_dict() as safetensors"
+        ) from None
+    except Exception as error:  # over a damaged file torch raises anything, and over a TorchScript archive such advice
+        raise AlambicError(
+            f"expected whole weights at {path}, got a file that torch does not read as tensors "
+            f"({type(error).__name__}); try another copy, or saving net.state_dict() as safetensors"
+        ) from None
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]

@@ -1,6 +1,11 @@
 """Atomic files, safe weights, and study files whose errors name file, line and key."""
 
+import io
+import os
+import pickle
+import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -10,7 +15,7 @@ from hypothesis import strategies as st
 
 from alambic.config import build, find_line, read_document
 from alambic.errors import AlambicError
-from alambic.files import hash_tensors, load_checkpoint, save_checkpoint, write_atomic
+from alambic.files import hash_tensors, load_checkpoint, read_state_dict, save_checkpoint, write_atomic
 from alambic.study.study_file import read_study
 
 
@@ -135,3 +140,53 @@ def test_hash_sees_names_shapes_and_layout_free_values():
     assert hash_tensors({"a": x, "n": torch.tensor(3)}) == hash_tensors({"a": turned, "n": torch.tensor(3)})
     assert hash_tensors({"a": x}) != hash_tensors({"b": x})
     assert hash_tensors({"a": x}) != hash_tensors({"a": x.reshape(2, 3, 16)})
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+def saved(state):
+    content = io.BytesIO()
+    torch.save(state, content)
+    return content.getvalue()
+
+
+def scripted():
+    content = io.BytesIO()
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), content)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: saved({"w": Hostile()}),
+            "refused .*: expected tensors alone, got a file that holds more than tensors",
+        ),
+        (
+            lambda: saved({"w": torch.zeros(2), "made": Path("x")}),
+            "holds more than tensors.* try saving net.state_dict",
+        ),
+        (lambda: pickle.dumps({"w": 1}, protocol=4), "holds more than tensors, or a damaged one"),  # torch warns of it
+        (scripted, "expected whole weights at .*does not read as tensors"),
+        (lambda: b"hello there", "expected whole weights at .*does not read as tensors .*KeyError.*; try another copy"),
+        (lambda: saved({"w": torch.zeros(99)})[:300], "expected whole weights at .*does not read as tensors"),
+        (lambda: b"\x80\x02U\xff.", "expected whole weights|refused"),
+    ],
+)
+def test_weights_that_are_no_tensors_are_refused_in_our_own_words(tmp_path, monkeypatch, make, said):
+    """torch's own words advise to read them all the same."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "w.pt"
+    path.write_bytes(make())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(AlambicError, match=said) as caught:
+            read_state_dict(path)
+    assert "weights_only" not in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert caught.value.__suppress_context__  # nor does a traceback in Python show them
+    assert not (tmp_path / "ran").exists()
