@@ -7,6 +7,7 @@ import tomllib
 
 import numpy as np
 import pytest
+import torch
 
 from alambic.cli import main
 from alambic.data import load_source
@@ -19,6 +20,7 @@ from alambic.study import plan as plan_module
 from alambic.study import prepare as prepare_module
 from alambic.study.cell import Arm
 from alambic.study.compose import Request, compose_study
+from alambic.study.content import tell_source
 from alambic.study.ledger import Ledger, Row
 from alambic.study.local import Event
 from alambic.study.prepare import prepare
@@ -119,6 +121,21 @@ def test_a_plan_warns_as_a_run_does(place, monkeypatch):
     told = "\n".join(plan_module.plan_study(study).told)
     assert "1 image cannot be read and is left out: dog/000.png (no picture)" in told
     assert "no labelled training image of ['0', '1', '2']" in told
+
+
+def test_a_class_that_a_split_scores_on_a_handful_of_images_is_told(place):
+    study = place()
+    source = load_source(study.data)
+    every = torch.arange(len(source.labels))
+    first = [*every[source.labels == 0][:2], *every[source.labels != 0]]
+
+    def warn(tune):
+        splits = {**source.splits, "tune": tune, "test": every}
+        return [line for line in tell_source(study, dataclasses.replace(source, splits=splits)) if "scores say" in line]
+
+    assert warn(every) == []
+    (told,) = warn(torch.stack(first))
+    assert "1 of 3 classes have under 5 tune images (0 2)" in told
 
 
 def test_another_text_in_the_students_file_is_another_cell(place):

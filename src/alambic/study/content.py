@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from alambic.training.task import Task, evaluate_metric, labels_of
 from alambic.training.teacher_file import TeacherEntry
 from alambic.treatments.base import file_version
 from alambic.treatments.registry import all_modifiers, all_treatments, create_modifier
+
+FEW_SCORED = 5  # images of a class in a split: fewer are told
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +70,8 @@ def train_ids(study: Study, source: Source) -> Tensor:
 
 
 def tell_source(study: Study, source: Source) -> list[str]:
-    """What is trained on, and a warning of images that cannot be read and of classes that no label teaches."""
+    """What is trained on, and a warning of images that cannot be read, of classes that no label teaches and of those
+    that a split scores on a handful of images."""
     ids = train_ids(study, source)
     told = [f"data: {source.name}, {len(ids):,} training images, {source.num_classes} classes"]
     if source.unreadable:
@@ -76,6 +80,14 @@ def tell_source(study: Study, source: Source) -> list[str]:
     missing = [name for index, name in enumerate(source.class_names) if index not in taught]
     if missing:
         told.append(f"warning: no labelled training image of {missing[:5]}: no student can learn what has none")
+    for split in ("tune", "test"):
+        counts = Counter(source.labels[source.splits[split]].tolist())
+        few = [f"{name} {counts[index]}" for index, name in enumerate(source.class_names) if counts[index] < FEW_SCORED]
+        if few and len(source.splits[split]):
+            told.append(
+                f"warning: {len(few)} of {source.num_classes} classes have under {FEW_SCORED} {split} images "
+                f"({', '.join(few[:5])}): scores say next to nothing of them"
+            )
     return told
 
 
