@@ -170,6 +170,8 @@ def _say_superset(findings: Findings) -> list[Claim]:
     """That teachers had learnt from more labelled images than their students were given."""
     seen = {group.teacher: group.rows[0].content.get("teacher_data") for group in findings.groups if group.teacher}
     more = sum(data == "superset" for data in seen.values())
+    if more == len(seen) > 0:
+        return [Claim("seen_more_all", {}, "warning")]
     return [Claim("seen_more", {"count": more, "teachers": len(seen)}, "warning")] if more else []
 
 

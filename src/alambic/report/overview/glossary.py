@@ -50,12 +50,12 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
         "fr": ("équilibre", "la force de l’enseignant au début, en multiple de celle des étiquettes"),
     },
     "superset": {
-        "en": ("superset", "the teacher saw more images, or more of their labels, than the student was given"),
-        "fr": ("sur-ensemble", "l’enseignant a vu plus d’images, ou plus de leurs étiquettes, que l’élève n’en reçoit"),
+        "en": ("more images", "the teacher saw more images, or more of their labels, than the student was given"),
+        "fr": ("plus d’images", "l’enseignant a vu plus d’images, ou plus de leurs étiquettes, que l’élève n’en reçoit"),
     },
     "external": {
-        "en": ("external", "the teacher comes from elsewhere, trained on other images"),
-        "fr": ("externe", "l’enseignant vient d’ailleurs, entraîné sur d’autres images"),
+        "en": ("other images", "the teacher comes from elsewhere, trained on other images"),
+        "fr": ("autres images", "l’enseignant vient d’ailleurs, entraîné sur d’autres images"),
     },
     "labelled": {
         "en": (

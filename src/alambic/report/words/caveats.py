@@ -25,6 +25,12 @@ CAVEAT_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Les images de test n’ont pas été regardées : les scores sont ceux du lot de réglage, qui a pu servir à "
         "choisir.",
     },
+    "seen_more_all": {
+        "en": "Teachers had learnt from more labelled images than students were given: part of what they give may be "
+        "those labels.",
+        "fr": "Les enseignants avaient appris de plus d’images étiquetées que n’en recevaient les élèves : une part de "
+        "ce qu’ils donnent peut être ces étiquettes.",
+    },
     "seen_more": {
         "en": "{count} of {teachers} teachers had learnt from more labelled images than their students were given: "
         "part of what they give may be those labels.",

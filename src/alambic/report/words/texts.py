@@ -248,8 +248,8 @@ KNOWN: dict[str, dict[Lang, str]] = {
     "labels": {"en": "labels", "fr": "étiquettes"},
     "untrained": {"en": "untrained", "fr": "non entraîné"},
     "same": {"en": "same images", "fr": "mêmes images"},
-    "superset": {"en": "superset", "fr": "sur-ensemble"},
-    "external": {"en": "external", "fr": "externe"},
+    "superset": {"en": "more images", "fr": "plus d’images"},
+    "external": {"en": "other images", "fr": "autres images"},
 }
 DISTILLED, AND = "distilled from ", " and "
 LINKS: dict[str, dict[Lang, str]] = {
