@@ -51,7 +51,7 @@ TERMS: dict[str, dict[Lang, tuple[str, str]]] = {
     },
     "superset": {
         "en": ("more images", "the teacher saw more images, or more of their labels, than the student was given"),
-        "fr": ("plus d’images", "l’enseignant a vu plus d’images, ou plus de leurs étiquettes, que l’élève n’en reçoit"),
+        "fr": ("plus d’images", "l’enseignant a vu plus d’images, ou plus de leurs étiquettes, que n’en a l’élève"),
     },
     "external": {
         "en": ("other images", "the teacher comes from elsewhere, trained on other images"),
