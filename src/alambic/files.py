@@ -8,6 +8,7 @@ import io
 import os
 import pickle
 import shutil
+import struct
 import tempfile
 import time
 import warnings
@@ -125,6 +126,13 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+# what torch's reader and its unpickler raise over damaged files, but for pickle's own error
+DAMAGED = (
+    *(RuntimeError, EOFError, KeyError, ValueError, IndexError, TypeError, AttributeError, AssertionError),
+    *(ImportError, OverflowError, struct.error),
+)
+
+
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file, or of a torch file read without running code.
 
@@ -145,7 +153,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"refused {path}: expected tensors alone, got a file that holds more than tensors, or a damaged one; what "
             "else it holds could run code, so it is not read; try saving net.state_dict() as safetensors"
         ) from None
-    except Exception as error:  # over a damaged file torch raises anything, and over a TorchScript archive such advice
+    except DAMAGED as error:  # its words over a TorchScript archive advise to read it all the same, too
         raise AlambicError(
             f"expected whole weights at {path}, got a file that torch does not read as tensors "
             f"({type(error).__name__}); try another copy, or saving net.state_dict() as safetensors"

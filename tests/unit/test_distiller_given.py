@@ -207,7 +207,7 @@ class Strict(nn.Module):
 
 
 def test_a_teacher_of_another_size_is_told_by_which_argument_it_is_given_its_own():
-    with pytest.raises(AlambicError, match=r"(?s)teacher: .*teacher_size=\(height, width\), and by a teacher_norm"):
+    with pytest.raises(AlambicError, match=r"(?s)teacher: .*made for \(teacher_size and teacher_norm of a Distiller"):
         make_pair(teacher=Strict())
     assert make_pair(teacher=Strict(), teacher_size=32, teacher_norm=((0.5,) * 3, (0.2,) * 3))
 

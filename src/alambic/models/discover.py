@@ -103,9 +103,10 @@ def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, lab
     except AlambicError:
         raise
     except Exception as error:  # timm refuses a wrong size by an assertion; a user's own code may raise anything
+        where = " (teacher_size and teacher_norm of a Distiller; size, mean and std in a study file)"
         raise AlambicError(
             f"{label}: expected a network that runs on images of shape {tuple(example.shape)}, but it failed: {error}; "
-            "try the size and the channel count that it was made for"
+            f"try the size and the channel count that it was made for{where if label.startswith('teacher') else ''}"
         ) from error
     finally:
         for handle in handles:

@@ -97,11 +97,6 @@ def probe_side(net: nn.Module, seen: Tensor, given: Tensor, side: str) -> Output
         return probe(net, seen, side)
     except AlambicError as error:
         normed, channels = seen.shape[1], given.shape[1]
-        if normed == channels and side == "teacher":
-            raise AlambicError(
-                f"{error}: by teacher_size=(height, width), and by a teacher_norm with a mean and a std for each "
-                "channel of it"
-            ) from error
         if normed == channels:
             raise
         raise AlambicError(
