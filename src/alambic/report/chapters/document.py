@@ -27,6 +27,7 @@ from alambic.report.chapters.suitability import describe_suitability
 from alambic.report.chapters.tables import Entry, Table
 from alambic.report.chapters.trust import describe_alignment, describe_trust
 from alambic.report.facts.findings import Findings, StudentFindings
+from alambic.report.facts.gather import Group
 from alambic.report.words.document import FIDELITIES, HEADINGS, SOURCES
 from alambic.report.words.french_names import join_settings, tell_arm, tell_setting
 from alambic.report.words.texts import read_texts
@@ -129,7 +130,7 @@ def _join(names: Sequence[str]) -> Words:
 
 
 def _say_compared(findings: Findings) -> list[Claim]:
-    methods = list(used_methods(findings))
+    methods = list(used_methods(findings.groups))
     key = "compared" if len(methods) > 1 else "compared_one"
     key = key if has_baseline(findings) else "compared_arms"
     return [Claim(key, {"methods": _join(methods)})] if methods else []
@@ -141,7 +142,7 @@ def has_baseline(findings: Findings) -> bool:
 
 
 def _own(findings: Findings) -> tuple[str, ...]:
-    return tuple(name for name, method in used_methods(findings).items() if method.fidelity == "O")
+    return tuple(name for name, method in used_methods(findings.groups).items() if method.fidelity == "O")
 
 
 def _say_protocol(findings: Findings) -> list[Claim]:
@@ -176,17 +177,17 @@ def sees_labelled_only(findings: Findings) -> bool:
     return len({"labelled_only" in (g.rows[0].content["arm"].get("treatments") or ()) for g in findings.groups}) == 2
 
 
-def used_methods(findings: Findings) -> dict[str, type[Method]]:
-    """Methods of the study's finished arms by name, in the alphabet's order, without none."""
+def used_methods(groups: Sequence[Group]) -> dict[str, type[Method]]:
+    """Methods of finished arms by name, in the alphabet's order, without none."""
     known = all_methods()
-    names = {name for group in findings.groups for name in group.rows[0].content["arm"]["methods"]}
+    names = {name for group in groups for name in group.rows[0].content["arm"]["methods"]}
     return {name: known[name] for name in sorted(names) if name in known and name != "none"}
 
 
 def tabulate_methods(findings: Findings, lang: Lang) -> Table:
     """One row a method: venue, what it was checked against, formula."""
     table = Table(tuple((HEADINGS[name][lang], "", False) for name in ("method", "paper", "fidelity", "formula")))
-    for name, cls in used_methods(findings).items():
+    for name, cls in used_methods(findings.groups).items():
         paper = f"{cls.paper.venue} {cls.paper.year}"
         table.rows.append(
             [Entry(name), Entry(paper), Entry(FIDELITIES[cls.fidelity][lang]), Entry(cls.formula, class_="wide")]
@@ -197,7 +198,7 @@ def tabulate_methods(findings: Findings, lang: Lang) -> Table:
 def tabulate_papers(findings: Findings, lang: Lang) -> Table:
     """One row a paper: of the methods first, then of what this report computes."""
     table = Table(tuple((HEADINGS[name][lang], "", False) for name in ("used_for", "references")))
-    for name, cls in used_methods(findings).items():
+    for name, cls in used_methods(findings.groups).items():
         paper = cls.paper
         where = f"{paper.authors.rstrip('.')}. {paper.title}. {paper.venue} {paper.year}."
         where += f" arXiv {paper.arxiv}." if paper.arxiv else ""

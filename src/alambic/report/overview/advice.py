@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alambic.methods import all_methods
 from alambic.report.chapters.across import COUNTED
-from alambic.report.chapters.claims import METRIC_NAMES, Blank, Claim, Words
+from alambic.report.chapters.claims import Blank, Claim, Words, name_metric
 from alambic.report.facts.across import ALONE, Across
 from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact
@@ -161,7 +161,7 @@ def _tell_levels(pair: Across) -> Words:
     counts = " · ".join(str(pair.levels[name]) for name in COUNTED)
     return Words(
         {
-            lang: f"({METRIC_NAMES[pair.metric][lang] if pair.metric in METRIC_NAMES else pair.metric}; "
+            lang: f"({name_metric(pair.metric, lang)}; "
             f"{HEADINGS['across_levels'][lang].lower()}{':' if lang == 'en' else ' :'} {counts})"
             for lang in LANGS
         }

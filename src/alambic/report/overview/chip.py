@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from alambic.report.chapters.chip import list_falls
-from alambic.report.chapters.claims import METRIC_NAMES, Blank, Claim, Words
+from alambic.report.chapters.claims import Blank, Claim, Words, name_metric
 from alambic.report.chapters.tables import Entry, Table, drop_empty, fact_entry
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.findings import Findings, StudentFindings
@@ -223,7 +223,7 @@ def tabulate_levels(overview: Overview, lang: Lang) -> Table:
     table = Table(tuple((head, "", place not in (0, 2)) for place, head in enumerate(heads)))
     for level in list_levels(overview):
         metric = level.study.findings.scored.metric
-        told = f", {METRIC_NAMES[metric][lang] if metric in METRIC_NAMES else metric}" * (metric != "accuracy")
+        told = f", {name_metric(metric, lang)}" * (metric != "accuracy")
         recalls = [fact_entry(level.read(group, RECALL), lang) for group in (level.alone, level.best)]
         first = [Entry(level.study.name + told), fact_entry(level.alone.score, lang)]
         first += [Entry(tell_group(level.best).by_lang[lang]), fact_entry(level.best.score, lang)]

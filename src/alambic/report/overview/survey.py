@@ -8,8 +8,8 @@ from alambic.catalogue import CONTROLS, count_methods
 from alambic.methods import all_methods
 from alambic.report.chapters.blocks import Block
 from alambic.report.chapters.claims import Blank, Claim
+from alambic.report.chapters.document import used_methods
 from alambic.report.chapters.tables import Entry, Table
-from alambic.report.facts.gather import Group
 from alambic.report.overview.gather import Overview
 from alambic.report.words.document import FIDELITIES, HEADINGS
 from alambic.report.words.overview_texts import read_overview_texts
@@ -20,19 +20,12 @@ def describe_survey(overview: Overview, lang: Lang) -> list[Block]:
     """How many losses are there, were tried, had tuning, were declared; a row each of those declared."""
     known = all_methods()
     counts = count_methods(known)
-    declared = _list_methods([group for study in overview.claims for group in study.findings.groups])
-    lists = (_list_methods(overview.groups), declared)
+    declared = list(used_methods([group for study in overview.claims for group in study.findings.groups]))
+    lists = (used_methods(overview.groups), declared)
     tried, stand = (sum(known[name].family not in CONTROLS for name in names) for names in lists)
     told: dict[str, Blank] = {"published": counts["A"] + counts["B"] + counts["C"], "own": counts["O"]}
     said = Claim("all_survey", {**told, "tried": tried, "tuned": len(overview.tuned), "declared": stand})
     return [said, _tabulate(declared, lang)] if declared else [said]
-
-
-def _list_methods(groups: Sequence[Group]) -> list[str]:
-    """In the order of the alphabet, without none."""
-    known = all_methods()
-    names = {name for group in groups for name in group.rows[0].content["arm"]["methods"]}
-    return sorted(name for name in names if name in known and name != "none")
 
 
 def _tabulate(names: Sequence[str], lang: Lang) -> Table:

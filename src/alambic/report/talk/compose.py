@@ -93,7 +93,7 @@ def _open(findings: Findings, chapters: dict[str, Section], lang: Lang) -> list[
     told: dict[str, Blank] = {"data": describe_data(findings), "done": findings.counts["done"]}
     answered = Claim("slides_answer" if measures_int8(findings) else "slides_answer_float", told)
     key = "slide_compared" if has_baseline(findings) else "slide_compared_arms"
-    compared = Claim(key, {"count": len(used_methods(findings))})
+    compared = Claim(key, {"count": len(used_methods(findings.groups))})
     protocol, methods = chapters["protocol"].claims, tabulate_methods(findings, lang)
     kind = "tuned" if any(claim.key == "own_recipes" for claim in protocol) else "same"
     fair = f"slide_protocol_{'labelled' if sees_labelled_only(findings) else kind}"
