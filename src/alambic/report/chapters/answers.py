@@ -13,6 +13,10 @@ from alambic.report.words.wording import LANGS
 OF = {"en": "on", "fr": "sur"}
 LONGEST = 6  # named one by one in a sentence; the table holds them all
 LONGEST_BRIEF = 3  # on a slide, whose notes hold the long sentence
+LACKS = {  # number that says why there is none -> its claim, its facts' name
+    "int8_error": ("no_int8", "no int8"),
+    "kernels_missing": ("no_kernels", "no kernels"),
+}
 
 
 def say_purpose(findings: Findings) -> Claim:
@@ -155,7 +159,7 @@ def say_caveats(findings: Findings) -> list[Claim]:
             "the metric of the stored predictions on the stored labels against the stored score",
         )
         claims.append(Claim("contradicted", {"count": fact, "rows": ", ".join(scored.contradicted[:6])}, "warning"))
-    claims += _say_superset(findings) + _say_no_int8(findings) + _say_few_seeds(findings)
+    claims += _say_superset(findings) + _say_lacks(findings) + _say_few_seeds(findings)
     if findings.counts["failed"].value or findings.counts["skipped"].value:
         claims.append(Claim("not_all", {**findings.counts}, "warning" if findings.counts["failed"].value else "plain"))
     if findings.settings > 1:
@@ -175,16 +179,17 @@ def _say_superset(findings: Findings) -> list[Claim]:
     return [Claim("seen_more", {"count": more, "teachers": len(seen)}, "warning")] if more else []
 
 
-def _say_no_int8(findings: Findings) -> list[Claim]:
-    """Why students that are trained could not be scored in int8, each reason once."""
-    failed: dict[str, list[str]] = {}
-    for row in findings.rows:
-        if row.state == "done" and "int8_error" in row.numbers:
-            failed.setdefault(str(row.numbers["int8_error"]), []).append(row.id)
+def _say_lacks(findings: Findings) -> list[Claim]:
+    """Why students that are trained have no score in int8, or none by the device's kernels, each reason once."""
     claims = []
-    for place, (reason, ids) in enumerate(failed.items(), start=1):
-        fact = findings.facts.add(f"cells/no int8/{place}", len(ids), "cells", ids, "", "cells with int8_error")
-        claims.append(Claim("no_int8", {"count": fact, "reason": reason}, "warning"))
+    for number, (key, name) in LACKS.items():
+        lacking: dict[str, list[str]] = {}
+        for row in findings.rows:
+            if row.state == "done" and number in row.numbers:
+                lacking.setdefault(str(row.numbers[number]), []).append(row.id)
+        for place, (reason, ids) in enumerate(lacking.items(), start=1):
+            fact = findings.facts.add(f"cells/{name}/{place}", len(ids), "cells", ids, "", f"cells with {number}")
+            claims.append(Claim(key, {"count": fact, "reason": reason}, "warning"))
     return claims
 
 

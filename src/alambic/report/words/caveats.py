@@ -52,6 +52,10 @@ CAVEAT_SENTENCES: dict[str, dict[Lang, str]] = {
         "en": "Without a score in int8: {count}, because: {reason}",
         "fr": "Sans score en int8 : {count}, car : {reason}",
     },
+    "no_kernels": {
+        "en": "Not run on the device’s kernels: {count}, because: {reason}",
+        "fr": "Sans passage sur les noyaux de la puce : {count}, car : {reason}",
+    },
     "not_all": {
         "en": "{done} finished; skipped because they cannot work: {skipped}; failed: {failed}.",
         "fr": "Menées à terme : {done} ; sautées car impossibles : {skipped} ; échouées : {failed}.",
