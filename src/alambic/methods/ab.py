@@ -32,7 +32,8 @@ def ab_at_equal(teacher: Tensor, *, margin: float = 1.0) -> Tensor:
 class AB(Method):
     """Knowledge Transfer via Distillation of Activation Boundaries Formed by Hidden Neurons, Heo et al., AAAI 2019.
 
-    Two stages: boundaries, then plain KD at temperature 3. As in the authors' code, labels are never read.
+    Two stages: boundaries, then plain KD at temperature 3. As in the authors' script for CIFAR-10, labels are never
+    read; that for scenes (MIT indoor) ends with cross-entropy on them.
     """
 
     paper = Paper(
@@ -52,12 +53,17 @@ class AB(Method):
     fidelity = "A"
     differences = (
         "taps stand where blocks end, not before the next activation: a teacher whose blocks end in ReLU is off where "
-        "it is 0; a larger teacher's map is on where most of it is, a larger student's is "
-        "pooled; the share of the first stage is RepDistiller's "
+        "it is 0, and maps of equal width have a connector too, because a student's, where off, could not go below 0; "
+        "a larger teacher's map is on where most of it is, a larger student's is pooled; the share of the first stage "
+        "is RepDistiller's "
         "(30 epochs and 240), because the authors' script for CIFAR runs one epoch of each; one learning-rate "
-        "schedule spans both stages"
+        "schedule spans both stages; the teacher stays in evaluation mode, the authors' first stage takes its "
+        "statistics of the batch"
     )
-    evidence = "CIFAR-100 vgg13 to MobileNetV2 64.60 to 66.06, ResNet50 to MobileNetV2 64.60 to 67.20 [R]"
+    evidence = (
+        "CIFAR-100 vgg13 to MobileNetV2 64.60 to 66.06, ResNet50 to MobileNetV2 64.60 to 67.20, the second stage by "
+        "cross-entropy alone [R]"
+    )
     degenerate = "its second stage compares class probabilities"
     at_equal = "formula: the squared hinge of responses nearer to 0 than the margin (ab_at_equal)"
     pure = staticmethod(ab_loss)
@@ -77,10 +83,7 @@ class AB(Method):
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         pairs = paired_specs(specs.student, specs.teacher)
-        self.connectors = nn.ModuleList(
-            nn.Identity() if student.channels == teacher.channels else connector(student.channels, teacher.channels)
-            for student, teacher in pairs
-        )
+        self.connectors = nn.ModuleList(connector(student.channels, teacher.channels) for student, teacher in pairs)
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         if not self.stage_at(progress):

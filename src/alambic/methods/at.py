@@ -46,7 +46,8 @@ class AT(Method):
         "in torchdistill [R]"
     )
     differences = (
-        "where maps differ in size, the energies are pooled, not the maps: a bank then holds the teacher's side exactly"
+        "where maps differ in size, the energies are pooled, not the maps: a bank then holds the teacher's side "
+        "exactly; the sum is over every stage that both have, four where the authors' CIFAR networks have three"
     )
     min_classes = 1
     pure = staticmethod(at_loss)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from alambic.errors import AlambicError
-from alambic.functional.relation import gram
+from alambic.functional.relation import gram, to_unit
 from alambic.methods.base import Batch, Method, Needs, Paper, Parts, Specs
 from alambic.models.feature import Outputs
 from alambic.models.projector import linear
@@ -27,8 +27,8 @@ def cc_loss(
 
     Args:
         form: "released": mean_b sum_d g_bd g_b+1,d with g = |s - t|, neighbours in batch order (the authors' code).
-            "kernel": mean_bj (K(s)_bj - K(t)_bj)², K = exp(-2 gamma) sum_p (2 gamma)^p / p! (x·y)^p, a Gaussian
-            kernel of unit vectors by its Taylor series (the paper's formula).
+            "kernel": mean_bj (K(s)_bj - K(t)_bj)², K = exp(-2 gamma) sum_p (2 gamma)^p / p! (x·y)^p: a Gaussian
+            kernel by its Taylor series (the paper's formula), of embeddings that are unit vectors already.
         gamma, order: of the kernel.
     """
     if form == "released":
@@ -67,7 +67,8 @@ class CC(Method):
     fidelity = "A"
     differences = (
         "the authors' code as RepDistiller publishes it; form=kernel is the paper's formula with a squared norm, where "
-        "torchdistill takes the norm itself over B²"
+        "torchdistill takes the norm itself over B², of embeddings scaled to length 1, which its series needs; the "
+        "weight is the released form's, that of form=kernel must be tuned"
     )
     evidence = "CIFAR-100 to MobileNetV2 (64.60): from vgg13 64.86, from ResNet50 65.43 (KD 67.37, 67.35) [R]"
     min_classes = 1
@@ -95,4 +96,6 @@ class CC(Method):
 
     def loss(self, s: Outputs, t: Outputs, batch: Batch, progress: float) -> Parts:
         student, teacher = self.embed_student(s.need_embedding()), self.embed_teacher(t.need_embedding())
+        if self.form == "kernel":
+            student, teacher = to_unit(student), to_unit(teacher)
         return {"cc": self.weight * cc_loss(student, teacher, form=self.form, gamma=self.gamma, order=self.order)}

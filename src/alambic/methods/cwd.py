@@ -38,8 +38,9 @@ class CWD(Method):
     needs = Needs.of("stages", "stages")
     fidelity = "A"
     differences = (
-        "on the last map of a classifier through a 1x1 convolution; weight and temperature are the authors' command "
-        "for maps of class scores, the only one that their repository prints"
+        "on the last map of a classifier through a bare 1x1 convolution, where the authors' has BatchNorm and ReLU "
+        "behind it; weight and temperature are the authors' command for maps of class scores, the only one that their "
+        "repository prints: others who took it to feature maps weigh it by 50, so tune it upwards"
     )
     evidence = (
         "Cityscapes PSPNet-R101 to PSPNet-R18 75.90 mIoU [R]; part of SCTNet, a transformer teaching a convolutional "
