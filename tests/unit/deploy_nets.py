@@ -137,14 +137,28 @@ class Sunken(nn.Module):
 
 
 class Net(nn.Module):
-    def __init__(self, body: Callable[[Tensor], Tensor], width: int, flat: bool = False) -> None:
+    """Images 3 x 8 x 8 -> four logits: a convolution, ``body`` of ``width`` channels, a convolution, ``ending``."""
+
+    def __init__(
+        self, body: Callable[[Tensor], Tensor], width: int, ending: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
         super().__init__()
-        self.conv, self.body, self.flat = nn.Conv2d(3, 8, 3, padding=1), body, flat
-        self.after, self.head = nn.Conv2d(width, 8, 1), nn.Linear(8 * 64 if flat else 8, 4)
+        self.conv, self.body, self.after = nn.Conv2d(3, 8, 3, padding=1), body, nn.Conv2d(width, 8, 1)
+        self.ending = ending or (lambda maps: maps.mean((2, 3)))
+        with torch.no_grad():
+            self.head = nn.Linear(self._embed(torch.zeros(1, 3, 8, 8)).shape[1], 4)
+
+    def _embed(self, images: Tensor) -> Tensor:
+        return self.ending(self.after(self.body(F.relu(self.conv(images)))))
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.after(self.body(F.relu(self.conv(images))))
-        return self.head(maps.flatten(1) if self.flat else maps.mean((2, 3)))
+        return self.head(self._embed(images))
+
+
+def build_net(name: str) -> Net:
+    """The network of a name of ``NETS``, in evaluation mode, with weights of torch's own draw."""
+    make, width = BODIES.get(name, (nn.Identity, 8))
+    return Net(make(), width, ENDINGS.get(name)).eval()
 
 
 def widen(channels: int, multiplier: int) -> nn.Module:
@@ -171,4 +185,15 @@ BODIES: dict[str, tuple[Callable[[], Callable[[Tensor], Tensor]], int]] = {
     "sigmoid gate": (lambda: lambda x: x * torch.sigmoid(x), 8),
     "upsample": (lambda: lambda x: F.interpolate(x, scale_factor=2), 8),
     "padding alone": (lambda: lambda x: F.pad(x, (1, 2, 3, 0)), 8),
+    "a factor a channel": (lambda: lambda x: x * torch.linspace(0.2, 2, 8)[:, None, None], 8),
+    "a factor a column": (lambda: lambda x: x * torch.linspace(0.2, 2, 8), 8),
 }
+# what stands between the last map and the classifier
+ENDINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "flattened maps": lambda maps: maps.flatten(1),
+    "relu of flattened maps": lambda maps: F.relu(maps.flatten(1)),
+    "hard-swish of flattened maps": lambda maps: F.hardswish(maps.flatten(1)),
+    "sum of flattened maps": lambda maps: maps.flatten(1) + F.relu(maps).flatten(1) * 0.5,
+    "relu of means": lambda maps: F.relu(maps.mean((2, 3))),
+}
+NETS = (*BODIES, *ENDINGS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from deploy_nets import BODIES, Net, make_stripes, run_float, settle_student, train_stripes
+from deploy_nets import BODIES, NETS, Net, build_net, make_stripes, run_float, settle_student, train_stripes
 from torch import nn
 
 from alambic.deploy.arithmetic import TFLM
@@ -39,11 +39,10 @@ def run_both(net: nn.Module, shape: tuple[int, int, int], images: torch.Tensor, 
     return np.rint((found - expected) / graph.tensors[graph.output].scale[0])
 
 
-@pytest.mark.parametrize("name", [*BODIES, "flattened maps"])
+@pytest.mark.parametrize("name", NETS)
 def test_each_operator_equals_tflite_micro(name: str, tmp_path: Path) -> None:
     torch.manual_seed(4)
-    make, width = BODIES.get(name, (nn.Identity, 8))
-    net = Net(make(), width, flat=name == "flattened maps").eval()
+    net = build_net(name)
     steps = run_both(net, (3, 8, 8), torch.randn(12, 3, 8, 8), tmp_path)
     assert abs(steps).max() <= (name in ONE_STEP)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from deploy_nets import BODIES, Net, make_stripes, run_float, train_stripes
+from deploy_nets import NETS, Net, build_net, make_stripes, run_float, train_stripes
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError
@@ -19,7 +20,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from alambic.deploy.export import export_onnx  # noqa: E402
-from alambic.deploy.int8 import quantize_onnx, quantize_student  # noqa: E402
+from alambic.deploy.int8 import check_device, quantize_onnx, quantize_student  # noqa: E402
 from alambic.deploy.measure import measure_accuracy, measure_agreement, predict_onnx  # noqa: E402
 from alambic.deploy.read import read_graph  # noqa: E402
 
@@ -79,11 +80,10 @@ def test_batches_do_not_change_minmax(trained: nn.Module, tmp_path: Path) -> Non
     assert scales[0] == scales[1] == scales[2]
 
 
-@pytest.mark.parametrize("name", [*BODIES, "flattened maps"])
+@pytest.mark.parametrize("name", NETS)
 def test_the_graph_computes_what_the_file_says(name: str, tmp_path: Path) -> None:
     torch.manual_seed(3)
-    make, width = BODIES.get(name, (nn.Identity, 8))
-    net = Net(make(), width, flat=name == "flattened maps").eval()
+    net = build_net(name)
     images = torch.randn(24, 3, 8, 8)
     done = quantize_student(net, images[:16], (3, 8, 8), tmp_path)
     graph = read_graph(done.onnx_int8)
@@ -125,6 +125,26 @@ def test_scores_do_not_depend_on_the_hosts_int8_kernels(tmp_path: Path) -> None:
     assert abs(found - expected).max() <= 1.01 * float(graph.tensors[graph.output].scale[0])
 
 
+def test_columns_of_a_flattened_map_are_not_mixed(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    both = Net(nn.Identity(), 8, lambda maps: torch.cat([maps.flatten(1), F.relu(maps).flatten(1)], 1)).eval()
+    with pytest.raises(AlambicError, match=r"Concat.*channels come first in its columns"):
+        quantize_student(both, torch.randn(4, 3, 8, 8), (3, 8, 8), tmp_path)
+
+
+def test_a_network_that_was_read_wrongly_is_refused(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    images = torch.randn(16, 3, 8, 8)
+    done = quantize_student(build_net("flattened maps"), images, (3, 8, 8), tmp_path)
+    graph = read_graph(done.onnx_int8)
+    check_device(graph, done.onnx_int8, images.numpy())
+    dense = graph.tensors[graph.ops[-1].inputs[1]]
+    assert dense.data is not None
+    graph.tensors[dense.name] = replace(dense, data=dense.data[:, ::-1].copy())
+    with pytest.raises(AlambicError, match=r"answer as this file does.*an operator was read otherwise"):
+        check_device(graph, done.onnx_int8, images.numpy())
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -132,6 +152,9 @@ def test_scores_do_not_depend_on_the_hosts_int8_kernels(tmp_path: Path) -> None:
         (lambda x: F.leaky_relu(x, 0.1), "LeakyRelu.*try ReLU or ReLU6"),
         (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), "Resize.*it interpolates.*nearest"),
         (lambda x: x.clamp(-1, 1) + 0 * x, "Clip.*clamps to"),
+        (lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True), "MaxPool.*hangs over the edge"),
+        (lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True), "AveragePool.*hangs over the edge"),
+        (lambda x: F.max_pool2d(x, 2, 1, dilation=2), "MaxPool.*has gaps"),
     ],
 )
 def test_what_no_target_runs_is_refused_by_name(body: Callable[[Tensor], Tensor], message: str, tmp_path: Path) -> None:

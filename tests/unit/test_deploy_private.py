@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from deploy_nets import BODIES, Net, make_stripes, run_float, train_stripes
-from torch import nn
+from deploy_nets import NETS, build_net, make_stripes, run_float, train_stripes
 
 pytest.importorskip("onnxruntime")
 
@@ -23,15 +22,14 @@ from alambic.deploy.read import read_graph
 
 def make(name: str, folder: Path, per_channel: bool = True) -> tuple[Int8Result, Int8Graph, torch.Tensor]:
     torch.manual_seed(3)
-    build, width = BODIES.get(name, (nn.Identity, 8))
-    net = Net(build(), width, flat=name == "flattened maps").eval()
+    net = build_net(name)
     images = torch.randn(16, 3, 8, 8)
     done = quantize_student(net, images, (3, 8, 8), folder, per_channel)
     return done, read_graph(done.onnx_int8), images
 
 
 @pytest.mark.parametrize("per_channel", [True, False])
-@pytest.mark.parametrize("name", [*BODIES, "flattened maps"])
+@pytest.mark.parametrize("name", NETS)
 def test_the_default_grids_are_those_of_the_int8_file(name: str, per_channel: bool, tmp_path: Path) -> None:
     done, graph, _ = make(name, tmp_path, per_channel)
     again = regrid(graph, done.onnx_fp32, Arithmetic(per_channel=per_channel))
@@ -54,6 +52,8 @@ CHOSEN = (
     "concat of unequal ranges",
     "overlapping max pool",
     "flattened maps",
+    "relu of flattened maps",
+    "sum of flattened maps",
     "padding alone",
 )
 

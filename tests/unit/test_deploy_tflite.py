@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from deploy_nets import BODIES, Net, make_stripes, run_float, train_stripes
-from torch import nn
+from deploy_nets import NETS, build_net, make_stripes, run_float, train_stripes
 
 from alambic.errors import AlambicError
 
@@ -28,11 +27,10 @@ from alambic.deploy.tflite import emit_tflite  # noqa: E402
 needs_tflm = pytest.mark.skipif(find_spec("tflite_micro") is None, reason="tflite-micro is not installed")
 
 
-@pytest.mark.parametrize("name", [*BODIES, "flattened maps"])
+@pytest.mark.parametrize("name", NETS)
 def test_each_operator_computes_what_the_graph_says(name: str, tmp_path: Path) -> None:
     torch.manual_seed(3)
-    make, width = BODIES.get(name, (nn.Identity, 8))
-    net = Net(make(), width, flat=name == "flattened maps").eval()
+    net = build_net(name)
     images = torch.randn(24, 3, 8, 8)
     done = quantize_student(net, images[:16], (3, 8, 8), tmp_path)
     graph = read_graph(done.onnx_int8)
@@ -46,11 +44,10 @@ def test_each_operator_computes_what_the_graph_says(name: str, tmp_path: Path) -
 
 
 @needs_tflm
-@pytest.mark.parametrize("name", [*BODIES, "flattened maps"])
+@pytest.mark.parametrize("name", NETS)
 def test_tflite_micro_runs_each_operator_as_the_reference_kernels_do(name: str, tmp_path: Path) -> None:
     torch.manual_seed(3)
-    make, width = BODIES.get(name, (nn.Identity, 8))
-    net = Net(make(), width, flat=name == "flattened maps").eval()
+    net = build_net(name)
     images = torch.randn(12, 3, 8, 8)
     graph = read_graph(quantize_student(net, images, (3, 8, 8), tmp_path).onnx_int8)
     emit_tflite(graph, tmp_path / "a.tflite")

@@ -47,9 +47,10 @@ class Op:
         name: of the ONNX node it comes from, for messages.
         inputs: names of tensors: activations first, then weights and bias.
         settings: by kind: stride, dilation, kernel and size (each h, w), same (bool: TensorFlow's SAME padding, else
-            none), multiplier (depthwise), pads (per axis: before, after) and value (the integer padded with), axis
-            (concat), shape (reshape), keep (mean: 1 x 1 maps instead of a vector), bounds (real numbers low and high
-            that a fused activation sets, where saturation does not; high may be None).
+            none), multiplier (depthwise), columns (dense: C, H, W of the flattened map that it reads, or None), pads
+            (per axis: before, after) and value (the integer padded with), axis (concat), shape (reshape), keep (mean:
+            1 x 1 maps instead of a vector), bounds (real numbers low and high that a fused activation sets, where
+            saturation does not; high may be None).
     """
 
     kind: Kind
@@ -105,6 +106,13 @@ def same_padding(size: int, stride: int, kernel: int, dilation: int = 1) -> tupl
     reach = (kernel - 1) * dilation + 1
     total = max((-(-size // stride) - 1) * stride + reach - size, 0)
     return total // 2, total - total // 2
+
+
+def order_columns(weight: npt.NDArray[Any], columns: tuple[int, int, int] | None) -> npt.NDArray[Any]:
+    """A dense weight O x (C H W) of a flattened map, ``columns`` = C, H, W, to O x (H W C); as it is without a map."""
+    if columns is None:
+        return weight
+    return weight.reshape(len(weight), *columns).transpose(0, 2, 3, 1).reshape(len(weight), -1)
 
 
 def to_int8(values: npt.NDArray[Any], scale: float, zero_point: int) -> npt.NDArray[np.int8]:

@@ -26,6 +26,8 @@ INSTEAD = {
     "ReduceMax": "average or max pooling",
 }
 SHAPERS = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity")
+BY_ELEMENT = ("Relu", "Clip", "HardSwish", "Sigmoid", "Add", "Mul")  # the order of a flattened map's columns stays
+COLUMNS = ("channels come first in its columns and last on the device", "flattening just before nn.Linear")
 
 
 class Lowering:
@@ -57,7 +59,7 @@ class Lowering:
         self.tensors: dict[str, Quantized] = {}
         self.ops: list[Op] = []
         self.names: dict[str, str] = {}  # ONNX name of any stage (float, quantised, dequantised) -> tensor
-        self.folded: dict[str, tuple[int, int, int]] = {}  # flattened maps: their C, H, W
+        self.folded: dict[str, tuple[int, int, int]] = {}  # vectors that are flattened maps: their C, H, W
 
     def run(self, lowerers: Mapping[str, Callable[[Lowering, Any], None]]) -> Int8Graph:
         """Args: lowerers: ONNX operator -> what adds it to the graph."""
@@ -72,7 +74,10 @@ class Lowering:
                 if node.input[0] in self.names:
                     self.names[node.output[0]] = self.names[node.input[0]]
             elif node.op_type in lowerers:
+                columns = self._read_columns(node)
                 lowerers[node.op_type](self, node)
+                if columns is not None:
+                    self.folded[self.names[node.output[0]]] = columns
             else:
                 self.refuse(node, "it has no int8 form on these targets", INSTEAD.get(node.op_type, "another operator"))
         last = self.producer[self.wanted]
@@ -85,6 +90,23 @@ class Lowering:
             f"{self.path}: expected operators that int8 accelerators run, got {node.op_type} (node {node.name!r}), but "
             f"{why}; try {instead}"
         )
+
+    def _read_columns(self, node: Any) -> tuple[int, int, int] | None:
+        """C, H, W of the flattened map that an operator passes on by element; refuses one that would mix columns."""
+        mine = [self.folded.get(self.names.get(name, "")) for name in node.input]
+        if not any(mine) or node.op_type in (*SHAPERS, "Gemm"):  # which see to it themselves
+            return None
+        for name, columns in zip(node.input, mine, strict=True):
+            alike = columns == next(filter(None, mine)) or (name not in self.names and self.is_number(name))
+            if node.op_type not in BY_ELEMENT or not alike:
+                self.refuse(node, *COLUMNS)
+        return next(filter(None, mine))
+
+    def is_number(self, name: str) -> bool:
+        """Whether a constant is a single number, stored as it is or as an integer."""
+        maker = self.producer.get(name)
+        data = self.constants.get(maker.input[0] if maker is not None and maker.op_type == "DequantizeLinear" else name)
+        return name == "" or (data is not None and data.size == 1)
 
     def attributes(self, node: Any) -> dict[str, Any]:
         return {item.name: self.helper.get_attribute_value(item) for item in node.attribute}
@@ -120,8 +142,10 @@ class Lowering:
         if name in self.names:
             return self.tensors[self.names[name]]
         data, scale, zero_point, _ = self.stored(node, index)
-        shape = nhwc(data.shape or (1,))
-        data = data.transpose(0, 2, 3, 1) if data.ndim == 4 else data.reshape(shape)
+        rank = len(self.shapes[node.output[0]])
+        data = data.reshape([1] * (rank - data.ndim) + list(data.shape)) if data.size > 1 else data.reshape(1)
+        shape = nhwc(data.shape)
+        data = data.transpose(0, 2, 3, 1) if data.ndim == 4 else data
         tensor = Quantized(f"{node.name}_{index}", shape, "int8", scale[:1], int(zero_point[0]), 0, data)
         return self.keep(tensor)
 
@@ -159,16 +183,22 @@ class Lowering:
         self.add("quantize", node, [before], self.bind(name, scale, zero_point))
 
     def output_of(self, node: Any) -> tuple[str, tuple[float, int]]:
-        """A node's output and its parameters, found through reshapes that ONNX Runtime left in float."""
-        name = behind = node.output[0]
-        while self.quantization(behind) is None:
-            following = self.readers.get(behind, [])
-            if len(following) != 1 or following[0].op_type not in SHAPERS:
-                self.bind(name)  # raises with the reason
-            behind = following[0].output[0]
-        found = self.quantization(behind)
+        """A node's output and its parameters. Raises AlambicError where it stays in float."""
+        name = node.output[0]
+        found = self.find_grid(name)
+        if found is None:
+            self.bind(name)  # raises with the reason
         assert found is not None
         return name, found
+
+    def find_grid(self, name: str) -> tuple[float, int] | None:
+        """Scale and zero point of a float tensor, found through reshapes that ONNX Runtime left in float."""
+        while (found := self.quantization(name)) is None:
+            following = self.readers.get(name, [])
+            if len(following) != 1 or following[0].op_type not in SHAPERS:
+                return None
+            name = following[0].output[0]
+        return found
 
 
 def nhwc(shape: Any) -> tuple[int, ...]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alambic.deploy.graph import Kind, Quantized
-from alambic.deploy.lower import Lowering, nhwc, split_padding
+from alambic.deploy.graph import Kind, Quantized, order_columns
+from alambic.deploy.lower import COLUMNS, Lowering, nhwc, split_padding
 
 LOWEST = -128
 
@@ -41,11 +41,9 @@ def lower_gemm(g: Lowering, node: Any) -> None:
     if a.get("alpha", 1.0) != 1.0 or a.get("beta", 1.0) != 1.0 or a.get("transA", 0):
         g.refuse(node, "it scales or transposes its input", "nn.Linear")
     data = data if a.get("transB", 0) else data.T
-    if x.name in g.folded:
-        channels, height, width = g.folded[x.name]
-        data = data.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(data), -1)
-    weight = _weight(g, node, data, scale, 0)
-    g.finish("dense", node, [x, weight, _bias(g, node, x, weight, len(data))])
+    columns = g.folded.get(x.name)
+    weight = _weight(g, node, order_columns(data, columns), scale, 0)
+    g.finish("dense", node, [x, weight, _bias(g, node, x, weight, len(data))], columns=columns)
 
 
 def _weight(g: Lowering, node: Any, data: npt.NDArray[Any], scale: npt.NDArray[Any], axis: int) -> Quantized:
@@ -80,8 +78,21 @@ def _pad(
     return padded, False
 
 
+def _check_pool(g: Lowering, node: Any, x: Quantized) -> None:
+    """Refuses what no int8 kernel does: gaps in the window, a last window that hangs over the edge."""
+    a = g.attributes(node)
+    kernel, stride, pads = a["kernel_shape"], a.get("strides", [1, 1]), a.get("pads", [0, 0, 0, 0])
+    if any(step != 1 for step in a.get("dilations", [1, 1])):
+        g.refuse(node, "its window has gaps (dilation)", "a pooling layer without dilation")
+    sizes = zip(x.shape[1:3], pads[:2], pads[2:], kernel, stride, strict=True)
+    full = [(size + before + after - window) // step + 1 for size, before, after, window, step in sizes]
+    if list(nhwc(g.shapes[node.output[0]])[1:3]) != full:
+        g.refuse(node, "its last window hangs over the edge (ceil_mode)", "ceil_mode=False, or padding")
+
+
 def lower_average_pool(g: Lowering, node: Any) -> None:
     a, x = g.attributes(node), g.read(node)
+    _check_pool(g, node, x)
     kernel, pads = a["kernel_shape"], list(a.get("pads", [0, 0, 0, 0]))
     stride = a.get("strides", [1, 1])
     if any(pads) and a.get("count_include_pad", 0):
@@ -101,6 +112,7 @@ def lower_global_pool(g: Lowering, node: Any) -> None:
 
 def lower_max_pool(g: Lowering, node: Any) -> None:
     a, x = g.attributes(node), g.read(node)
+    _check_pool(g, node, x)
     kernel, stride = a["kernel_shape"], a.get("strides", [1, 1])
     x, same = _pad(g, node, x, list(a.get("pads", [0, 0, 0, 0])), stride, kernel, [1, 1], LOWEST)
     g.finish_tied("max_pool", node, x, kernel=tuple(kernel), stride=tuple(stride), same=same)
@@ -116,16 +128,22 @@ def lower_mean(g: Lowering, node: Any) -> None:
 
 
 def lower_reshape(g: Lowering, node: Any) -> None:
-    """Flatten, Reshape and their kin: free where the map is 1 x 1, else the next dense layer's columns are permuted."""
+    """Flatten, Reshape and their kin: free where the order of the numbers stays, or the next dense layer's columns are
+    permuted. Where the file wants another grid a requantisation follows: ONNX Runtime makes a ReLU one."""
     x, name = g.read(node), node.output[0]
-    shape = g.shapes[name]
-    if len(x.shape) == 4 and x.shape[1] * x.shape[2] > 1:
-        if len(shape) != 2 or not all(reader.op_type in ("Gemm", "QuantizeLinear") for reader in g.readers[name]):
-            g.refuse(node, "channels come first in it and last on the device", "flattening just before nn.Linear")
+    shape = nhwc(g.shapes[name])
+    is_map = len(x.shape) == 4 and x.shape[1] * x.shape[2] > 1
+    if shape == x.shape:
+        if x.name in g.folded:
+            g.folded[name] = g.folded[x.name]
+    elif is_map and len(shape) == 2 and shape[0] == x.shape[0]:
         g.folded[name] = (x.shape[3], x.shape[1], x.shape[2])
-    elif x.name in g.folded:
-        g.folded[name] = g.folded[x.name]
-    g.add("reshape", node, [x], g.bind(name, float(x.scale[0]), x.zero_point), shape=nhwc(shape))
+    elif is_map or x.name in g.folded or max(shape) != np.prod(shape) or max(x.shape) != np.prod(x.shape):
+        g.refuse(node, *COLUMNS)
+    if g.find_grid(name) is None:
+        g.add("reshape", node, [x], g.bind(name, float(x.scale[0]), x.zero_point), shape=shape)
+    else:
+        g.finish_tied("reshape", node, x, shape=shape)
 
 
 def _lower_binary(kind: Kind) -> Callable[[Lowering, Any], None]:

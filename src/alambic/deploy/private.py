@@ -6,7 +6,6 @@ then gives the answers of that device exactly, in any arithmetic of ``Arithmetic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 from alambic.deploy.arithmetic import TFLM, Arithmetic
 from alambic.deploy.execute import execute
-from alambic.deploy.graph import Int8Graph, Op, Quantized
+from alambic.deploy.graph import Int8Graph, Op, Quantized, order_columns
 from alambic.deploy.layers import RENAMED
 from alambic.deploy.packages import require
 
@@ -117,21 +116,11 @@ class _Source:
             return _dequantize(weight), _dequantize(bias)  # made by the lowering itself, such as a hard sigmoid's line
         real = self.constants[node.input[1]].astype(np.float64)
         if node.op_type == "Gemm":
-            real = _lay_out_dense(real if self.transposed[op.name] else real.T, op, graph)
+            real = order_columns(real if self.transposed[op.name] else real.T, op.settings["columns"])
         else:
             real = real.transpose((0, 2, 3, 1) if op.kind == "conv" else (1, 2, 3, 0))
         offset = self.constants[node.input[2]].astype(np.float64) if len(node.input) > 2 else np.zeros(bias.shape)
         return real, offset
-
-
-def _lay_out_dense(real: Reals, op: Op, graph: Int8Graph) -> Reals:
-    """Columns of a flattened map from C, H, W order to H, W, C."""
-    maker = next((item for item in graph.ops if item.output == op.inputs[0]), None)
-    shape: Sequence[int] = graph.tensors[maker.inputs[0]].shape if maker is not None and maker.kind == "reshape" else ()
-    if len(shape) != 4:
-        return real
-    _, height, width, channels = shape
-    return real.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(real), -1)
 
 
 def _dequantize(tensor: Quantized) -> Reals:
@@ -144,5 +133,13 @@ def simulate(
     graph: Int8Graph, fp32: Path | str, arithmetic: Arithmetic, images: npt.NDArray[Any]
 ) -> npt.NDArray[np.float32]:
     """Logits N x classes of normalised images N x C x H x W on a device of this arithmetic."""
-    chosen = graph if arithmetic == TFLM else regrid(graph, fp32, arithmetic)
+    as_it_is = arithmetic == TFLM and _has_channel_scales(graph)
+    chosen = graph if as_it_is else regrid(graph, fp32, arithmetic)
     return execute(chosen, images, arithmetic)
+
+
+def _has_channel_scales(graph: Int8Graph) -> bool:
+    """Whether weights have a scale an output channel, as ``TFLM`` says; a file may have been made with one a layer."""
+    return any(
+        len(graph.tensors[op.inputs[1]].scale) > 1 for op in graph.ops if op.kind in ("conv", "depthwise", "dense")
+    )
