@@ -10,7 +10,7 @@ from typing import Any
 from alambic.methods.base import all_methods
 from alambic.suitability.gains import LABELS, LATER
 from alambic.training.lockstep import SHARED_RECIPE
-from alambic.treatments.base import file_version
+from alambic.version import file_version
 
 
 @dataclass(frozen=True)
@@ -117,5 +117,5 @@ def taught_by(cell: Cell) -> str | None:
 
 
 def method_version(name: str) -> str:
-    """Hash of a method's file: a changed formula gives new cells."""
+    """Version of a method's file: a changed formula gives new cells."""
     return file_version(all_methods()[name])

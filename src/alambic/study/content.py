@@ -33,8 +33,8 @@ from alambic.training.recipe import stream_seed
 from alambic.training.setup import input_shape, probe
 from alambic.training.task import Task, evaluate_metric, labels_of
 from alambic.training.teacher_file import TeacherEntry
-from alambic.treatments.base import file_version
 from alambic.treatments.registry import all_modifiers, all_treatments, create_modifier
+from alambic.version import file_version
 
 FEW_SCORED = 5  # images of a class in a split: fewer are told
 

@@ -7,7 +7,6 @@ the ``Hooks`` of the student's training, so that a step of its own needs no othe
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from alambic.training.loop import OnEpoch, Run
 from alambic.training.recipe import Recipe, stream_seed
 from alambic.training.task import Task
 from alambic.training.teach import TeacherTraining
+from alambic.version import file_version
 
 Kind = Literal["teacher", "recipe", "student", "step", "control"]
 
@@ -209,12 +209,6 @@ def new_teacher_path(treatment: Treatment, teacher: Teacher, scene: Scene, extra
         text += repr(scene.image)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return scene.folder / f"{teacher.name}-{treatment.name}-{digest}.safetensors"
-
-
-def file_version(kind: type) -> str:
-    """Hash of the file of a class, such as a treatment: a changed one gives new cells."""
-    source = inspect.getsource(inspect.getmodule(kind))  # type: ignore[arg-type]
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def refuse_black_box(treatment: Treatment, teacher: Teacher) -> None:
