@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError
@@ -335,6 +336,23 @@ def test_itrd_survives_a_dead_dimension_of_the_teacher() -> None:
 def test_cc_refuses_an_unknown_form() -> None:
     with pytest.raises(AlambicError, match="released or kernel"):
         build("cc", make_specs(), form="gaussian")
+
+
+def test_cc_kernel_is_gaussian_whatever_the_length_of_embeddings() -> None:
+    """Its series holds for unit vectors alone: by the formula, and for embeddings of any length."""
+    specs = make_specs()
+    s, t = make_outputs(specs.student), make_outputs(specs.teacher)
+    batch = Batch(torch.zeros(ROWS).long())
+    method = build("cc", specs, form="kernel", order=12, weight=1.0)
+    (found,) = method.loss(s, t, batch, 0.0).values()
+    both = (method.embed_student(s.need_embedding()), method.embed_teacher(t.need_embedding()))
+    kernels = [torch.exp(-0.4 * torch.cdist(*(F.normalize(x),) * 2).square()) for x in both]
+    assert found.item() == pytest.approx((kernels[0] - kernels[1]).square().mean().item(), rel=1e-4)
+    longer = replace(s, embedding=1e3 * s.need_embedding())
+    for layer in (method.embed_student, method.embed_teacher):
+        nn.init.zeros_(layer.bias)
+    few, many = (method.loss(side, t, batch, 0.0)["cc"] for side in (s, longer))
+    torch.testing.assert_close(many, few)
 
 
 def test_fbt_bridge_learns_from_the_teacher_only_and_its_temperature_trains() -> None:

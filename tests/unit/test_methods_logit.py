@@ -32,6 +32,7 @@ from alambic.methods.subclass import subclass_contrast
 from alambic.methods.tf_kd import tf_kd_loss
 from alambic.methods.wsld import wsld_loss
 from alambic.models.feature import Feature, Head, Outputs, OutputSpec, StageSpec
+from alambic.treatments.lskd import standardise_logits
 
 
 def logits(rows: int = 6, classes: int = 5, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -230,3 +231,14 @@ def test_subclass_wants_a_teacher_with_subclasses() -> None:
     build("subclass", specs_of(8, 2, teacher_classes=10))
     with pytest.raises(AlambicError, match="expected a teacher with 10 logits, got 2"):
         build("subclass", specs_of(8, 2))
+
+
+def test_standardised_logits_that_are_all_alike_have_no_gradient() -> None:
+    """A classifier that starts at zeros: the inverse of its deviation would throw the first step away."""
+    logits = torch.zeros(2, 5)
+    logits[1] = torch.arange(5.0)
+    logits.requires_grad_()
+    kd_loss(standardise_logits(logits), torch.randn(2, 5), temperature=2.0).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad[0].abs().max() == 0
+    assert 0 < logits.grad[1].abs().max() < 1

@@ -150,6 +150,13 @@ def test_ft_freezes_its_paraphraser_and_spares_the_student_before() -> None:
     assert all(p.grad is not None for p in method.translator.parameters())
 
 
+def test_ab_moves_a_student_behind_a_relu_below_zero_at_equal_width() -> None:
+    """Where the teacher is off a map that ends in ReLU cannot go below 0: the floor margin² would stay."""
+    s = student_outputs()
+    method = build("ab", s, s)
+    assert all(not isinstance(part, nn.Identity) for part in method.connectors)
+
+
 def test_fsp_leaves_the_main_stage_to_the_labels() -> None:
     s, t = student_outputs(), token_outputs()
     method = build("fsp", s, t)

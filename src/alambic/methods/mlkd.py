@@ -67,7 +67,9 @@ class MLKD(Method):
     fidelity = "B"
     differences = (
         "the released mask multiplies values already averaged and so is the number .5 (here ``mask``); the released "
-        "strong term takes the weak view at T = 2 and 6, ours the strong one; no cross-entropy on the second view"
+        "strong term takes the weak view at T = 2 and 6, ours the strong one; no cross-entropy on the second view; "
+        "the authors' own repository is Jin-Ying/Multi-Level-Logit-Distillation; ours was compared with the copy "
+        "named here"
     )
     evidence = (
         "CIFAR-100, CNN pairs: the highest of the logit losses in its own table, with 480 epochs where others have 240 "

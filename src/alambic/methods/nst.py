@@ -46,7 +46,11 @@ class NST(Method):
     family = "map"
     needs = Needs.of("stages", "stages")
     fidelity = "A"
-    differences = "the authors released no PyTorch code; RepDistiller's is the reference. Sides are pooled one by one"
+    differences = (
+        "the authors' code is in MXNet (TuSimple/neuron-selectivity-transfer): the last stage alone, before its ReLU; "
+        "ours, after RepDistiller, sums every pair of stages, where blocks end, at the same weight each. Sides are "
+        "pooled one by one"
+    )
     evidence = "CIFAR-100 to MobileNetV2 (64.60): from vgg13 58.16, from ResNet50 64.96; a negative control [R]"
     min_classes = 1
     pure = staticmethod(nst_loss)

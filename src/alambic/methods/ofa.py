@@ -59,7 +59,8 @@ class OFA(Method):
     )
     differences = (
         "an exit has as many stride-2 blocks as its map can still be halved above 2x2 (at most the authors' 4 - i), "
-        "because maps of tiny students are small; mixed labels give a soft mask where the authors take the argmax"
+        "because maps of tiny students are small; mixed labels give a soft mask where the authors take the argmax; "
+        "the authors smooth the labels of cross-entropy by .1"
     )
     at_equal = "none, because a cross-entropy equals the teacher's entropy there, and labels add to it"
     pure = staticmethod(ofa_loss)

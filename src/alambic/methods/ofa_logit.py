@@ -35,7 +35,10 @@ class OFALogit(Method):
     family = "logit"
     needs = Needs.of("logits", "logits", labels=True)
     fidelity = "A"
-    differences = "mixed labels give a soft mask where the authors take the argmax"
+    differences = (
+        "mixed labels give a soft mask where the authors take the argmax; the authors smooth the labels of "
+        "cross-entropy by .1"
+    )
     evidence = "CIFAR-100, Swin-T to ResNet18: 80.60, the whole OFA 80.54 [N]"
     degenerate = "the softmax of one logit is always 1"
     at_equal = "none, because a cross-entropy equals the teacher's entropy there, and labels add to it"

@@ -53,7 +53,8 @@ class PATLite(Method):
     differences = (
         "no adaptive teacher prompts, hence no KL[p_t', p_t]: they stand before each stage of a live teacher; the "
         "class docstring names three defects of the released code that are mended; the key layer has no bias, because "
-        "softmax cancels it; the number of heads divides the width"
+        "softmax cancels it; the number of heads divides the width; the authors smooth the labels of cross-entropy by "
+        ".1"
     )
     components = (
         ("region-aware attention", True),

@@ -99,6 +99,10 @@ class RKD(Method):
     family = "relation"
     needs = Needs.of("embedding", "embedding")
     fidelity = "A"
+    differences = (
+        "the weights are RepDistiller's: the authors' advise 1 and 2, and do not scale the student's embedding to "
+        "length 1"
+    )
     evidence = (
         "CIFAR-100 to MobileNetV2 (64.60): from vgg13 64.52, from ResNet50 64.43 [R]; from Swin-T at 224 px below "
         "scratch, 69.00 against 73.68 [M]"

@@ -50,6 +50,7 @@ class RSD(Method):
     family = "embedding"
     needs = Needs.of("embedding", "embedding")
     fidelity = "A"
+    differences = "the authors smooth the labels of cross-entropy by .1"
     evidence = (
         "CIFAR-100, 12 pairs across architectures: +10.69 on average, OFA +7.47; ImageNet, 15 pairs: +2.34, OFA "
         "+2.20 [N]; Swin-T to ResNet18: the diagonal alone 80.65, with decorrelation 83.92 [N]"

@@ -14,8 +14,12 @@ from alambic.models.feature import Outputs
 
 
 def standardise_logits(logits: Tensor) -> Tensor:
-    """(z - mean_c z) / (std_c z + 1e-7), the unbiased standard deviation; B x C -> B x C."""
-    return standardise(logits, 1, 1e-7, unbiased=True)
+    """(z - mean_c z) / (std_c z + 1e-7), the unbiased standard deviation; B x C -> B x C.
+
+    Where the deviation is at most 1e-6 result and gradient are 0: the gradient would grow as its inverse, and a
+    classifier that starts at zeros would be lost with the first step.
+    """
+    return standardise(logits, 1, 1e-7, unbiased=True) * (logits.std(1, keepdim=True) > 1e-6)
 
 
 class LSKD(Modifier):
@@ -35,7 +39,10 @@ class LSKD(Modifier):
     )
     formula = "z -> (z - mean_c z) / (std_c z + 1e-7), student and teacher"
     fidelity = "A"
-    differences = "all terms of a method see standardised logits; the authors leave MLKD's class and batch terms raw"
+    differences = (
+        "all terms of a method see standardised logits; the authors leave MLKD's class and batch terms raw; logits "
+        "that are all alike have no gradient"
+    )
     evidence = (
         "CIFAR-100, WRN-40-2 to MobileNetV2 68.36 to 69.23; ImageNet, ResNet34 to ResNet18 71.23, KD 71.37 in "
         "torchdistill [R]"

@@ -90,7 +90,8 @@ class MCMI(Treatment):
     fidelity = "A"
     differences = (
         "centroids in evaluation mode (theirs move BatchNorm's statistics); as released they stay fixed during the "
-        "fine-tuning; the last epoch is kept, not the best on test; mixed images are refused"
+        "fine-tuning; the last epoch is kept, not the best on test; mixed images are refused; the code names no "
+        "default weight: .25 is one of four in its zero-shot script"
     )
     evidence = "consistent small gains on CIFAR-100, large ones from few images [M]"
     kind = "teacher"

@@ -38,7 +38,11 @@ class Mutual(Treatment):
     paper = Paper("Deep Mutual Learning", "Zhang, Xiang, Hospedales, Lu", "CVPR", 2018, "1706.00384")
     formula = "L_i = L_arm(i) + weight mean_(j != i) KL[p_j, p_i]"
     fidelity = "B"
-    differences = "networks step together, where the paper lets them take turns within a step"
+    differences = (
+        "networks step together, where the paper lets them take turns within a step; the mean over peers, where the "
+        "authors' code (YingZhangDUT/Deep-Mutual-Learning) has the sum, and one batch for all where each of theirs "
+        "draws its own"
+    )
     evidence = "CIFAR-100 and Market-1501 among equals, above distillation from a fixed teacher of equal size [M]"
     kind = "step"
 

@@ -32,7 +32,10 @@ class Patient(Treatment):
     )
     formula = "epochs x 10, one view for both networks, fresh each time, mixup"
     fidelity = "B"
-    differences = "the factor is a setting (the paper goes on to 9600 epochs); crops and photometry are the study's"
+    differences = (
+        "the factor is a setting (the paper goes on to 9600 epochs); crops and photometry are the study's; mixing is "
+        "the study's mix_alpha where it has one (theirs is Beta(1, 1)), and so is clipping"
+    )
     evidence = "ImageNet, BiT-M-R152x2 to ResNet50: 82.8 after 9600 epochs [A]"
     kind = "recipe"
     needs_teacher = True

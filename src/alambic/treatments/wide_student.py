@@ -99,7 +99,7 @@ class WideStudent(Treatment):
     fidelity = "B"
     differences = (
         "one width for the whole network a step, where the authors draw one per block; the wider weights start at "
-        "torch's defaults; after ``until`` plain steps follow"
+        "torch's defaults; after ``until`` plain steps follow; the authors smooth labels by .1"
     )
     components = (
         ("width augmentation", True),
