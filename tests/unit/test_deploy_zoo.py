@@ -13,8 +13,9 @@ from deploy_nets import settle_student
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 
+from alambic.deploy.execute import execute
 from alambic.deploy.graph import Int8Graph
-from alambic.deploy.int8 import Int8Result, quantize_student
+from alambic.deploy.int8 import APART, Int8Result, quantize_student
 from alambic.deploy.measure import measure_agreement, predict_onnx
 from alambic.deploy.memory import plan_memory
 from alambic.deploy.read import read_graph
@@ -83,6 +84,13 @@ def test_the_planner_equals_tflite_micros_arena_head(student: Emitted) -> None:
 def test_the_tflite_file_decides_as_the_onnx_file_does(student: Emitted) -> None:
     expected = predict_onnx(student.done.onnx_int8, student.images)
     assert measure_agreement(predict_litert(student.tflite, student.images), expected) >= 0.995
+
+
+def test_integers_answer_as_the_onnx_file_does(student: Emitted) -> None:
+    """Far below what ``check_device`` refuses: rounding alone."""
+    expected = predict_onnx(student.done.onnx_int8, student.images)
+    apart = np.sqrt(np.square(expected - execute(student.graph, student.images)).mean())
+    assert apart < 0.03 * expected.std() < APART * expected.std() / 10
 
 
 def test_tflite_micro_decides_as_the_reference_kernels_do(student: Emitted) -> None:

@@ -35,7 +35,7 @@ from alambic.models.students import count_macs
 Calibration = Literal["minmax", "percentile", "entropy"]
 POOLS = ("AveragePool", "GlobalAveragePool")
 COMPARED = 16  # calibration images on which the device's network must answer as the int8 file does
-APART = 0.5  # of the answers' spread: rounding alone made at most .02 over the zoo, a wrongly read operator 1.3
+APART = 0.5  # of the answers' spread: rounding alone makes less than .03 over the zoo, a wrongly read operator made 1.3
 
 
 @dataclass(frozen=True)
