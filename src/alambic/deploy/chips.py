@@ -3,8 +3,8 @@
 Engines, and what counts as RAM and flash on each:
 
 - ``accelerator``: activations in RAM by the greedy planner; weights and biases in flash.
-- ``c``: C sources with CMSIS-NN kernels; the scratch of the worst layer beside the activations; multipliers and code
-  beside the weights.
+- ``c``: C sources with CMSIS-NN kernels; beside the activations the scratch of the worst layer and the input image,
+  which BakeNN's arena does not hold; multipliers and code beside the weights.
 - ``tflm``: TFLite-Micro; the real interpreter's arena; the .tflite file.
 - ``ethos``: an Arm Ethos-U; SRAM and compressed flash as Vela says.
 

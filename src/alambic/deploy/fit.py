@@ -12,8 +12,9 @@ from torch import nn
 from alambic.deploy.chips import Chip
 from alambic.deploy.graph import Int8Graph
 from alambic.deploy.int8 import quantize_student
-from alambic.deploy.memory import count_scratch, plan_memory, weigh_layers
+from alambic.deploy.memory import count_inner_arena, count_scratch, plan_memory, weigh_layers
 from alambic.deploy.read import read_graph
+from alambic.deploy.targets.cortex_m import Program
 from alambic.deploy.targets.tflm import measure_arena
 from alambic.deploy.targets.vela import DEFAULT, ETHOS, compile_vela
 from alambic.deploy.tflite import emit_tflite
@@ -102,17 +103,32 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
         report = compile_vela(tflite, chip.name if chip.name in ETHOS else DEFAULT)
         return Need("ethos", {"SRAM": report.sram_bytes}, {"compressed weights and commands": report.flash_bytes},
                     f"by Vela for {report.ethos.accelerator}")  # fmt: skip
-    plan = plan_memory(graph, alignment=chip.alignment)
     int8 = graph.weight_bytes - graph.bias_bytes
     weights = {"weights and biases": -(-int8 * chip.arithmetic.weight_bits // 8) + graph.bias_bytes}
     if engine == "accelerator":
-        return Need("accelerator", {"activations": plan.arena_bytes}, weights, "by the planner")
+        ram = {"activations": plan_memory(graph, alignment=chip.alignment).arena_bytes}
+        return Need("accelerator", ram, weights, "by the planner")
     biases = [graph.tensors[name] for op in graph.ops for name in op.inputs if graph.tensors[name].dtype == "int32"]
     channels = sum(bias.shape[0] for bias in biases)
     code = C_CODE + C_CODE_AN_OPERATOR * len(graph.ops)
-    ram = {"activations": plan.arena_bytes, "scratch": count_scratch(graph)}
+    ram = {
+        "activations": count_inner_arena(graph, chip.alignment),
+        "scratch": count_scratch(graph),
+        "input image": graph.tensors[graph.input].bytes,
+    }
     return Need("c", ram, {**weights, "multipliers": MULTIPLIER * channels, "code": code},
                 "by the planner; code estimated from programs of zoo students")  # fmt: skip
+
+
+def count_program(program: Program) -> Need:
+    """What engine c takes, by a program that was linked and run: its arena, and beside it the image that it reads."""
+    ram = {
+        "arena": program.arena_bytes,
+        "other variables": program.static_bytes,
+        "input image": program.input_bytes,
+        "stack": program.stack_bytes,
+    }
+    return Need("c", ram, {"program": program.flash_bytes}, f"measured on a {program.core} program")
 
 
 def judge_fit(chip: Chip, need: Need, graph: Int8Graph) -> Fit:

@@ -69,7 +69,7 @@ def plan_memory(graph: Int8Graph, in_place: bool = False, alignment: int = ALIGN
     alive_there = [(graph.title(b.name), b.bytes) for b in buffers if b.first <= peak <= b.last]
     return MemoryPlan(
         liveness_bytes=alive[peak],
-        arena_bytes=max(item.offset + _align(item.buffer.bytes, alignment) for item in placed),
+        arena_bytes=_measure_height(placed, alignment),
         placed=tuple(placed),
         alive=tuple(alive),
         peak_op=peak,
@@ -128,6 +128,17 @@ def place_greedily(buffers: Sequence[Lifetime], alignment: int = ALIGNMENT) -> l
             offset = max(offset, rival.offset + _align(rival.buffer.bytes, alignment))
         placed.append(Placed(buffer, offset))
     return placed
+
+
+def count_inner_arena(graph: Int8Graph, alignment: int = ALIGNMENT) -> int:
+    """Bytes of an arena that does not hold the network's input: the caller keeps that in a buffer of its own."""
+    return _measure_height(
+        place_greedily([item for item in find_lifetimes(graph) if item.name != graph.input], alignment), alignment
+    )
+
+
+def _measure_height(placed: Sequence[Placed], alignment: int) -> int:
+    return max(item.offset + _align(item.buffer.bytes, alignment) for item in placed)
 
 
 def _align(size: int, alignment: int) -> int:

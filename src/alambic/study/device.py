@@ -35,6 +35,7 @@ ARITHMETICS = {"per_tensor": "per tensor", "power_of_two": "power-of-two scales"
 JUDGED = (
     "chip", "chip_entry", "engine", "fits", "fits_unknown", "ram_bytes", "flash_bytes", "ram_over", "flash_over",
 )  # fmt: skip
+COUNTED = {"c": 2}  # engines whose way to count has changed since verdicts were first stored, and how often + 1
 Told = tuple[dict[str, Any], dict[tuple[str, str], Predictions]]
 
 
@@ -101,8 +102,11 @@ def measure_device(
 
 
 def hash_chip(chip: Chip) -> str:
-    """Of everything that a verdict depends on: a changed entry of the same name is another chip."""
+    """Of everything that a verdict depends on: a changed entry of the same name is another chip, as is one whose engine
+    counts otherwise than it did."""
     told = {key: value for key, value in asdict(chip).items() if key not in ("source", "note", "stedgeai")}
+    if chip.engine in COUNTED:
+        told["counted"] = COUNTED[chip.engine]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
