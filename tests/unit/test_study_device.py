@@ -187,6 +187,7 @@ def test_a_study_names_a_chip_that_exists(tmp_path: Path) -> None:
 
 
 def test_rows_of_an_engine_that_counts_otherwise_are_judged_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hash_chip(find_chip("acc-32")) == "1a077837862e"  # as committed ledgers hold it
     names = ("nucleo-g474re", "acc-32")
     now = [hash_chip(find_chip(name)) for name in names]
     monkeypatch.setattr(device, "COUNTED", {})  # as when verdicts were first stored

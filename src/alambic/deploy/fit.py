@@ -33,6 +33,7 @@ class Need:
 
     Attributes:
         uncounted: code that lies in the chip's flash too, in words; empty where the parts are all of it.
+        joined: parts of ``ram`` that are one buffer; each other part is a buffer of its own.
     """
 
     engine: str
@@ -40,10 +41,17 @@ class Need:
     flash: dict[str, int]
     how: str
     uncounted: str = ""
+    joined: tuple[str, ...] = ()
 
     @property
     def ram_bytes(self) -> int:
         return sum(self.ram.values())
+
+    @property
+    def block_bytes(self) -> int:
+        """The largest buffer, which must lie in one piece."""
+        alone = [size for part, size in self.ram.items() if part not in self.joined]
+        return max(*alone, sum(self.ram[part] for part in self.joined), 0)
 
     @property
     def flash_bytes(self) -> int:
@@ -60,6 +68,7 @@ class Fit:
         ram_layer: the operator at which most activations live. ram_holds: those, largest first, with bytes.
         flash_layer: the layer with most weights. flash_share: its share of all weights.
         missing: operators of the network that the chip lacks.
+        block_over: as ``ram_over``, of the largest buffer beyond the largest block of RAM.
     """
 
     chip: Chip
@@ -72,6 +81,12 @@ class Fit:
     flash_layer: str
     flash_share: float
     missing: tuple[str, ...]
+    block_over: int | None
+
+    @property
+    def ram_excess(self) -> int:
+        """Bytes by which the activations would have to shrink, 0 where their RAM suffices or no limit is known."""
+        return max(0, self.ram_over or 0, self.block_over or 0)
 
     @property
     def uncounted(self) -> str:
@@ -98,7 +113,7 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
         arena = measure_arena(tflite)
         return Need("tflm", {"arena head": arena.head, "arena tail": arena.tail}, {".tflite": tflite.stat().st_size},
                     "measured by TFLite-Micro's interpreter; its own code is not counted",
-                    "TFLite-Micro's own code")  # fmt: skip
+                    "TFLite-Micro's own code", ("arena head", "arena tail"))  # fmt: skip
     if engine == "ethos":
         report = compile_vela(tflite, chip.name if chip.name in ETHOS else DEFAULT)
         return Need("ethos", {"SRAM": report.sram_bytes}, {"compressed weights and commands": report.flash_bytes},
@@ -117,7 +132,8 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
         "input image": graph.tensors[graph.input].bytes,
     }
     return Need("c", ram, {**weights, "multipliers": MULTIPLIER * channels, "code": code},
-                "by the planner; code estimated from programs of zoo students")  # fmt: skip
+                "by the planner; code estimated from programs of zoo students",
+                joined=("activations", "scratch"))  # fmt: skip
 
 
 def count_program(program: Program) -> Need:
@@ -139,12 +155,16 @@ def judge_fit(chip: Chip, need: Need, graph: Int8Graph) -> Fit:
     missing = tuple(sorted({op.kind for op in graph.ops} - set(chip.operators))) if chip.operators is not None else ()
     overs = [
         None if limit is None else needed - limit
-        for needed, limit in ((need.ram_bytes, chip.ram_bytes), (need.flash_bytes, chip.flash_bytes))
+        for needed, limit in (
+            (need.ram_bytes, chip.ram_bytes),
+            (need.flash_bytes, chip.flash_bytes),
+            (need.block_bytes, chip.largest_block_bytes),
+        )
     ]
     known = [over for over in overs if over is not None]
     fits = None if not known and not missing else not missing and all(over <= 0 for over in known)
     return Fit(chip, need, fits, overs[0], overs[1], plan.peak_layer, plan.peak_tensors, heaviest,
-               layers[heaviest] / graph.weight_bytes, missing)  # fmt: skip
+               layers[heaviest] / graph.weight_bytes, missing, overs[2])  # fmt: skip
 
 
 def explain_fit(fit: Fit) -> list[str]:
@@ -164,6 +184,11 @@ def explain_fit(fit: Fit) -> list[str]:
         if name == "flash" and fit.uncounted:
             left += f" without {fit.uncounted} (try reserved_flash_kib in the chip's entry)"
         lines.append(f"{name}: {needed:,} bytes needed of {limit:,}: {left}")
+    if fit.block_over is not None and fit.block_over > 0:
+        lines.append(
+            f"RAM in one piece: needs {fit.need.block_bytes:,} bytes, the largest block is "
+            f"{fit.chip.largest_block_bytes:,}: {fit.block_over:,} bytes too many"
+        )
     lines.append(f"most RAM at {fit.ram_layer}; most weights in {fit.flash_layer}, {fit.flash_share:.0%} of them")
     if fit.missing:
         lines.append(f"operators that the chip lacks: {', '.join(fit.missing)}")

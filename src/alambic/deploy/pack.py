@@ -242,6 +242,7 @@ def _describe_fit(fit: Fit | None, own: Need | str, program: Program | str) -> d
         "fits": fit.fits,
         "ram_over": fit.ram_over,
         "flash_over": fit.flash_over,
+        "block_over": fit.block_over,
         "ram_layer": fit.ram_layer,
         "ram_holds": list(fit.ram_holds),
         "flash_layer": fit.flash_layer,
@@ -282,9 +283,7 @@ def _describe_memory(graph: Int8Graph, plan: MemoryPlan, done: Int8Result) -> di
 def _describe_patches(graph: Int8Graph, plan: MemoryPlan, fit: Fit | None) -> dict[str, Any]:
     """Plans with their bytes, and the advice; room is what the engine's other needs leave to the activations."""
     plans = plan_patches(graph)
-    room = None
-    if fit is not None and fit.ram_over is not None and fit.ram_over > 0:
-        room = plan.arena_bytes - fit.ram_over
+    room = plan.arena_bytes - fit.ram_excess if fit is not None and fit.ram_excess else None
     told = [{**asdict(item), "ram_bytes": item.ram_bytes} for item in plans]
     return {"plans": told, "sentence": explain_patches(plans, plan.liveness_bytes, room)}
 
