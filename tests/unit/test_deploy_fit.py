@@ -295,6 +295,20 @@ def test_the_widest_that_fits_does_and_the_next_does_not(engine: str, flash: flo
     assert f"is {widest.name}: {widest.fit.need.ram_bytes:,} bytes of RAM" in explain_widest(widest, chip)
 
 
+def test_the_widest_of_narrow_weights_is_not_cut_short() -> None:
+    """Weights that would be too many at 8 bits fit at 4."""
+    pytest.importorskip("onnxruntime")
+    chip = Chip(
+        "toy", "a toy", "accelerator", "this test", flash_kib=1, ram_kib=100, arithmetic=Arithmetic(weight_bits=4)
+    )
+    widest = find_widest("dscnn_8x1", (1, 28, 28), 2, chip)
+    assert (widest.name, widest.capped) == ("dscnn_28x1", False)
+    assert widest.fit is not None
+    assert count_weight_bytes(create_student("dscnn_20x1", 1, 28, 2)) > 1024
+    after = draft_fit(create_student("dscnn_32x1", 1, 28, 2), (1, 28, 28), chip)
+    assert (widest.fit.fits, after.fits) == (True, False)
+
+
 def test_no_width_fits_or_all_do() -> None:
     pytest.importorskip("onnxruntime")
     tiny = replace(CHIP, ram_kib=0.1)

@@ -256,7 +256,8 @@ def _draft_fit(name: str, shape: tuple[int, int, int], classes: int, chip: Chip)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = create_student(name, channels, (height, width), classes)
-    if chip.flash_bytes is not None and chip.engine != "ethos" and count_weight_bytes(net) > chip.flash_bytes:
+    least = count_weight_bytes(net) * chip.arithmetic.weight_bits // 8  # biases stay wide: no less than this is stored
+    if chip.flash_bytes is not None and chip.engine != "ethos" and least > chip.flash_bytes:
         return None
     return draft_fit(net, shape, chip)
 
