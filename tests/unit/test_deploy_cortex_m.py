@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from deploy_nets import Net, settle_student
+from torch import nn
 
 from alambic.errors import AlambicError
 
@@ -108,6 +109,19 @@ def test_its_arena_is_the_planners_and_scratch_as_counted(name: str, tmp_path: P
     assert any(kernel.startswith("cmsis_nn") for kernel in fast.kernels)
     assert {path.suffix for path in fast.sources} == {".c"}
     assert all(path.exists() for path in (*fast.sources, *fast.includes, fast.header))
+
+
+def test_an_average_pooling_without_larger_kernels_needs_scratch(tmp_path: Path) -> None:
+    """Around it a 1 x 1 convolution and a linear layer, whose kernels need none."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 5)).eval()
+    graph = read_graph(quantize_student(net, torch.randn(4, 3, 8, 8), (3, 8, 8), tmp_path).onnx_int8)
+    emit_tflite(graph, tmp_path / "a.tflite")
+    assert count_scratch(graph) == 4 * 64
+    arenas = [
+        write_c(tmp_path / "a.tflite", tmp_path / "c", kernels).arena_bytes for kernels in ("portable", "cmsis-nn")
+    ]
+    assert arenas[1] - arenas[0] == 4 * 64
 
 
 def test_an_operator_without_c_is_refused(tmp_path: Path) -> None:

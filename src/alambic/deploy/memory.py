@@ -148,7 +148,8 @@ def _align(size: int, alignment: int) -> int:
 def count_scratch(graph: Int8Graph) -> int:
     """Bytes that CMSIS-NN's kernels for cores with DSP instructions need beside the arena, for the worst layer.
 
-    A convolution unrolls two patches into int16, a depthwise one a single patch of all channels; 1 x 1 needs none.
+    A convolution unrolls two patches into int16, a depthwise one a single patch of all channels; 1 x 1 needs none. An
+    average pooling keeps a 32-bit sum of each channel.
     """
     needed = [0]
     for op in graph.ops:
@@ -156,6 +157,8 @@ def count_scratch(graph: Int8Graph) -> int:
             shape = graph.tensors[op.inputs[1]].shape  # O x kh x kw x I, or 1 x kh x kw x O
             patch = 2 * shape[1] * shape[2] * shape[3]
             needed.append(0 if shape[1:3] == (1, 1) else 2 * patch if op.kind == "conv" else patch)
+        elif op.kind == "average_pool":
+            needed.append(4 * graph.tensors[op.output].shape[3])
     return max(needed)
 
 
