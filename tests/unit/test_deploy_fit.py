@@ -75,9 +75,19 @@ def test_what_each_engine_counts(graph: Int8Graph, tmp_path: Path) -> None:
     weights = 320 + 232 + 24
     need = measure_need(CHIP, graph, tmp_path)
     assert (need.ram_bytes, need.flash_bytes) == (320, weights)
+    assert need.how == "by the planner; factors that requantise are not counted"
     need = measure_need(replace(CHIP, engine="c"), graph, tmp_path)
     assert need.ram == {"activations": 208 + 16, "scratch": 400, "input image": 100}  # the arena holds no image
     assert need.flash_bytes == weights + 8 * 18 + 15_000 + 3 * 280
+
+
+def test_a_network_without_weights_is_judged() -> None:
+    tensors = [make_tensor("in", (1, 4, 4, 8)), make_tensor("out", (1, 1, 1, 8))]
+    ops = [Op("average_pool", "pool", ("in",), "out", {"kernel": (4, 4)})]
+    graph = Int8Graph("toy", {item.name: item for item in tensors}, ops, "in", "out")
+    fit = judge_fit(CHIP, Need("accelerator", {"x": 144}, {"x": 0}, "by hand"), graph)
+    assert (fit.fits, fit.flash_layer, fit.flash_share) == (True, "", 0)
+    assert explain_fit(fit)[-1].endswith("; no weights")
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 Engines, and what counts as RAM and flash on each:
 
-- ``accelerator``: activations in RAM by the greedy planner; weights and biases in flash.
+- ``accelerator``: activations in RAM by the greedy planner; weights and biases in flash. Where and how wide it keeps
+  the factors that requantise is its own affair (registers, commands, a shift), so they are not counted: keep flash for
+  them by ``reserved_flash_kib``.
 - ``c``: C sources with CMSIS-NN kernels; beside the activations the scratch of the worst layer and the input image,
-  which BakeNN's arena does not hold; multipliers and code beside the weights.
+  which BakeNN's arena does not hold; a multiplier and a shift (8 bytes) an output channel and code beside the weights.
 - ``tflm``: TFLite-Micro; the real interpreter's arena; the .tflite file.
 - ``ethos``: an Arm Ethos-U; SRAM and compressed flash as Vela says.
 

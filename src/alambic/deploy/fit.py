@@ -66,7 +66,7 @@ class Fit:
         fits: None where the chip's entry gives no limit to judge by.
         ram_over, flash_over: bytes beyond the limit; negative = bytes left; None = no limit known.
         ram_layer: the operator at which most activations live. ram_holds: those, largest first, with bytes.
-        flash_layer: the layer with most weights. flash_share: its share of all weights.
+        flash_layer: the layer with most weights, empty where there are none. flash_share: its share of all weights.
         missing: operators of the network that the chip lacks.
         block_over: as ``ram_over``, of the largest buffer beyond the largest block of RAM.
     """
@@ -122,7 +122,7 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
     weights = {"weights and biases": -(-int8 * chip.arithmetic.weight_bits // 8) + graph.bias_bytes}
     if engine == "accelerator":
         ram = {"activations": plan_memory(graph, alignment=chip.alignment).arena_bytes}
-        return Need("accelerator", ram, weights, "by the planner")
+        return Need("accelerator", ram, weights, "by the planner; factors that requantise are not counted")
     biases = [graph.tensors[name] for op in graph.ops for name in op.inputs if graph.tensors[name].dtype == "int32"]
     channels = sum(bias.shape[0] for bias in biases)
     code = C_CODE + C_CODE_AN_OPERATOR * len(graph.ops)
@@ -151,7 +151,7 @@ def judge_fit(chip: Chip, need: Need, graph: Int8Graph) -> Fit:
     """Holds a need against a chip's limits and operators."""
     plan = plan_memory(graph, alignment=chip.alignment)
     layers = weigh_layers(graph)
-    heaviest = max(layers, key=layers.__getitem__)
+    heaviest = max(layers, key=layers.__getitem__, default="")
     missing = tuple(sorted({op.kind for op in graph.ops} - set(chip.operators))) if chip.operators is not None else ()
     overs = [
         None if limit is None else needed - limit
@@ -164,7 +164,7 @@ def judge_fit(chip: Chip, need: Need, graph: Int8Graph) -> Fit:
     known = [over for over in overs if over is not None]
     fits = None if not known and not missing else not missing and all(over <= 0 for over in known)
     return Fit(chip, need, fits, overs[0], overs[1], plan.peak_layer, plan.peak_tensors, heaviest,
-               layers[heaviest] / graph.weight_bytes, missing, overs[2])  # fmt: skip
+               layers[heaviest] / graph.weight_bytes if layers else 0.0, missing, overs[2])  # fmt: skip
 
 
 def explain_fit(fit: Fit) -> list[str]:
@@ -189,7 +189,8 @@ def explain_fit(fit: Fit) -> list[str]:
             f"RAM in one piece: needs {fit.need.block_bytes:,} bytes, the largest block is "
             f"{fit.chip.largest_block_bytes:,}: {fit.block_over:,} bytes too many"
         )
-    lines.append(f"most RAM at {fit.ram_layer}; most weights in {fit.flash_layer}, {fit.flash_share:.0%} of them")
+    weights = f"most weights in {fit.flash_layer}, {fit.flash_share:.0%} of them" if fit.flash_layer else "no weights"
+    lines.append(f"most RAM at {fit.ram_layer}; {weights}")
     if fit.missing:
         lines.append(f"operators that the chip lacks: {', '.join(fit.missing)}")
     return lines
