@@ -49,10 +49,12 @@ def show_chips(options: argparse.Namespace) -> int:
     from alambic.deploy.chips import load_chips
 
     listed = load_chips(options.chips).values()
-    print(f"{'chip':18}{'engine':13}{'flash KiB':>10}{'RAM KiB':>9}  core; source")
+    print(f"{'chip':18}{'engine':13}{'flash KiB':>10}{'RAM KiB (in one piece)':>24}  core; source")
     for chip in listed:
         sizes = ["?" if value is None else f"{value:g}" for value in (chip.flash_kib, chip.ram_kib)]
-        print(f"{chip.name:18}{chip.engine:13}{sizes[0]:>10}{sizes[1]:>9}  {chip.core}; {chip.source}")
+        if chip.largest_block_kib is not None:
+            sizes[1] += f" ({chip.largest_block_kib:g})"
+        print(f"{chip.name:18}{chip.engine:13}{sizes[0]:>10}{sizes[1]:>24}  {chip.core}; {chip.source}")
     return 0
 
 

@@ -183,7 +183,7 @@ def test_chips_are_listed_with_ones_own(tmp_path: Path, capsys: pytest.CaptureFi
     file.write_text('[mine]\ncore = "one"\nengine = "accelerator"\nram_kib = 8\nsource = "me"\n')
     assert main(["chips", "--chips", str(file)]) == 0
     said = capsys.readouterr().out
-    assert "stm32h747i-disco" in said
+    assert "stm32h747i-disco  c                  2048              1024 (512)" in said
     assert "mine" in said
     assert "?" in said
 

@@ -11,8 +11,11 @@ import torch
 from deploy_nets import make_stripes, train_stripes
 from torch import nn
 
+from alambic.errors import AlambicError
+
 pytest.importorskip("onnxruntime")
 
+from alambic.deploy import equalise
 from alambic.deploy.equalise import OUTLIER, equalise_onnx
 from alambic.deploy.export import export_onnx
 from alambic.deploy.int8 import quantize_student
@@ -69,6 +72,17 @@ def test_a_healthy_network_stays_to_the_byte(tmp_path: Path) -> None:
     (pair,) = equalise_onnx(tmp_path / "a.onnx", images.numpy())  # not across the flattened map of 4 x 4 pixels
     assert pair.before == pair.after
     assert np.array_equal(predict_onnx(tmp_path / "a.onnx", images.numpy()), before)
+
+
+def test_a_refused_file_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.onnx"
+    export_onnx(make_outlier(), (1, 16, 16), path)
+    before = path.read_bytes()
+    monkeypatch.setattr(equalise, "TOLERANCE", -1.0)
+    with pytest.raises(AlambicError, match=r"a\.onnx: expected equal answers after equalisation, got a difference of"):
+        equalise_onnx(path, make_stripes(64, 1)[0].numpy())
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["a.onnx"]
 
 
 class Joined(nn.Module):

@@ -75,8 +75,19 @@ def test_what_each_engine_counts(graph: Int8Graph, tmp_path: Path) -> None:
     weights = 320 + 232 + 24
     need = measure_need(CHIP, graph, tmp_path)
     assert (need.ram_bytes, need.flash_bytes) == (320, weights)
+    assert need.how == "by the planner; factors that requantise are not counted"
     need = measure_need(replace(CHIP, engine="c"), graph, tmp_path)
-    assert (need.ram_bytes, need.flash_bytes) == (320 + 400, weights + 8 * 18 + 15_000 + 3 * 280)
+    assert need.ram == {"activations": 208 + 16, "scratch": 400, "input image": 100}  # the arena holds no image
+    assert need.flash_bytes == weights + 8 * 18 + 15_000 + 3 * 280
+
+
+def test_a_network_without_weights_is_judged() -> None:
+    tensors = [make_tensor("in", (1, 4, 4, 8)), make_tensor("out", (1, 1, 1, 8))]
+    ops = [Op("average_pool", "pool", ("in",), "out", {"kernel": (4, 4)})]
+    graph = Int8Graph("toy", {item.name: item for item in tensors}, ops, "in", "out")
+    fit = judge_fit(CHIP, Need("accelerator", {"x": 144}, {"x": 0}, "by hand"), graph)
+    assert (fit.fits, fit.flash_layer, fit.flash_share) == (True, "", 0)
+    assert explain_fit(fit)[-1].endswith("; no weights")
 
 
 @pytest.mark.parametrize(
@@ -159,6 +170,62 @@ def test_every_shipped_chip_is_whole() -> None:
         find_chip("stm32h747i-disko")
 
 
+# KiB of flash, RAM, the largest of disjoint banks, reserved RAM; by hand from linker scripts and device trees
+BANKS = {
+    "nucleo-g474re": (512, 128, None, 0),
+    "stm32f469i-disco": (2048, 160 + 32 + 128 + 64, 160 + 32 + 128, 0),
+    "stm32l4r9i-disco": (2048, 192 + 64 + 384, None, 0),
+    "b-u585i-iot02a": (2048, 768 + 16 + 2, 768, 0),
+    "stm32f769i-disco": (2048, 128 + 368 + 16, None, 0),
+    "stm32h735g-dk": (1024, 128 + 64 + 320 + 3 * 16 + 4, 128 + 192, 0),
+    "stm32h747i-disco": (2048, 1024, 512, 0),
+    "stm32h7b3i-dk": (2048, 256 + 384 + 384 + 64 + 64 + 32, 256 + 384 + 384, 0),
+    "stm32f746": (1024, 320, None, 0),
+    "stm32f412": (1024, 256, None, 0),
+    "stm32n6570-dk": (None, 400 + 624 + 1024 + 4 * 448, None, 1024),
+}
+
+
+@pytest.mark.parametrize("name", BANKS)
+def test_memories_are_those_of_the_silicon(name: str) -> None:
+    chip = find_chip(name)
+    assert (chip.flash_kib, chip.ram_kib, chip.largest_block_kib, chip.reserved_ram_kib) == BANKS[name]
+
+
+@pytest.mark.parametrize(
+    ("engine", "parts", "joined", "block"),
+    [
+        ("accelerator", {"activations": 600}, (), 600),
+        ("c", {"activations": 500, "scratch": 100, "input image": 300}, ("activations", "scratch"), 600),
+        ("tflm", {"arena head": 200, "arena tail": 200, "other": 500}, ("arena head", "arena tail"), 500),
+    ],
+)
+def test_the_largest_buffer_must_lie_in_one_bank(
+    graph: Int8Graph, engine: str, parts: dict[str, int], joined: tuple[str, ...], block: int
+) -> None:
+    need = Need(engine, parts, {"x": 24}, "by hand", joined=joined)
+    assert need.block_bytes == block
+    whole = replace(CHIP, largest_block_kib=block / 1024)
+    assert (judge_fit(whole, need, graph).fits, judge_fit(whole, need, graph).block_over) == (True, 0)
+    assert judge_fit(CHIP, need, graph).block_over is None
+    fit = judge_fit(replace(CHIP, largest_block_kib=(block - 8) / 1024), need, graph)
+    assert (fit.fits, fit.block_over, fit.ram_excess) == (False, 8, 8)
+    assert (fit.ram_over or 0) < 0  # the sum of its banks would suffice
+    text = explain_fit(fit)
+    assert text[0] == "toy (a toy): does not fit"
+    assert f"RAM in one piece: needs {block} bytes, the largest block is {block - 8}: 8 bytes too many" in text
+    assert not any("piece" in line for line in explain_fit(judge_fit(whole, need, graph)))
+
+
+def test_engines_name_the_parts_of_their_arena(graph: Int8Graph, tmp_path: Path) -> None:
+    assert measure_need(replace(CHIP, engine="c"), graph, tmp_path).block_bytes == 208 + 16 + 400
+    assert measure_need(CHIP, graph, tmp_path).block_bytes == 320
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("tflite_micro")
+    fit = draft_fit(create_student("dscnn_8x1", 1, 16, 2), (1, 16, 16), find_chip("bluepill"))
+    assert fit.need.block_bytes == fit.need.ram_bytes
+
+
 def test_narrow_weights_take_less_flash(graph: Int8Graph, tmp_path: Path) -> None:
     chip = replace(CHIP, arithmetic=Arithmetic(weight_bits=4))
     assert measure_need(chip, graph, tmp_path).flash_bytes == (288 + 200 + 16) // 2 + 4 * 18
@@ -186,6 +253,10 @@ def test_a_chip_of_ones_own(tmp_path: Path) -> None:
         ('[a]\nram_kib = "64"', "expected ram_kib as a number of KiB"),
         ("[a]\nram_kib = true", "expected ram_kib as a number of KiB"),
         ("[a]\ncore = 3", "expected text for core"),
+        (
+            '[a]\ncore = "c"\nsource = "s"\nengine = "c"\nram_kib = 8\nlargest_block_kib = 9',
+            "largest_block_kib of at most ram_kib 8, got 9",
+        ),
         ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\nalignment = 0', "expected alignment"),
         ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\noperators = ["convolve"]', r"got \['convolve'\]"),
         ('[a]\ncore = "c"\nsource = "s"\nengine = "c"\n[a.arithmetic]\nscale = 1', "did you mean 'scales'"),
@@ -232,6 +303,20 @@ def test_the_widest_that_fits_does_and_the_next_does_not(engine: str, flash: flo
     again = find_widest(after, (1, 28, 28), 2, chip)
     assert (again.name, again.capped) == (widest.name, False)
     assert f"is {widest.name}: {widest.fit.need.ram_bytes:,} bytes of RAM" in explain_widest(widest, chip)
+
+
+def test_the_widest_of_narrow_weights_is_not_cut_short() -> None:
+    """Weights that would be too many at 8 bits fit at 4."""
+    pytest.importorskip("onnxruntime")
+    chip = Chip(
+        "toy", "a toy", "accelerator", "this test", flash_kib=1, ram_kib=100, arithmetic=Arithmetic(weight_bits=4)
+    )
+    widest = find_widest("dscnn_8x1", (1, 28, 28), 2, chip)
+    assert (widest.name, widest.capped) == ("dscnn_28x1", False)
+    assert widest.fit is not None
+    assert count_weight_bytes(create_student("dscnn_20x1", 1, 28, 2)) > 1024
+    after = draft_fit(create_student("dscnn_32x1", 1, 28, 2), (1, 28, 28), chip)
+    assert (widest.fit.fits, after.fits) == (True, False)
 
 
 def test_no_width_fits_or_all_do() -> None:

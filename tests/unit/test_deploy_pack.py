@@ -29,6 +29,7 @@ from alambic.deploy.memory import plan_memory
 from alambic.deploy.pack import deploy_student
 from alambic.deploy.read import read_graph
 from alambic.deploy.score import score_artefact
+from alambic.deploy.targets.cortex_m import Program
 
 CLASSES = ("thin rows", "thin columns", "wide rows", "wide columns")
 
@@ -161,6 +162,20 @@ def test_the_folder_is_whole(tmp_path: Path) -> None:
     assert page.tags.count("svg") == 1
     assert not re.findall(r'(?:href|src)="(?!data:)', (tmp_path / "index.html").read_text())
     assert "acc-32 (generic tiny accelerator): fits" in page.text
+
+
+def test_wrong_answers_of_the_program_stand_in_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("bakenn", reason="bakenn is not installed")
+    program = Program("cortex-m4", 30_000, 10_000, 20, 256, 900, 4, 3, 1_000)
+    monkeypatch.setattr(pack, "run_cortex_m", lambda *_: program)
+    facts = deploy(tmp_path, chip="nucleo-g474re", emulate=True)
+    assert facts["needs"]["c"]["ram"] == {
+        "arena": 10_000, "other variables": 20, "input image": 256, "stack": 900,
+    }  # fmt: skip
+    assert facts["verdict"]["wrong_bytes"] == 3
+    told = "the program's answers are not the network's: 3 wrong bytes on the emulated core"
+    assert told in facts["verdict"]["sentences"]
+    assert told in unescape((tmp_path / "index.html").read_text())
 
 
 def test_names_are_text_and_warnings_stand_on_the_page(tmp_path: Path) -> None:

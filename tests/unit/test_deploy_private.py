@@ -55,6 +55,8 @@ CHOSEN = (
     "relu of flattened maps",
     "sum of flattened maps",
     "padding alone",
+    "a factor a column",
+    "hard-swish",
 )
 
 
@@ -92,6 +94,37 @@ def test_grids_are_as_asked(tmp_path: Path) -> None:
     weights = [t.data for t in narrow.tensors.values() if t.data is not None and t.dtype == "int8"]
     assert all(set(np.unique(data)) <= set(range(-3, 4)) for data in weights)
     assert all(-16 <= t.zero_point <= 15 for t in narrow.tensors.values())
+
+
+@pytest.mark.parametrize("name", ["scalar", "a factor a channel", "a factor a column", "squeeze-excite"])
+def test_constant_operands_are_on_the_devices_grids(name: str, tmp_path: Path) -> None:
+    done, graph, _ = make(name, tmp_path)
+    operands = [
+        item
+        for op in graph.ops
+        if op.kind in ("add", "mul")
+        for item in op.inputs
+        if graph.tensors[item].data is not None
+    ]
+    assert operands
+    for arithmetic in (
+        VARIANTS["power-of-two scales"],
+        Arithmetic(activation_bits=4),
+        Arithmetic(scales="power-of-two"),
+    ):
+        other = regrid(graph, done.onnx_fp32, arithmetic)
+        for key in operands:
+            before, after = graph.tensors[key], other.tensors[key]
+            assert before.data is not None
+            assert after.data is not None
+            assert after.data.min() >= arithmetic.lowest
+            assert after.data.max() <= arithmetic.highest
+            assert after.zero_point == 0 or not arithmetic.symmetric
+            step = float(after.scale[0])
+            assert float(np.log2(step)).is_integer() or arithmetic.scales == "float"
+            real = (before.data.astype(int) - before.zero_point) * float(before.scale[0])
+            off = abs((after.data.astype(int) - after.zero_point) * step - real)
+            assert off.max() <= step / 2 + float(before.scale[0])
 
 
 def test_fused_activations_bound_where_saturation_does_not(tmp_path: Path) -> None:

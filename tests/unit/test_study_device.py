@@ -23,7 +23,7 @@ from alambic.deploy.read import read_graph
 from alambic.deploy.targets.tflm import predict_tflm
 from alambic.deploy.tflite import emit_tflite
 from alambic.study import device
-from alambic.study.device import ARITHMETICS, choose_positions, measure_device
+from alambic.study.device import ARITHMETICS, choose_positions, hash_chip, measure_device
 from alambic.study.ledger import Predictions
 from alambic.study.study_file import read_study
 from alambic.training.task import predict
@@ -184,3 +184,11 @@ def test_a_study_names_a_chip_that_exists(tmp_path: Path) -> None:
     chip = read_study(file).chip
     assert chip is not None
     assert chip.ram_kib == 8
+
+
+def test_rows_of_an_engine_that_counts_otherwise_are_judged_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hash_chip(find_chip("acc-32")) == "1a077837862e"  # as committed ledgers hold it
+    names = ("nucleo-g474re", "acc-32")
+    now = [hash_chip(find_chip(name)) for name in names]
+    monkeypatch.setattr(device, "COUNTED", {})  # as when verdicts were first stored
+    assert [hash_chip(find_chip(name)) == old for name, old in zip(names, now, strict=True)] == [False, True]

@@ -2,9 +2,11 @@
 
 Engines, and what counts as RAM and flash on each:
 
-- ``accelerator``: activations in RAM by the greedy planner; weights and biases in flash.
-- ``c``: C sources with CMSIS-NN kernels; the scratch of the worst layer beside the activations; multipliers and code
-  beside the weights.
+- ``accelerator``: activations in RAM by the greedy planner; weights and biases in flash. Where and how wide it keeps
+  the factors that requantise is its own affair (registers, commands, a shift), so they are not counted: keep flash for
+  them by ``reserved_flash_kib``.
+- ``c``: C sources with CMSIS-NN kernels; beside the activations the scratch of the worst layer and the input image,
+  which BakeNN's arena does not hold; a multiplier and a shift (8 bytes) an output channel and code beside the weights.
 - ``tflm``: TFLite-Micro; the real interpreter's arena; the .tflite file.
 - ``ethos``: an Arm Ethos-U; SRAM and compressed flash as Vela says.
 
@@ -36,6 +38,7 @@ class Chip:
 
     Attributes:
         reserved_ram_kib, reserved_flash_kib: what the network may not use (camera frame, stack, firmware).
+        largest_block_kib: where ``ram_kib`` sums banks at addresses apart, the largest one: no buffer may be larger.
         alignment: of each buffer, bytes. operators: kinds of the int8 graph that run there; None = all.
         arithmetic: how it computes; TFLite-Micro's by default.
         stedgeai: options by which ST's own compiler analyses for it; empty where that is no compiler for it.
@@ -50,6 +53,7 @@ class Chip:
     ram_kib: float | None = None
     reserved_flash_kib: float = 0
     reserved_ram_kib: float = 0
+    largest_block_kib: float | None = None
     alignment: int = 16
     operators: tuple[str, ...] | None = None
     arithmetic: Arithmetic = TFLM
@@ -64,6 +68,11 @@ class Chip:
     def ram_bytes(self) -> int | None:
         """What is left for the network."""
         return None if self.ram_kib is None else round((self.ram_kib - self.reserved_ram_kib) * KIB)
+
+    @property
+    def largest_block_bytes(self) -> int | None:
+        """Of RAM in one piece; None where all of it is."""
+        return None if self.largest_block_kib is None else round(self.largest_block_kib * KIB)
 
 
 def load_chips(extra: Path | str | None = None) -> dict[str, Chip]:
@@ -129,6 +138,12 @@ def _make(source: str, name: str, table: Any) -> Chip:
                 f"{where}: expected reserved_{key} of at most {key} {size}, got {reserved}, because it is a part of "
                 f"that; try the chip's whole memory as {key}"
             )
+    if table.get("largest_block_kib", 0) > table.get("ram_kib", math.inf):
+        raise AlambicError(
+            f"{where}: expected largest_block_kib of at most ram_kib {table['ram_kib']}, got "
+            f"{table['largest_block_kib']}, because it is one of the banks that ram_kib sums; try to leave it out "
+            "where all RAM is one piece"
+        )
     alignment = table.get("alignment", 16)
     if type(alignment) is not int or alignment < 1:
         raise AlambicError(f"{where}: expected alignment as a number of bytes, 1 or more, got {alignment!r}")

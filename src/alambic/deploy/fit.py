@@ -12,8 +12,9 @@ from torch import nn
 from alambic.deploy.chips import Chip
 from alambic.deploy.graph import Int8Graph
 from alambic.deploy.int8 import quantize_student
-from alambic.deploy.memory import count_scratch, plan_memory, weigh_layers
+from alambic.deploy.memory import count_inner_arena, count_scratch, plan_memory, weigh_layers
 from alambic.deploy.read import read_graph
+from alambic.deploy.targets.cortex_m import Program
 from alambic.deploy.targets.tflm import measure_arena
 from alambic.deploy.targets.vela import DEFAULT, ETHOS, compile_vela
 from alambic.deploy.tflite import emit_tflite
@@ -32,6 +33,7 @@ class Need:
 
     Attributes:
         uncounted: code that lies in the chip's flash too, in words; empty where the parts are all of it.
+        joined: parts of ``ram`` that are one buffer; each other part is a buffer of its own.
     """
 
     engine: str
@@ -39,10 +41,17 @@ class Need:
     flash: dict[str, int]
     how: str
     uncounted: str = ""
+    joined: tuple[str, ...] = ()
 
     @property
     def ram_bytes(self) -> int:
         return sum(self.ram.values())
+
+    @property
+    def block_bytes(self) -> int:
+        """The largest buffer, which must lie in one piece."""
+        alone = [size for part, size in self.ram.items() if part not in self.joined]
+        return max(*alone, sum(self.ram[part] for part in self.joined), 0)
 
     @property
     def flash_bytes(self) -> int:
@@ -57,8 +66,9 @@ class Fit:
         fits: None where the chip's entry gives no limit to judge by.
         ram_over, flash_over: bytes beyond the limit; negative = bytes left; None = no limit known.
         ram_layer: the operator at which most activations live. ram_holds: those, largest first, with bytes.
-        flash_layer: the layer with most weights. flash_share: its share of all weights.
+        flash_layer: the layer with most weights, empty where there are none. flash_share: its share of all weights.
         missing: operators of the network that the chip lacks.
+        block_over: as ``ram_over``, of the largest buffer beyond the largest block of RAM.
     """
 
     chip: Chip
@@ -71,6 +81,12 @@ class Fit:
     flash_layer: str
     flash_share: float
     missing: tuple[str, ...]
+    block_over: int | None
+
+    @property
+    def ram_excess(self) -> int:
+        """Bytes by which the activations would have to shrink, 0 where their RAM suffices or no limit is known."""
+        return max(0, self.ram_over or 0, self.block_over or 0)
 
     @property
     def uncounted(self) -> str:
@@ -97,38 +113,58 @@ def measure_need(chip: Chip, graph: Int8Graph, tflite: Path, engine: str | None 
         arena = measure_arena(tflite)
         return Need("tflm", {"arena head": arena.head, "arena tail": arena.tail}, {".tflite": tflite.stat().st_size},
                     "measured by TFLite-Micro's interpreter; its own code is not counted",
-                    "TFLite-Micro's own code")  # fmt: skip
+                    "TFLite-Micro's own code", ("arena head", "arena tail"))  # fmt: skip
     if engine == "ethos":
         report = compile_vela(tflite, chip.name if chip.name in ETHOS else DEFAULT)
         return Need("ethos", {"SRAM": report.sram_bytes}, {"compressed weights and commands": report.flash_bytes},
                     f"by Vela for {report.ethos.accelerator}")  # fmt: skip
-    plan = plan_memory(graph, alignment=chip.alignment)
     int8 = graph.weight_bytes - graph.bias_bytes
     weights = {"weights and biases": -(-int8 * chip.arithmetic.weight_bits // 8) + graph.bias_bytes}
     if engine == "accelerator":
-        return Need("accelerator", {"activations": plan.arena_bytes}, weights, "by the planner")
+        ram = {"activations": plan_memory(graph, alignment=chip.alignment).arena_bytes}
+        return Need("accelerator", ram, weights, "by the planner; factors that requantise are not counted")
     biases = [graph.tensors[name] for op in graph.ops for name in op.inputs if graph.tensors[name].dtype == "int32"]
     channels = sum(bias.shape[0] for bias in biases)
     code = C_CODE + C_CODE_AN_OPERATOR * len(graph.ops)
-    ram = {"activations": plan.arena_bytes, "scratch": count_scratch(graph)}
+    ram = {
+        "activations": count_inner_arena(graph, chip.alignment),
+        "scratch": count_scratch(graph),
+        "input image": graph.tensors[graph.input].bytes,
+    }
     return Need("c", ram, {**weights, "multipliers": MULTIPLIER * channels, "code": code},
-                "by the planner; code estimated from programs of zoo students")  # fmt: skip
+                "by the planner; code estimated from programs of zoo students",
+                joined=("activations", "scratch"))  # fmt: skip
+
+
+def count_program(program: Program) -> Need:
+    """What engine c takes, by a program that was linked and run: its arena, and beside it the image that it reads."""
+    ram = {
+        "arena": program.arena_bytes,
+        "other variables": program.static_bytes,
+        "input image": program.input_bytes,
+        "stack": program.stack_bytes,
+    }
+    return Need("c", ram, {"program": program.flash_bytes}, f"measured on a {program.core} program")
 
 
 def judge_fit(chip: Chip, need: Need, graph: Int8Graph) -> Fit:
     """Holds a need against a chip's limits and operators."""
     plan = plan_memory(graph, alignment=chip.alignment)
     layers = weigh_layers(graph)
-    heaviest = max(layers, key=layers.__getitem__)
+    heaviest = max(layers, key=layers.__getitem__, default="")
     missing = tuple(sorted({op.kind for op in graph.ops} - set(chip.operators))) if chip.operators is not None else ()
     overs = [
         None if limit is None else needed - limit
-        for needed, limit in ((need.ram_bytes, chip.ram_bytes), (need.flash_bytes, chip.flash_bytes))
+        for needed, limit in (
+            (need.ram_bytes, chip.ram_bytes),
+            (need.flash_bytes, chip.flash_bytes),
+            (need.block_bytes, chip.largest_block_bytes),
+        )
     ]
     known = [over for over in overs if over is not None]
     fits = None if not known and not missing else not missing and all(over <= 0 for over in known)
     return Fit(chip, need, fits, overs[0], overs[1], plan.peak_layer, plan.peak_tensors, heaviest,
-               layers[heaviest] / graph.weight_bytes, missing)  # fmt: skip
+               layers[heaviest] / graph.weight_bytes if layers else 0.0, missing, overs[2])  # fmt: skip
 
 
 def explain_fit(fit: Fit) -> list[str]:
@@ -148,7 +184,13 @@ def explain_fit(fit: Fit) -> list[str]:
         if name == "flash" and fit.uncounted:
             left += f" without {fit.uncounted} (try reserved_flash_kib in the chip's entry)"
         lines.append(f"{name}: {needed:,} bytes needed of {limit:,}: {left}")
-    lines.append(f"most RAM at {fit.ram_layer}; most weights in {fit.flash_layer}, {fit.flash_share:.0%} of them")
+    if fit.block_over is not None and fit.block_over > 0:
+        lines.append(
+            f"RAM in one piece: needs {fit.need.block_bytes:,} bytes, the largest block is "
+            f"{fit.chip.largest_block_bytes:,}: {fit.block_over:,} bytes too many"
+        )
+    weights = f"most weights in {fit.flash_layer}, {fit.flash_share:.0%} of them" if fit.flash_layer else "no weights"
+    lines.append(f"most RAM at {fit.ram_layer}; {weights}")
     if fit.missing:
         lines.append(f"operators that the chip lacks: {', '.join(fit.missing)}")
     return lines
@@ -215,7 +257,8 @@ def _draft_fit(name: str, shape: tuple[int, int, int], classes: int, chip: Chip)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = create_student(name, channels, (height, width), classes)
-    if chip.flash_bytes is not None and chip.engine != "ethos" and count_weight_bytes(net) > chip.flash_bytes:
+    least = count_weight_bytes(net) * chip.arithmetic.weight_bits // 8  # biases stay wide: no less than this is stored
+    if chip.flash_bytes is not None and chip.engine != "ethos" and least > chip.flash_bytes:
         return None
     return draft_fit(net, shape, chip)
 

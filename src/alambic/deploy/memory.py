@@ -69,7 +69,7 @@ def plan_memory(graph: Int8Graph, in_place: bool = False, alignment: int = ALIGN
     alive_there = [(graph.title(b.name), b.bytes) for b in buffers if b.first <= peak <= b.last]
     return MemoryPlan(
         liveness_bytes=alive[peak],
-        arena_bytes=max(item.offset + _align(item.buffer.bytes, alignment) for item in placed),
+        arena_bytes=_measure_height(placed, alignment),
         placed=tuple(placed),
         alive=tuple(alive),
         peak_op=peak,
@@ -130,6 +130,17 @@ def place_greedily(buffers: Sequence[Lifetime], alignment: int = ALIGNMENT) -> l
     return placed
 
 
+def count_inner_arena(graph: Int8Graph, alignment: int = ALIGNMENT) -> int:
+    """Bytes of an arena that does not hold the network's input: the caller keeps that in a buffer of its own."""
+    return _measure_height(
+        place_greedily([item for item in find_lifetimes(graph) if item.name != graph.input], alignment), alignment
+    )
+
+
+def _measure_height(placed: Sequence[Placed], alignment: int) -> int:
+    return max(item.offset + _align(item.buffer.bytes, alignment) for item in placed)
+
+
 def _align(size: int, alignment: int) -> int:
     return -(-size // alignment) * alignment
 
@@ -137,7 +148,8 @@ def _align(size: int, alignment: int) -> int:
 def count_scratch(graph: Int8Graph) -> int:
     """Bytes that CMSIS-NN's kernels for cores with DSP instructions need beside the arena, for the worst layer.
 
-    A convolution unrolls two patches into int16, a depthwise one a single patch of all channels; 1 x 1 needs none.
+    A convolution unrolls two patches into int16, a depthwise one a single patch of all channels; 1 x 1 needs none. An
+    average pooling keeps a 32-bit sum of each channel.
     """
     needed = [0]
     for op in graph.ops:
@@ -145,6 +157,8 @@ def count_scratch(graph: Int8Graph) -> int:
             shape = graph.tensors[op.inputs[1]].shape  # O x kh x kw x I, or 1 x kh x kw x O
             patch = 2 * shape[1] * shape[2] * shape[3]
             needed.append(0 if shape[1:3] == (1, 1) else 2 * patch if op.kind == "conv" else patch)
+        elif op.kind == "average_pool":
+            needed.append(4 * graph.tensors[op.output].shape[3])
     return max(needed)
 
 

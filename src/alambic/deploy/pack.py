@@ -16,7 +16,16 @@ from torch import Tensor, nn
 
 from alambic.deploy.chips import Chip
 from alambic.deploy.execute import run_integers
-from alambic.deploy.fit import Fit, Need, explain_fit, explain_widest, find_widest, judge_fit, measure_need
+from alambic.deploy.fit import (
+    Fit,
+    Need,
+    count_program,
+    explain_fit,
+    explain_widest,
+    find_widest,
+    judge_fit,
+    measure_need,
+)
 from alambic.deploy.float_layers import measure_float_layers
 from alambic.deploy.graph import Int8Graph, to_int8
 from alambic.deploy.int8 import Calibration, Int8Result, quantize_student
@@ -86,8 +95,7 @@ def deploy_student(
     needs = _measure_needs(chip, graph, tflite)
     program = _build_program(chip, graph, tflite, out / "c", calibration_images[:PROGRAM_IMAGES].numpy(), emulate)
     if isinstance(program, Program):
-        needs["c"] = Need("c", {"static": program.ram_bytes, "stack": program.stack_bytes},
-                          {"program": program.flash_bytes}, f"measured on a {program.core} program")  # fmt: skip
+        needs["c"] = count_program(program)
     st = _ask_st(chip, done.onnx_int8)
     if st is not None:
         needs["stedgeai"] = st if isinstance(st, str) else _count_st(st)
@@ -100,7 +108,7 @@ def deploy_student(
         "input": list(shape),
         "warnings": list(warnings),
         "chip": {**asdict(chip), "ram_bytes": chip.ram_bytes, "flash_bytes": chip.flash_bytes},
-        "verdict": _describe_fit(fit, own),
+        "verdict": _describe_fit(fit, own, program),
         "widest": _describe_widest(chip, shape, widths),
         "needs": {engine: _describe_need(need) for engine, need in needs.items()},
         "program": asdict(program) if isinstance(program, Program) else {"missing": program},
@@ -225,20 +233,24 @@ def _describe_need(need: Need | str) -> dict[str, Any]:
     return {**asdict(need), "ram_bytes": need.ram_bytes, "flash_bytes": need.flash_bytes}
 
 
-def _describe_fit(fit: Fit | None, own: Need | str) -> dict[str, Any]:
+def _describe_fit(fit: Fit | None, own: Need | str, program: Program | str) -> dict[str, Any]:
     if fit is None:
         return {"fits": None, "sentences": [f"cannot be judged: {own}"]}
+    wrong = program.wrong_bytes if isinstance(program, Program) and fit.need.engine == "c" else 0
+    doubt = f"the program's answers are not the network's: {wrong:,} wrong bytes on the emulated core"
     return {
         "fits": fit.fits,
         "ram_over": fit.ram_over,
         "flash_over": fit.flash_over,
+        "block_over": fit.block_over,
         "ram_layer": fit.ram_layer,
         "ram_holds": list(fit.ram_holds),
         "flash_layer": fit.flash_layer,
         "flash_share": fit.flash_share,
         "missing_operators": list(fit.missing),
         "uncounted": fit.uncounted,
-        "sentences": explain_fit(fit),
+        "wrong_bytes": wrong,
+        "sentences": explain_fit(fit) + ([doubt] if wrong else []),
     }
 
 
@@ -271,9 +283,7 @@ def _describe_memory(graph: Int8Graph, plan: MemoryPlan, done: Int8Result) -> di
 def _describe_patches(graph: Int8Graph, plan: MemoryPlan, fit: Fit | None) -> dict[str, Any]:
     """Plans with their bytes, and the advice; room is what the engine's other needs leave to the activations."""
     plans = plan_patches(graph)
-    room = None
-    if fit is not None and fit.ram_over is not None and fit.ram_over > 0:
-        room = plan.arena_bytes - fit.ram_over
+    room = plan.arena_bytes - fit.ram_excess if fit is not None and fit.ram_excess else None
     told = [{**asdict(item), "ram_bytes": item.ram_bytes} for item in plans]
     return {"plans": told, "sentence": explain_patches(plans, plan.liveness_bytes, room)}
 

@@ -1,7 +1,8 @@
 """The same network on another device's grids: its int8 graph with scales, bits and zero points that the device has.
 
-Weights and biases are rounded anew from fp32; the ranges of activations stay those of the calibration. The executor
-then gives the answers of that device exactly, in any arithmetic of ``Arithmetic``.
+Weights, biases and constant operands are rounded anew from fp32 (a constant that the lowering itself made, from its
+int8 form); the ranges of activations stay those of the calibration. The executor then gives the answers of that device
+exactly, in any arithmetic of ``Arithmetic``.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ def regrid(graph: Int8Graph, fp32: Path | str, arithmetic: Arithmetic) -> Int8Gr
             new = _regrid_weight(weight, real, arithmetic)
             tensors[weight.name] = new
             tensors[bias.name] = _regrid_bias(bias, offset, tensors[op.inputs[0]], new)
+        else:
+            for constant in (graph.tensors[name] for name in op.inputs if graph.tensors[name].data is not None):
+                shared = tensors[op.output] if op.kind == "concat" else None
+                tensors[constant.name] = _regrid_operand(
+                    constant, source.find_operand(op, constant), shared, arithmetic
+                )
         bounds = source.bounds.get(op.output.removesuffix(RENAMED))
         if bounds is not None and op.kind not in TIED:
             op = replace(op, settings={**op.settings, "bounds": bounds})
@@ -57,12 +64,28 @@ def regrid(graph: Int8Graph, fp32: Path | str, arithmetic: Arithmetic) -> Int8Gr
 def _regrid_activation(tensor: Quantized, arithmetic: Arithmetic) -> Quantized:
     scale = float(tensor.scale[0])
     low, high = (-128 - tensor.zero_point) * scale, (127 - tensor.zero_point) * scale
-    if arithmetic.symmetric:
-        step, zero = _snap(max(-low, high) / arithmetic.highest, arithmetic), 0
-    else:
-        step = _snap((high - low) / (arithmetic.highest - arithmetic.lowest), arithmetic)
-        zero = round(min(max(arithmetic.lowest - low / step, arithmetic.lowest), arithmetic.highest))
+    step, zero = _choose_grid(low, high, arithmetic)
     return replace(tensor, scale=np.array([step], np.float32), zero_point=zero)
+
+
+def _choose_grid(low: float, high: float, arithmetic: Arithmetic) -> tuple[float, int]:
+    """Scale and zero point of activations from ``low`` (0 or less) to ``high`` (0 or more)."""
+    if arithmetic.symmetric:
+        return float(_snap(max(-low, high) / arithmetic.highest, arithmetic)), 0
+    step = float(_snap((high - low) / (arithmetic.highest - arithmetic.lowest), arithmetic))
+    return step, round(min(max(arithmetic.lowest - low / step, arithmetic.lowest), arithmetic.highest))
+
+
+def _regrid_operand(tensor: Quantized, real: Reals, shared: Quantized | None, arithmetic: Arithmetic) -> Quantized:
+    """A constant beside an activation, on the grid of one: its own, or that of what it becomes a part of."""
+    if shared is None:
+        low, high = min(0.0, float(real.min())), max(0.0, float(real.max()))
+        step, zero = _choose_grid(low, high if high > low else 1.0, arithmetic)
+        scale = np.array([step], np.float32)
+    else:
+        scale, zero = shared.scale, shared.zero_point
+    data = np.clip(np.rint(real / float(scale[0])) + zero, arithmetic.lowest, arithmetic.highest).astype(np.int8)
+    return replace(tensor, scale=scale, zero_point=zero, data=data)
 
 
 def _snap(scale: Any, arithmetic: Arithmetic) -> Any:
@@ -122,11 +145,21 @@ class _Source:
         offset = self.constants[node.input[2]].astype(np.float64) if len(node.input) > 2 else np.zeros(bias.shape)
         return real, offset
 
+    def find_operand(self, op: Op, tensor: Quantized) -> Reals:
+        """A constant operand's real numbers, laid out as in the int8 graph."""
+        node = self.nodes.get(op.name)
+        given = [self.constants[name] for name in node.input if name in self.constants] if node is not None else []
+        if len(given) != 1 or given[0].size != np.prod(tensor.shape):
+            return _dequantize(tensor)
+        real = given[0].astype(np.float64)
+        real = real.reshape([1] * (len(tensor.shape) - real.ndim) + list(real.shape)) if real.size > 1 else real.ravel()
+        return real.transpose(0, 2, 3, 1) if real.ndim == 4 else real
+
 
 def _dequantize(tensor: Quantized) -> Reals:
     assert tensor.data is not None
     shape = [-1 if axis == tensor.axis and len(tensor.scale) > 1 else 1 for axis in range(len(tensor.shape))]
-    return tensor.data.astype(np.float64) * tensor.scale.astype(np.float64).reshape(shape)
+    return (tensor.data.astype(np.float64) - tensor.zero_point) * tensor.scale.astype(np.float64).reshape(shape)
 
 
 def simulate(

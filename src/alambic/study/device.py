@@ -34,7 +34,9 @@ IMAGES = 500  # of a split that the device's kernels run
 ARITHMETICS = {"per_tensor": "per tensor", "power_of_two": "power-of-two scales", "4bit": "4-bit weights"}
 JUDGED = (
     "chip", "chip_entry", "engine", "fits", "fits_unknown", "ram_bytes", "flash_bytes", "ram_over", "flash_over",
+    "block_over",
 )  # fmt: skip
+COUNTED = {"c": 2}  # engines whose way to count has changed since verdicts were first stored, and how often + 1
 Told = tuple[dict[str, Any], dict[tuple[str, str], Predictions]]
 
 
@@ -101,8 +103,13 @@ def measure_device(
 
 
 def hash_chip(chip: Chip) -> str:
-    """Of everything that a verdict depends on: a changed entry of the same name is another chip."""
+    """Of everything that a verdict depends on: a changed entry of the same name is another chip, as is one whose engine
+    counts otherwise than it did."""
     told = {key: value for key, value in asdict(chip).items() if key not in ("source", "note", "stedgeai")}
+    if chip.largest_block_kib is None:
+        del told["largest_block_kib"]  # verdicts without a largest block were stored before the key was known
+    if chip.engine in COUNTED:
+        told["counted"] = COUNTED[chip.engine]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -115,4 +122,6 @@ def judge_row(chip: Chip, graph: Int8Graph, tflite: Path) -> dict[str, Any]:
         return {**told, "fits": None, "fits_unknown": one_line(error)}
     sizes = {"ram_bytes": fit.need.ram_bytes, "flash_bytes": fit.need.flash_bytes}
     overs = {"ram_over": fit.ram_over, "flash_over": fit.flash_over}
+    if fit.block_over is not None:
+        overs["block_over"] = fit.block_over
     return {**told, "engine": fit.need.engine, "fits": fit.fits, **sizes, **overs}

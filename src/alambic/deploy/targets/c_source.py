@@ -22,7 +22,8 @@ class CSource:
 
     Attributes:
         sources, includes, defines: what a compiler needs; paths are absolute.
-        header: declares ``function(arena, input, output)``. Bytes of its three arguments follow.
+        header: declares ``function(arena, input, output)``. Bytes of its three arguments follow; these are three
+            buffers, so the arena does not hold the image.
         kernels: names of those used; a layer that CMSIS-NN does not take falls back to a portable one.
     """
 

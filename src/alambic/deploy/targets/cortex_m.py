@@ -34,14 +34,18 @@ class Program:
     """What the linker and the emulated core say.
 
     Attributes:
-        flash_bytes: code, weights, start-up. ram_bytes: static, arena included. stack_bytes: deepest seen.
+        flash_bytes: code, weights, start-up. arena_bytes, static_bytes: of the arena, and of all other variables.
+        input_bytes: of one image, which the arena does not hold: it lies in RAM on a device, here in flash with the
+            tests. stack_bytes: deepest seen.
         wrong_bytes: output bytes that differ from the expected ones, of ``tests`` runs.
         instructions: of one inference. It repeats exactly, so it serves to compare builds; it is no latency.
     """
 
     core: str
     flash_bytes: int
-    ram_bytes: int
+    arena_bytes: int
+    static_bytes: int
+    input_bytes: int
     stack_bytes: int
     tests: int
     wrong_bytes: int
@@ -83,7 +87,9 @@ def run_cortex_m(
     return Program(
         core=core,
         flash_bytes=sizes[".text"] + sizes.get(".data", 0) + sizes.get(".ARM.exidx", 0),
-        ram_bytes=sizes.get(".data", 0) + sizes.get(".bss", 0),
+        arena_bytes=source.arena_bytes,
+        static_bytes=sizes.get(".data", 0) + sizes.get(".bss", 0) - source.arena_bytes,
+        input_bytes=source.input_bytes,
         stack_bytes=told["stack_bytes"],
         tests=told["tests"],
         wrong_bytes=told["wrong_bytes"],
