@@ -93,7 +93,10 @@ class Tapped:
         """What to try where no stage was found."""
         inner = getattr(self.net, "module", None)
         if isinstance(inner, nn.Module) and len(list(self.net.children())) == 1:
-            return f"it is wrapped in {type(self.net).__name__}: try its `.module`, and wrap what trains it instead"
+            return (
+                f"it is wrapped in {type(self.net).__name__}: try its `.module`, and in several processes "
+                "`distiller.average_gradients()` after each `loss.backward()`"
+            )
         side = self.label.split()[0]
         named = f"`{side}_stages=[module names]` of the Distiller, or " if side in ("student", "teacher") else ""
         return f"try {named}a method on logits (kd)"
