@@ -228,8 +228,8 @@ class Refusing(nn.Module):
         raise RuntimeError("Expected all tensors to be on the same device")
 
 
-def loop(distiller, parameters, steps=25):
-    optimizer = torch.optim.SGD(parameters, lr=0.01)
+def loop(distiller, parameters, steps=25, fused=False):
+    optimizer = torch.optim.SGD(parameters, lr=0.01, fused=fused)
     for _ in range(steps):
         loss = distiller(IMAGES, LABELS)
         optimizer.zero_grad()
@@ -237,19 +237,27 @@ def loop(distiller, parameters, steps=25):
         optimizer.step()
 
 
-def test_projectors_that_the_optimiser_does_not_train_are_told_once():
+@pytest.mark.parametrize("fused", [False, True])
+def test_projectors_that_the_optimiser_does_not_train_are_told_once(fused):
     distiller = make("rsd")
     with pytest.warns(UserWarning, match="expected an optimiser that trains") as told:
-        loop(distiller, distiller.student.parameters(), 65)
+        loop(distiller, distiller.student.parameters(), 65, fused)
     assert len(told) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         whole = make("rsd")
-        loop(whole, whole.parameters())
+        loop(whole, whole.parameters(), fused=fused)
+        apart = make("rsd")
+        other = torch.optim.SGD(apart.objective.parameters(), lr=0.01, fused=True)
+        for _ in range(25):  # two optimisers
+            other.zero_grad()
+            loop(apart, apart.student.parameters(), 1)
+            other.step()
         logits = make("kd")
         loop(logits, logits.student.parameters())
+        unmoved = make("rsd")
         for _ in range(25):  # no step yet: many batches for one
-            whole(IMAGES, LABELS).backward()
+            unmoved(IMAGES, LABELS).backward()
 
 
 def test_a_method_belongs_to_one_distiller():
