@@ -255,3 +255,31 @@ def test_outputs_that_only_training_gives_are_refused_with_words():
 def test_one_name_is_no_list_of_names():
     with pytest.raises(AlambicError, match="list of module names"):
         Tapped(plain_net(), torch.rand(2, 3, 32, 32), ALL, "2")
+
+
+class SequenceFirst(nn.Module):
+    """A transformer whose blocks give tokens x images x width; 16 tokens of an image of 16 x 16."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, 4)
+        self.blocks = nn.ModuleList(nn.TransformerEncoderLayer(16, 2, 32) for _ in range(3))
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, images):
+        x = self.patches(images).flatten(2).permute(2, 0, 1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x.mean(0))
+
+
+def test_tokens_are_not_taken_for_images_where_there_are_as_many():
+    images = torch.rand(16, 3, 16, 16)
+    tapped = Tapped(SequenceFirst(), images, {"logits", "stages"})
+    assert [stage.form for stage in tapped.spec.stages] == ["map"], "the patches alone have images first"
+    with pytest.raises(AlambicError, match=r"images as the first axis at tap 'blocks.1'.*batch_first=True"):
+        Tapped(SequenceFirst(), images, {"logits", "stages"}, ["blocks.1"])
+    first = vit()
+    square = Tapped(first, torch.rand(17, 1, 32, 32), {"logits", "stages"})  # 16 patches and a class token
+    by_hooks = Tapped(torchvision_vit(), torch.rand(17, 3, 32, 32), {"logits", "stages"})
+    assert len(square.spec.stages) == len(by_hooks.spec.stages) == 4

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alambic.errors import AlambicError
+from alambic.models.example import find_turned, run_example, vary
 from alambic.models.feature import Feature, square_grid, stage_indices
 
 Layout = tuple[Literal["nchw", "nhwc", "tokens"], int, tuple[int, int] | None]
@@ -44,32 +45,6 @@ class Anatomy:
         return (*self.heads, self.conv_head) if self.conv_head else self.heads
 
 
-def _tell_answer(answer: Any) -> str:
-    """What a network returned that is no tensor, why that is no answer, and how to pick the scores out of it."""
-    kind, way = type(answer).__name__, "a module whose forward returns the scores alone"
-    if isinstance(answer, dict):
-        names = [str(name) for name in answer]
-        kind += f" with {', '.join(names[:5])}"
-        way = (
-            f"a module whose forward returns net(images)[{next(iter(answer), 'logits')!r}], or whatever the scores are"
-        )
-    elif isinstance(answer, (tuple, list)):
-        kind += f" of {len(answer)}"
-        way = "a module whose forward returns net(images)[0], or whichever the scores are"
-    return f"{kind}, because its forward returns more than that, and which of it are the scores is unknown; try {way}"
-
-
-def vary(example: Tensor) -> Tensor:
-    """The example, or noise of a fixed seed in its place where all its values are one.
-
-    A fresh network with normalisation answers a blank image with zeros everywhere, so that each of its layers would
-    pass for the one that ends it.
-    """
-    if bool((example != example.flatten()[0]).any()):
-        return example
-    return torch.randn(example.shape, generator=torch.Generator().manual_seed(0)).to(example)
-
-
 def is_linear(head: nn.Module, embedding: Tensor, logits: Tensor) -> bool:
     """Whether a linear layer's weight and bias, which methods read, give its output: one with a forward of its own may
     compute something else."""
@@ -81,7 +56,14 @@ def is_linear(head: nn.Module, embedding: Tensor, logits: Tensor) -> bool:
 
 
 def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, label: str) -> Anatomy:
-    """Runs the example once with hooks everywhere. Raises AlambicError when the network does not run on it."""
+    """Runs the example with hooks everywhere, as a rule once.
+
+    What is read as a stage has the batch as its first axis. Where a second axis is as long (as many tokens as images,
+    or channels), one image more is run, and only what became longer with it is read: a sequence-first transformer's
+    blocks (tokens x images x width) never are, whatever the batch.
+
+    Raises AlambicError when the network does not run on the example.
+    """
     outputs: dict[str, Tensor] = {}
     inputs: dict[str, Tensor] = {}
     order: list[str] = []
@@ -97,22 +79,15 @@ def dissect(net: nn.Module, example: Tensor, stages: tuple[str, ...] | None, lab
 
         return hook
 
-    handles = [module.register_forward_hook(watch(name)) for name, module in net.named_modules() if name]
-    try:
-        logits = net(example)
-    except AlambicError:
-        raise
-    except Exception as error:  # timm refuses a wrong size by an assertion; a user's own code may raise anything
-        where = " (teacher_size and teacher_norm of a Distiller; size, mean and std in a study file)"
-        raise AlambicError(
-            f"{label}: expected a network that runs on images of shape {tuple(example.shape)}, but it failed: {error}; "
-            f"try the size and the channel count that it was made for{where if label.startswith('teacher') else ''}"
-        ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not isinstance(logits, Tensor):
-        raise AlambicError(f"{label}: expected one tensor of class scores, got {_tell_answer(logits)}")
+    logits = run_example(net, example, {name: watch(name) for name, _ in net.named_modules()}, label)
+    for name in find_turned(net, example, outputs, label):
+        turned = tuple(outputs.pop(name).shape)
+        order = [other for other in order if other != name]
+        if name in (stages or ()):
+            raise AlambicError(
+                f"{label}: expected images as the first axis at tap {name!r}, got {turned}, whose first axis does not "
+                "grow with the batch, as in a sequence-first transformer; try batch_first=True, or another module"
+            )
     modules = dict(net.named_modules())
     heads = _find_heads(modules, inputs, outputs, logits)
     conv_head = "" if heads else _find_conv_head(modules, outputs, order, logits)
@@ -170,7 +145,10 @@ def _block_names(net: nn.Module, outputs: dict[str, Tensor], order: list[str], d
                 pending = full  # a normalisation or activation ends the layer before it
         blocks.extend([pending] if pending else [])
 
-    visit(net, "")
+    if isinstance(net, nn.parallel.DistributedDataParallel):
+        visit(net.get_submodule("module"), "module.")
+    else:
+        visit(net, "")
     return sorted(dict.fromkeys(blocks), key=lambda name: called[name])
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from torch import Tensor
 
@@ -120,6 +120,20 @@ class Outputs:
         if self.energy:
             return self.energy
         return tuple(stage_energy(stage) for stage in _present(self.stages or None, "stages"))
+
+
+def refuse_probabilities(scores: Any, label: str) -> None:
+    """Refuses a network that ends in softmax, as many exports do: its probabilities would be taken for scores.
+
+    Args:
+        scores: what it gave; anything but B x classes with at least two of each passes. label: of it, for the message.
+    """
+    several = isinstance(scores, Tensor) and scores.ndim == 2 and min(scores.shape) > 1
+    if several and bool((scores >= 0).all()) and bool(((scores.float().sum(1) - 1).abs() <= 1e-3).all()):
+        raise AlambicError(
+            f"{label}: expected scores before softmax, got probabilities, because each image's are >= 0 and sum to 1; "
+            "try the network without its last layer"
+        )
 
 
 def _present(value: T | None, name: str) -> T:

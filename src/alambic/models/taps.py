@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError, nearest
-from alambic.models.discover import Anatomy, dissect, feature_of, is_linear, vary
-from alambic.models.feature import Feature, Head, Outputs, OutputSpec, stage_energy, stage_indices
+from alambic.models.discover import Anatomy, dissect, feature_of, is_linear
+from alambic.models.example import vary
+from alambic.models.feature import Feature, Head, Outputs, OutputSpec, refuse_probabilities, stage_energy, stage_indices
 from alambic.models.grouped import GroupedClasses, merge_scores
 
 Tap = tuple[str, Literal["input", "output"]]  # name of a module, and which side of it is read
@@ -85,13 +86,17 @@ class Tapped:
             raise AlambicError(
                 f"{self.label}: expected class scores B x classes, got shape {tuple(outputs.logits.shape)}"
             )
+        refuse_probabilities(outputs.logits, self.label)
         return outputs
 
     def _advise_stages(self) -> str:
         """What to try where no stage was found."""
         inner = getattr(self.net, "module", None)
         if isinstance(inner, nn.Module) and len(list(self.net.children())) == 1:
-            return f"it is wrapped in {type(self.net).__name__}: try its `.module`, and wrap what trains it instead"
+            return (
+                f"it is wrapped in {type(self.net).__name__}: try its `.module`, and in several processes "
+                "`distiller.average_gradients()` after each `loss.backward()`"
+            )
         side = self.label.split()[0]
         named = f"`{side}_stages=[module names]` of the Distiller, or " if side in ("student", "teacher") else ""
         return f"try {named}a method on logits (kd)"
@@ -108,6 +113,8 @@ class Tapped:
             if isinstance(head, nn.Linear) and not is_linear(head, embedding, logits):
                 return False
             return bool(torch.allclose(logits, net(example), atol=1e-4, rtol=1e-4))
+        except torch.OutOfMemoryError:
+            raise
         except (TypeError, AttributeError, LookupError, RuntimeError, ValueError, AssertionError):
             return False  # hooks will tell why, if they must
 
@@ -140,11 +147,7 @@ class Tapped:
         names = anatomy.stages if self.want & {"stages", "energy"} or not anatomy.heads else ()
         taps: list[Tap] = [(name, "output") for name in names]
         logits, caught = self._catch(images, (*taps, *((name, "input") for name in anatomy.ends)))
-        stages = tuple(
-            feature_of(caught[name, "output"], name, anatomy.layouts[name])
-            for name in names
-            if (name, "output") in caught
-        )
+        stages = tuple(feature_of(caught[name, "output"], name, anatomy.layouts[name]) for name in names)
         vectors = [caught[name, "input"] for name in anatomy.heads]
         if anatomy.conv_head:
             vectors = [caught[anatomy.conv_head, "input"].mean((2, 3))]
@@ -168,11 +171,8 @@ class Tapped:
             for handle in handles:
                 handle.remove()
         lost = [f"{kind} of {name}" for name, kind in taps if (name, kind) not in caught]
-        if lost and self.net._compiled_call_impl is not None:
-            raise AlambicError(
-                f"{self.label}: expected to read the {lost[0]}, but a compiled network may run without the hooks that "
-                "read it; try to leave it plain, or a method on logits (kd)"
-            )
+        if lost:
+            raise AlambicError(f"{self.label}: expected to read the {lost[0]}, {self._explain_loss()}")
         if not isinstance(logits, Tensor):
             mode = "training" if self.net.training else "evaluation"
             raise AlambicError(
@@ -180,6 +180,21 @@ class Tapped:
                 "to turn auxiliary outputs off, or a module that returns the scores alone"
             )
         return logits, caught
+
+    def _explain_loss(self) -> str:
+        """Why a tap of an earlier pass gave nothing in this one."""
+        if any(is_compiled(module) for module in self.net.modules()):
+            return (
+                "but a compiled network may run without the hooks that read it, as may one with a compiled part; try "
+                "to leave it plain, or a method on logits (kd)"
+            )
+        mode = "training" if self.net.training else "evaluation"
+        side = self.label.split()[0]
+        return (
+            f"but it did not run in this pass in {mode} mode, because the network skips it at times (as LayerDrop "
+            f"does), or calls its forward without it; try to turn that off, `{side}_stages=[modules that always run]`, "
+            "or a method on logits (kd)"
+        )
 
     def _find_overwritten(self, example: Tensor) -> frozenset[Tap]:
         """Taps whose tensor a later layer changes in place, as an activation of the next block may: they are copied."""
@@ -216,6 +231,11 @@ class Tapped:
             energy=tuple(stage_energy(s) for s in stages) if "energy" in want else (),
             head=given,
         )
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether ``torch.compile`` or ``Module.compile`` made it."""
+    return isinstance(module, torch._dynamo.OptimizedModule) or module._compiled_call_impl is not None
 
 
 def read_intermediates(net: Any, images: Tensor) -> tuple[Tensor, tuple[Feature, ...]]:

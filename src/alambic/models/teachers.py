@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from alambic.errors import AlambicError, nearest
 from alambic.files import hash_tensors, read_state_dict, write_atomic
 from alambic.models.cards import CARD_FIELDS, read_card
+from alambic.models.feature import refuse_probabilities
 from alambic.models.grouped import group_classes
 from alambic.models.onnx_net import OnnxNet, hash_onnx
 from alambic.models.own_code import code_version, create_own, is_own_code
@@ -120,22 +121,12 @@ def load_teacher(
     digest = hash_onnx(folder / spec.net) if isinstance(net, OnnxNet) else hash_tensors(net.state_dict())
     net.eval().requires_grad_(False)
     scores = run_once(net, torch.linspace(0, 1, 4).view(-1, 1, 1, 1).repeat(1, channels, *size), f"teacher {name!r}")
-    _check_scores(scores, name)
+    refuse_probabilities(scores, f"teacher {name!r}")
     classes_given = int(scores.shape[1]) if isinstance(scores, Tensor) and scores.ndim == 2 else None
     teacher = Teacher(name, net, replace(spec, groups=()), size, mean, std, classes_given, digest, card, folder)
     if not spec.groups:
         return teacher
     return group_classes(teacher, spec.groups)
-
-
-def _check_scores(scores: Any, name: str) -> None:
-    """Refuses a teacher that ends in softmax, as many exports do: its probabilities would be taken for scores."""
-    several = isinstance(scores, Tensor) and scores.ndim == 2 and min(scores.shape) > 1
-    if several and bool((scores >= 0).all()) and bool(((scores.float().sum(1) - 1).abs() <= 1e-3).all()):
-        raise AlambicError(
-            f"teacher {name!r}: expected scores before softmax, got probabilities, because each image's are >= 0 and "
-            "sum to 1; try to export without the last layer"
-        )
 
 
 def fit_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
@@ -151,7 +142,7 @@ def run_once(net: nn.Module, images: Tensor, label: str) -> Any:
     try:
         with torch.no_grad():
             return net(images)
-    except AlambicError:
+    except (AlambicError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # timm refuses a wrong size by an assertion; a user's own code may raise anything
         raise AlambicError(

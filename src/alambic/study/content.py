@@ -29,7 +29,7 @@ from alambic.study.specs import behind
 from alambic.study.study_file import Study
 from alambic.training.bank import BANKABLE
 from alambic.training.objective import Objective
-from alambic.training.recipe import stream_seed
+from alambic.training.recipe import drawing, stream_seed
 from alambic.training.setup import input_shape, probe
 from alambic.training.task import Task, evaluate_metric, labels_of
 from alambic.training.teacher_file import TeacherEntry
@@ -95,8 +95,7 @@ def make_student(study: Study, name: str, source: Source, seed: int) -> nn.Modul
     """A student with the weights of the ``init`` stream: equal for each method at equal seed."""
     channels, height, width = input_shape(source, study.views)
     classes = make_task(study, source).classes
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(seed, "init"))
+    with drawing(stream_seed(seed, "init")):
         if is_own_code(name):
             return create_own(name, study.folder, in_channels=channels, num_classes=classes)
         return create_student(name, channels, (height, width), classes)

@@ -15,7 +15,7 @@ from alambic.methods.base import Method
 from alambic.training.hooks import judge, see
 from alambic.training.loop import Run, batches, gather
 from alambic.training.objective import Objective, check_weight
-from alambic.training.recipe import stream, stream_seed
+from alambic.training.recipe import drawing, stream, stream_seed
 
 BATCHES = 4
 
@@ -33,8 +33,7 @@ def balance(run: Run, multiple: float) -> tuple[float, ...]:
     objective = deepcopy(run.objective)  # a method may keep more than its state_dict tells
     objective.schedules = (SCHEDULES["constant"],) * len(objective.methods)
     order = run.ids[torch.randperm(len(run.ids), generator=stream(run.seed, "order", 0))]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(run.seed, "balance"))
+    with drawing(stream_seed(run.seed, "balance"), run.device):
         run.student.train()
         objective.train()
         ids = [rows for _, rows in islice(batches(run, order), BATCHES)]

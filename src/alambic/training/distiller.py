@@ -13,11 +13,22 @@ from torch import Tensor, nn
 from alambic.errors import AlambicError
 from alambic.methods.base import Batch, Method, Specs, create_method
 from alambic.models.feature import Outputs, OutputSpec
-from alambic.models.taps import Tapped
-from alambic.training.given import BatchCheck, Norm, check_means, check_pair, make_norm, make_size, probe_side
+from alambic.models.taps import Tapped, evaluating
+from alambic.training import together
+from alambic.training.given import BatchCheck, Norm, check_pair, make_norm, make_size, probe_side
+from alambic.training.given_methods import (
+    check_means,
+    check_memory,
+    check_methods,
+    check_start,
+    explaining_one_image,
+    take_methods,
+    warn_borrowed,
+)
 from alambic.training.objective import Loss, Objective
 from alambic.training.recipe import stream
 from alambic.training.task import Task
+from alambic.training.watch import LoopWatch
 
 
 class Distiller:
@@ -28,7 +39,8 @@ class Distiller:
             ends it is clean. teacher: frozen, always in evaluation mode.
         method: a name, a ``Method``, or a list of them.
         example_input: one or more images as the loop will give them, B x C x H x W in [0, 1].
-        student_norm, teacher_norm: ((mean per channel), (std per channel)) applied to each side; None applies none.
+        student_norm, teacher_norm: ((mean per channel), (std per channel)) applied to each side, as numbers, arrays or
+            tensors; None applies none.
         teacher_size: (height, width), or one number for both, to which the teacher's images are resized; None keeps
             them.
         settings: of the method, when it is given by name. ce_weight: of cross-entropy, None for the authors' own.
@@ -48,6 +60,10 @@ class Distiller:
     The loss is a ``Loss``: divide it, take its ``.backward()``, ``.item()``, ``.detach()`` or ``.parts`` as they are;
     what asks for a tensor, such as ``GradScaler.scale``, takes ``loss.total``. To go on later, save the states of the
     student, the optimiser and ``distiller.state_dict()``, which holds the projectors.
+
+    Of several processes each makes its own Distiller, of equal weights and ``seed``, and calls
+    ``distiller.average_gradients()`` between ``loss.backward()`` and ``optimizer.step()``, be the student plain or in
+    ``DistributedDataParallel``, which averages the student's gradients alone.
     """
 
     def __init__(
@@ -71,9 +87,10 @@ class Distiller:
     ) -> None:
         if steps is not None and steps < 1:
             raise AlambicError(f"expected steps of at least 1, got {steps}; try len(loader) * epochs")
-        check_pair(student, teacher, example_input, student_norm or teacher_norm)
+        normed = student_norm is not None or teacher_norm is not None
+        check_pair(student, teacher, example_input, normed)
         device = example_input.device
-        self.student, self.teacher = student, teacher.eval().requires_grad_(False)
+        self.student, self.teacher = student, teacher
         self.teacher_size = make_size(teacher_size)
         self.steps = steps
         self._calls, self._step_is_due = 0, False
@@ -83,7 +100,8 @@ class Distiller:
         if not given:
             raise AlambicError('expected a method or several, got an empty list; try method="kd"')
         methods = [create_method(m, **(settings or {})) if isinstance(m, str) else m for m in given]
-        pair = example_input.expand(max(2, len(example_input)), -1, -1, -1)
+        check_methods(methods)
+        pair = example_input[:2].expand(2, -1, -1, -1)  # each layer's output is kept for a while: two images are enough
         seen, taught = self._see(pair), self._show(pair)
         shapes = probe_side(student, seen, pair, "student")
         taught_shapes = probe_side(teacher, taught, pair, "teacher")
@@ -100,16 +118,57 @@ class Distiller:
             class_means,
         )
         check_means(methods, specs)
-        normed = student_norm is not None or teacher_norm is not None
         self._shape = tuple(example_input.shape[1:])
         self._check_batch = BatchCheck(example_input, normed, self.objective.task.classes, train_size)
         self.objective.build(specs, stream(seed, "method"))
         self.objective.to(device)
+        if together.is_synchronised(student):
+            check_memory(methods)
+        warn_borrowed(self.objective)
+        self._watch, self._same_start = LoopWatch(student, self.objective), False
+        take_methods(methods)
+        teacher.eval().requires_grad_(False)  # the last step: a pair that is refused leaves the teacher as it was
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """What the optimiser trains: the student, the projectors and learned scalars; never the teacher."""
         yield from self.student.parameters()
         yield from self.objective.parameters()
+
+    def average_gradients(self) -> None:
+        """Makes one training of several processes: between ``loss.backward()`` and ``optimizer.step()``, in each.
+
+        Gradients of the student and the projectors become their mean over the processes of ``torch.distributed``; those
+        of a student in ``DistributedDataParallel`` are that already. Running numbers of normalisations stay each
+        process's own. In one process nothing happens.
+
+        Raises AlambicError for a method that keeps a memory (crd), and in the first call for processes that do not
+        hold the same weights.
+        """
+        self._watch.averaged = True
+        if together.place()[1] == 1:
+            return
+        check_memory(self.objective.methods)
+        whole = not together.is_synchronised(self.student)
+        parameters = [p for p in (self.parameters() if whole else self.objective.parameters()) if p.requires_grad]
+        if not self._same_start:
+            check_start({str(i): p.detach() for i, p in enumerate(parameters)})
+            self._same_start = True
+        together.average_gradients(parameters)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Scores B x classes as the method predicts, in evaluation mode and without gradients.
+
+        They are the student's own but for a method that keeps its projector and the teacher's classifier (simkd), which
+        knows that one from the first loss on.
+
+        Args:
+            images: B x C x H x W, as a call's.
+        """
+        with torch.no_grad(), evaluating(self.student), evaluating(self.objective):
+            outputs = self._run(self._student, self._see(images), images)
+            kept: list[Any] = [method for method in self.objective.methods if not method.deployable]
+            scores: Tensor = kept[0].predict(outputs) if kept else outputs.need_logits()
+        return scores
 
     def state_dict(self) -> dict[str, Any]:
         """What a loop that is to go on later saves beside the student's and the optimiser's state.
@@ -157,9 +216,12 @@ class Distiller:
         done = self._find_progress(progress)
         self.after_step()
         if torch.is_grad_enabled():
+            self._watch()
             self._calls, self._step_is_due = self._calls + 1, True
-        batch = Batch(labels, ids, second=None if second is None else self._ask(second))
-        return self.objective(*self._ask(images), batch, done)
+        with explaining_one_image(self.objective.methods):
+            batch = Batch(labels, ids, second=None if second is None else self._ask(second))
+            loss: Loss = self.objective(*self._ask(images), batch, done)
+        return loss
 
     def _ask(self, images: Tensor) -> tuple[Outputs, Outputs]:
         """Outputs of student and teacher."""
@@ -171,6 +233,8 @@ class Distiller:
         """A network's outputs. One that fails on images of another size than the example's is told so."""
         try:
             return tapped(shown)
+        except torch.OutOfMemoryError:
+            raise
         except (AssertionError, RuntimeError) as error:
             if tuple(images.shape[1:]) == self._shape:
                 raise

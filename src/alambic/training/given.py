@@ -6,21 +6,24 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from alambic.errors import AlambicError
-from alambic.methods.base import Method, Specs
 from alambic.models.feature import OutputSpec
+from alambic.models.taps import is_compiled
 from alambic.training.feed import Normalise
 from alambic.training.setup import probe
 
-Norm = tuple[tuple[float, ...], tuple[float, ...]]
+Side = Sequence[float] | Tensor | npt.NDArray[Any]
+Norm = tuple[Side, Side]  # mean and std, one number a channel
 LOOK_EVERY = 100  # calls between two looks at values on an accelerator, which has to wait for each
 LOW, HIGH = -0.5, 1.5  # images in [0, 1] after noise or a resize that overshoots; scales of 255 or of a norm lie beyond
 
 
-def check_pair(student: nn.Module, teacher: nn.Module, images: Tensor, norm: Norm | None) -> None:
+def check_pair(student: nn.Module, teacher: nn.Module, images: Tensor, normed: bool) -> None:
     """Refuses networks that cannot be a pair, and an example that is no batch of images."""
     if images.ndim != 4 or len(images) == 0:
         raise AlambicError(
@@ -30,13 +33,14 @@ def check_pair(student: nn.Module, teacher: nn.Module, images: Tensor, norm: Nor
         raise AlambicError(
             "expected two networks, got one as student and teacher: its weights would be frozen; try copy.deepcopy"
         )
+    _check_apart(student, teacher)
     if not any(parameter.requires_grad for parameter in student.parameters()):
         raise AlambicError(
             "expected a student with parameters that train, got one that is frozen or has none; try "
             "student.requires_grad_(True)"
         )
     for side, net in (("student", student), ("teacher", teacher)):
-        if isinstance(net, torch._dynamo.OptimizedModule) or net._compiled_call_impl is not None:
+        if is_compiled(net):
             raise AlambicError(
                 f"expected a plain {side}, got a compiled one, which gives nothing to read; try the plain one, which "
                 "may be compiled after the Distiller is made where a method reads logits alone (kd)"
@@ -44,38 +48,47 @@ def check_pair(student: nn.Module, teacher: nn.Module, images: Tensor, norm: Nor
     if not images.is_floating_point():
         raise AlambicError(f"expected images of floats in [0, 1], got {images.dtype}; try images.float() / 255")
     low, high = float(images.min()), float(images.max())
-    if norm and not 0 <= low <= high <= 1:
+    if normed and not 0 <= low <= high <= 1:
         raise AlambicError(
             f"expected images in [0, 1] where a norm is given, got values from {low:g} to {high:g}; try images / 255, "
             "or leave the norms out where your loader normalises already"
         )
 
 
-def check_means(methods: Sequence[Method], specs: Specs) -> None:
-    """Refuses means of other classes or width than the pair's, and a method that reads them where there are none."""
-    means, wanted = specs.class_means, (specs.classes, specs.teacher.embedding)
-    reading = [method.name for method in methods if "class_means" in type(method).__annotations__]
-    if means is None and reading:
-        raise AlambicError(
-            f"method {reading[0]!r} expected the teacher's mean embedding of each class; try Distiller(..., "
-            "class_means=means) with a tensor of classes x embedding"
-        )
-    if means is not None and tuple(means.shape) != wanted:
-        raise AlambicError(f"expected class_means of shape {wanted}, got {tuple(means.shape)}: classes x embedding")
+def _check_apart(student: nn.Module, teacher: nn.Module) -> None:
+    """Refuses a teacher that holds weights of the student, be it the tensor or the memory of another."""
+    own = {_identity(parameter): name for name, parameter in student.named_parameters()}
+    for name, parameter in teacher.named_parameters():
+        if _identity(parameter) in own:
+            raise AlambicError(
+                f"expected networks with weights of their own, got {own[_identity(parameter)]!r} of the student as "
+                f"{name!r} of the teacher, because a teacher is frozen, and would freeze the student; try "
+                "copy.deepcopy of what both share"
+            )
+
+
+def _identity(parameter: nn.Parameter) -> int:
+    """The place of its numbers in memory; the tensor's own where it has none yet (lazy, meta)."""
+    lazy = isinstance(parameter, nn.parameter.UninitializedParameter)
+    return (0 if lazy else parameter.data_ptr()) or -id(parameter)
 
 
 def make_norm(norm: Norm | None, images: Tensor) -> Normalise | None:
-    """On the images' device. Raises AlambicError for statistics of neither one channel nor theirs."""
+    """On the images' device; a side may be a tensor or an array.
+
+    Raises AlambicError for statistics of neither one channel nor the images'.
+    """
     if norm is None:
         return None
-    if len(norm) != 2 or not all(isinstance(side, Sequence) for side in norm):
+    sides = [side.flatten().tolist() if isinstance(side, (Tensor, np.ndarray)) else side for side in norm]
+    if len(sides) != 2 or not all(isinstance(side, Sequence) for side in sides):
         raise AlambicError(
             f"expected a norm as ((mean per channel), (std per channel)), got {norm}; try ((0.5,), (0.25,))"
         )
     channels = images.shape[1]
-    if len(norm[0]) not in (1, channels) and channels != 1:
+    if len(sides[0]) not in (1, channels) and channels != 1:
         raise AlambicError(f"expected a norm for {channels} channels, got {norm}; try one mean and one std a channel")
-    return Normalise(*norm).to(images.device)
+    return Normalise(tuple(sides[0]), tuple(sides[1])).to(images.device)
 
 
 def make_size(size: Any) -> tuple[int, int] | None:

@@ -18,6 +18,7 @@ from alambic.errors import AlambicError
 from alambic.methods.base import Batch, Method, Needs, Specs
 from alambic.methods.modifier import Modifier
 from alambic.models.feature import Outputs
+from alambic.training.recipe import drawing
 from alambic.training.task import Task
 
 Schedule = Callable[[float], float]
@@ -28,8 +29,8 @@ class Loss:
     """The total and its named parts, each already weighted, so that parts sum to the total.
 
     It takes what a loop does with a scalar tensor: ``backward``, ``item``, ``float``, ``detach``, a factor or divisor
-    (which the parts get too), a sum with other losses (a tensor). What asks for a tensor gets ``total``, for example
-    ``scaler.scale(loss.total)`` or Lightning's ``return loss.total``.
+    (which the parts get too), a sum or difference with other losses (a tensor). What asks for a tensor gets ``total``,
+    for example ``scaler.scale(loss.total)`` or Lightning's ``return loss.total``.
 
     ``total`` and the parts are 0-d tensors on the device; reading a float of them syncs a GPU.
     """
@@ -61,6 +62,15 @@ class Loss:
 
     def __truediv__(self, divisor: float | Tensor) -> Loss:
         return Loss(self.total / divisor, {name: part / divisor for name, part in self.parts.items()})
+
+    def __neg__(self) -> Loss:
+        return self * -1.0
+
+    def __sub__(self, other: float | Tensor | Loss) -> Tensor:
+        return self.total - (other.total if isinstance(other, Loss) else other)
+
+    def __rsub__(self, other: float | Tensor) -> Tensor:
+        return other - self.total
 
     def __add__(self, other: float | Tensor | Loss) -> Tensor:
         return self.total + (other.total if isinstance(other, Loss) else other)
@@ -140,14 +150,19 @@ class Objective(nn.Module):
         return bool(self.needs.teacher)
 
     @property
+    def borrowed(self) -> str:
+        """The method that predicts with the teacher's classifier, so that the student's own stays untrained; or ""."""
+        kept = [method.name for method in self.methods if not method.deployable]
+        return kept[0] if kept and not self.ce_weight else ""
+
+    @property
     def reads_progress(self) -> bool:
         """Whether a method has a warm-up or pre-training stages."""
         return any(method.warms_up or method.stages for method in self.methods)
 
     def build(self, specs: Specs, generator: torch.Generator) -> None:
         """Checks the pair and builds projectors; random draws stay inside the generator's stream."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+        with drawing(int(torch.randint(2**62, (1,), generator=generator))):
             for method, weight in zip(self.methods, self.weights, strict=True):
                 check_weight(method, weight, self.ce_weight)
             for item in self._items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,6 +101,24 @@ def stream_seed(seed: int, name: str, index: int = 0) -> int:
 def stream(seed: int, name: str, index: int = 0) -> torch.Generator:
     """A CPU generator of the named stream."""
     return torch.Generator().manual_seed(stream_seed(seed, name, index))
+
+
+@contextmanager
+def drawing(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """torch's global CPU stream at a seed, put back afterwards; other devices' streams are left alone.
+
+    ``torch.manual_seed`` gives the same CPU draws but also seeds each accelerator, which nothing puts back.
+
+    Args:
+        device: where draws happen too; a GPU's stream starts at the seed and is put back as well.
+    """
+    gpus = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.default_generator.manual_seed(seed)
+        for gpu in gpus:
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def set_random(states: list[Tensor], device: torch.device) -> None:

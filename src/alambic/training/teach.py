@@ -23,7 +23,7 @@ from alambic.training import together
 from alambic.training.feed import Normalise
 from alambic.training.loop import OnEpoch, evaluate, train
 from alambic.training.objective import Objective
-from alambic.training.recipe import Recipe, stream_seed
+from alambic.training.recipe import Recipe, drawing, stream_seed
 from alambic.training.setup import live_feed, set_up, teacher_spec
 from alambic.training.spread import spread
 from alambic.training.task import Task
@@ -69,14 +69,19 @@ def train_teacher(
     size = spec.size or source.size
     channels = spec.channels or source.channels
     mean, std = fit_channels(spec.mean or source.mean, channels), fit_channels(spec.std or source.std, channels)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(training.seed, "init"))
+    with drawing(stream_seed(training.seed, "init")):
         net = create_net(spec, task.classes, channels, size, folder)
     if start is not None:
         copy_weights(start, net, name)
     whole = ids is None or len(ids) == len(source.splits["train"])
     ids, tune_ids = source.splits["train"] if ids is None else ids, source.splits["tune"]
     objective = Objective([create_method(training.method, **dict(training.settings))], task)
+    if objective.borrowed:
+        raise AlambicError(
+            f"teacher {name!r}: expected a method that trains its classifier, got {objective.borrowed!r}, because that "
+            "one predicts with its projector and the other teacher's classifier, which no file keeps; try srrl, which "
+            "trains it, or a ce_weight in the settings"
+        )
     feed = given = None
     if source_teacher is not None:
         feed = live_feed(source_teacher, source, training.views, objective.needs.teacher, ids)

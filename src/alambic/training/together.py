@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from torch import distributed
+from torch import distributed, nn
 
 from alambic.errors import AlambicError
 from alambic.training.stop import Stopped
@@ -92,6 +92,34 @@ def gather(value: T, group: Any = None) -> list[T]:
         with noticing():
             distributed.all_gather_object(told, value, group)
     return told
+
+
+def is_synchronised(net: nn.Module) -> bool:
+    """Whether a wrapper averages the gradients of a network over the processes."""
+    return distributed.is_available() and isinstance(net, nn.parallel.DistributedDataParallel)
+
+
+def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
+    """Makes each gradient the mean over all processes, which call this together; one that is missing counts as zero.
+
+    A parameter without a gradient in any process keeps none.
+    """
+    if not parameters:
+        return
+    used = torch.tensor([p.grad is not None for p in parameters], dtype=torch.uint8, device=parameters[0].device)
+    distributed.all_reduce(used, distributed.ReduceOp.MAX)
+    chosen = [p for p, some in zip(parameters, used.tolist(), strict=True) if some]
+    for p in chosen:
+        if p.grad is None:
+            p.grad = torch.zeros_like(p)
+    grads = [p.grad for p in chosen if p.grad is not None]
+    if not grads:
+        return
+    whole = torch.cat([grad.flatten() for grad in grads])
+    distributed.all_reduce(whole)
+    whole /= place()[1]
+    for grad, mean in zip(grads, whole.split([grad.numel() for grad in grads]), strict=True):
+        grad.copy_(mean.view_as(grad))
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from alambic.data import DataSpec, Source, ViewSpec
@@ -23,7 +22,7 @@ from alambic.methods.settings import apply_settings, declared_settings
 from alambic.models.teacher import Teacher
 from alambic.training.hooks import Hooks
 from alambic.training.loop import OnEpoch, Run
-from alambic.training.recipe import Recipe, stream_seed
+from alambic.training.recipe import Recipe, drawing, stream_seed
 from alambic.training.task import Task
 from alambic.training.teach import TeacherTraining
 from alambic.version import file_version
@@ -180,15 +179,14 @@ def attach_all(run: Run, treatments: Sequence[Treatment], scene: Scene) -> None:
             f"expected at most one treatment that changes the step, got {', '.join(t.name for t in stepping)}, because "
             "each brings a step of its own; try one of them, or treatments of the teacher, the recipe or the student"
         )
-    with torch.random.fork_rng(devices=[]):
-        for treatment in treatments:
-            if treatment.needs_teacher and run.feed is None:
-                raise AlambicError(
-                    f"treatment {treatment.name!r} expected a method with a teacher, got "
-                    f"{', '.join(m.name for m in run.objective.methods)}, because it changes how the teacher's part "
-                    "is learnt; try kd or rsd"
-                )
-            torch.manual_seed(stream_seed(run.seed, f"treatment {treatment.name}"))
+    for treatment in treatments:
+        if treatment.needs_teacher and run.feed is None:
+            raise AlambicError(
+                f"treatment {treatment.name!r} expected a method with a teacher, got "
+                f"{', '.join(m.name for m in run.objective.methods)}, because it changes how the teacher's part is "
+                "learnt; try kd or rsd"
+            )
+        with drawing(stream_seed(run.seed, f"treatment {treatment.name}"), run.device):
             treatment.attach(run, scene)
     if stepping:
         run.hooks = stepping[0]

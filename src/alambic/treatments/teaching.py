@@ -19,7 +19,7 @@ from alambic.training.feed import Normalise
 from alambic.training.hooks import Hooks
 from alambic.training.loop import Run, train
 from alambic.training.objective import Objective
-from alambic.training.recipe import Recipe, stream_seed
+from alambic.training.recipe import Recipe, drawing, stream_seed
 from alambic.training.setup import set_up
 from alambic.treatments.base import Scene
 
@@ -27,8 +27,7 @@ from alambic.treatments.base import Scene
 def fresh_net(teacher: Teacher, scene: Scene) -> nn.Module:
     """The teacher's architecture with new weights, of the teacher's training's ``init`` stream."""
     spec = dataclasses.replace(teacher.spec, pretrained=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(scene.training.seed, "init"))
+    with drawing(stream_seed(scene.training.seed, "init")):
         return create_net(spec, scene.task.classes, len(teacher.mean), teacher.size, scene.base)
 
 
@@ -74,8 +73,7 @@ def teach(
             normalise=Normalise(teacher.mean, teacher.std),
         )
         if make_hooks is not None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(stream_seed(scene.training.seed, "treatment"))
+            with drawing(stream_seed(scene.training.seed, "treatment"), run.device):
                 run.hooks = make_hooks(run)
         path.parent.mkdir(parents=True, exist_ok=True)
         with scene.watch(path.stem.rpartition("-")[0], recipe.epochs) as on_epoch:
