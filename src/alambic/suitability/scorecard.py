@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,27 @@ def gather_values(cards: Sequence[Scorecard]) -> dict[str, Array]:
     """Name -> T raw values in the order of the cards, NaN where one has none."""
     names = dict.fromkeys(name for card in cards for name in card.values)
     return {name: np.array([card.values.get(name, np.nan) for card in cards], dtype=float) for name in names}
+
+
+def pool_cards(cards: Iterable[Scorecard], names: Mapping[str, str]) -> dict[tuple[str, str, str], list[Scorecard]]:
+    """(student, images, split) -> one scorecard for each teacher's weights.
+
+    A file keeps every card ever made. Of several for one teacher: one of its name in the ledger, then the one with
+    the most numbers, then the latest.
+
+    Args:
+        names: teacher hash -> its name in a ledger, where it has one.
+    """
+
+    def rank(card: Scorecard) -> tuple[bool, int]:
+        return card.teacher == names.get(card.hash), len(card.values)
+
+    found: dict[tuple[str, str, str], dict[str, Scorecard]] = {}
+    for card in cards:
+        pool = found.setdefault((card.student, card.data, card.split_hash), {})
+        if rank(card) >= rank(pool.get(card.hash, card)):
+            pool[card.hash] = card
+    return {place: list(pool.values()) for place, pool in found.items()}
 
 
 def save_scorecards(path: Path, cards: Iterable[Scorecard]) -> None:
