@@ -134,7 +134,7 @@ def code_version() -> str:
     folder = Path(__file__).parent
     files = [
         *sorted((folder / "estimators").glob("*.py")),
-        *(folder / f"{n}.py" for n in ("collect", "evidence", "inputs", "measures", "pilot", "sketch")),
+        *(folder / f"{n}.py" for n in ("collect", "evidence", "inputs", "measures", "onlooker", "pilot", "sketch")),
         folder.parent / "training" / "task.py",  # the metric
         folder.parent / "treatments" / "calibrated_temperature.py",
         folder.parent / "functional" / "prob.py",
