@@ -19,6 +19,16 @@ from alambic.treatments.calibrated_temperature import fit_temperature
 
 Array = np.ndarray[Any, Any]
 VERSION = 1
+# room -> files that a number depends on, beside the estimators' own; those of training make warm-ups and pilots
+CODE = {
+    "suitability": "collect evidence inputs measures onlooker pilot sketch",
+    "data": "geometry hashing mixes photometry views",
+    "functional": "prob relation",
+    "methods": "base kd none",
+    "models": "discover feature grouped onnx_net student_blocks student_table students taps",
+    "training": "feed hooks layout loop objective recipe resident setup task",
+    "treatments": "calibrated_temperature",
+}
 
 
 @dataclass(frozen=True)
@@ -131,16 +141,11 @@ def load_scorecards(path: Path) -> list[Scorecard]:
 
 def code_version() -> str:
     """Hash of the files that decide an estimator's number: a changed formula makes old scorecards worthless."""
-    folder = Path(__file__).parent
-    files = [
-        *sorted((folder / "estimators").glob("*.py")),
-        *(folder / f"{n}.py" for n in ("collect", "evidence", "inputs", "measures", "onlooker", "pilot", "sketch")),
-        folder.parent / "training" / "task.py",  # the metric
-        folder.parent / "treatments" / "calibrated_temperature.py",
-        folder.parent / "functional" / "prob.py",
-    ]
+    package = Path(__file__).parents[1]
+    rooms = [sorted((package / "suitability" / "estimators").glob("*.py"))]
+    rooms += [[package / room / f"{name}.py" for name in names.split()] for room, names in CODE.items()]
     digest = hashlib.sha256()
-    for path in files:
+    for path in (path for files in rooms for path in files):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
