@@ -25,6 +25,12 @@ def add_commands(actions: Any) -> None:
     rank.add_argument("--budget", type=float, metavar="MINUTES", help="leave out the dearest evidence beyond this")
     rank.add_argument("--images", type=int, default=2000, help="held-out images, of the tune split")
     rank.add_argument("--warm-up", type=int, default=5, metavar="EPOCHS", help="of the student before it is read")
+    rank.add_argument(
+        "--renew",
+        nargs="+",
+        metavar="ESTIMATOR",
+        help="measure these alone anew (or ESTIMATOR.VARIANT) in the scorecards of --out; take the others over",
+    )
     rank.add_argument("--out", type=Path, help="folder for suitability.json; runs/NAME by default")
     rank.set_defaults(run=rank_teachers, methods=["none", "kd"])
     judge = actions.add_parser(
@@ -49,6 +55,7 @@ def rank_teachers(options: argparse.Namespace) -> int:
     from alambic.suitability.collect import FEWEST
     from alambic.suitability.judgement import load_judgement
     from alambic.suitability.ranking import Ranking, list_prices
+    from alambic.suitability.renew import renew_scorecards
     from alambic.suitability.wording import describe, head_ranking
 
     if options.file and (options.data or options.teachers):
@@ -77,6 +84,10 @@ def rank_teachers(options: argparse.Namespace) -> int:
     print(f"held-out images: {len(ranking.ids):,} labelled ones of the tune split; the test split is not read")
     if len(ranking.ids) < FEWEST:
         print(f"warning: {FEWEST:,} are wanted; data.tune sets the size of the tune split")
+    if options.renew:
+        renew_scorecards(ranking, options.renew)
+        print(f"scorecards: {path}; a judgement of them must be passed again")
+        return 0
     prices, refused = ranking.price()
     print(f"\nprices before anything is collected, {len(teachers)} teachers x {len(students)} students:")
     print("\n".join(list_prices(prices, refused)), flush=True)

@@ -42,7 +42,7 @@ def make_evidence(seed=0, **teacher):
         logits,
         embedding=features @ normal(D, 4) + normal(N, 4),
         stages=(normal(N, 8), features @ normal(D, 7) + normal(N, 7)),
-        spectra=(torch.tensor([0.4, 0.3, 0.2, 0.1]), torch.tensor([0.7, 0.1, 0.1, 0.1])),
+        spectra=(torch.tensor([0.4, 0.3, 0.2, 0.1, 0.0]), torch.tensor([0.7, 0.1, 0.1, 0.1, 0.0])),
         altered={
             "noise": (logits + 0.1 * normal(N, C), logits + 0.3 * normal(N, C)),
             "augmented": (logits + 0.5 * normal(N, C),),
@@ -58,7 +58,7 @@ def make_evidence(seed=0, **teacher):
         features @ normal(D, C) + 2 * truth,
         features,
         (normal(N, 5), features.clone()),
-        (torch.tensor([0.5, 0.3, 0.1, 0.1]),),
+        (torch.tensor([0.5, 0.3, 0.1, 0.1, 0.0]),),
         9,
         tuple(2 * truth + (4 - k) * normal(N, C) for k in range(4)),
         torch.cat([features, normal(N, 12)], 1),

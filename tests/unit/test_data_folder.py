@@ -232,3 +232,30 @@ def test_copies_that_programs_hide_are_no_pictures(tmp_path: Path) -> None:
     picture(2).save(tmp_path / "dog" / "._000.png")
     picture(3).save(tmp_path / "dog" / "__000.png")  # a name of its own
     assert len(load_source(DataSpec(str(tmp_path))).images) == 41
+
+
+def test_every_name_of_a_jpeg_is_read(tmp_path: Path) -> None:
+    fill(tmp_path, 10)
+    for suffix in ("jfif", "JPE"):
+        picture(1).save(tmp_path / "cat" / f"more.{suffix}", "jpeg")
+    source = load_source(DataSpec(str(tmp_path)))
+    assert source.labels.tolist().count(0) == 12
+    assert source.unreadable == ()
+
+
+def test_pictures_of_formats_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    fill(tmp_path, 50)
+    for name in ("phone.HEIC", "web.avif"):
+        (tmp_path / "cat" / name).write_bytes(b"\0\0\0\x18ftyp")
+    picture(1).save(tmp_path / "dog" / "game.tga")
+    for name in ("notes.txt", "paper.pdf", "folder.ico", "Thumbs.db"):
+        (tmp_path / "dog" / name).write_bytes(b"no picture")
+    source = load_source(DataSpec(str(tmp_path)))
+    assert len(source.images) == 100
+    assert source.labels.tolist() == [0] * 50 + [1] * 50
+    assert [name for name, _ in source.unreadable] == ["cat/phone.HEIC", "cat/web.avif", "dog/game.tga"]
+    assert all("expected PNG, JPEG" in reason for _, reason in source.unreadable)
+    for file in (tmp_path / "cat").glob("*.png"):
+        file.rename(file.with_suffix(".heic"))
+    with pytest.raises(AlambicError, match=r"class 'cat', got 52 such as .*, because none is of a format that is read"):
+        load_source(DataSpec(str(tmp_path)))

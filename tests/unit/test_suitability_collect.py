@@ -26,6 +26,7 @@ from alambic.suitability.collect import (
     tell_provenance,
 )
 from alambic.suitability.inputs import (
+    CUTOFFS,
     LSB,
     add_noise,
     band_energy,
@@ -34,6 +35,7 @@ from alambic.suitability.inputs import (
     measure_window,
     shuffle_tiles,
 )
+from alambic.suitability.onlooker import Onlooker
 from alambic.suitability.pilot import compare_trials, run_trial, short_recipe
 from alambic.suitability.sketch import sketch_gradients
 from alambic.training.recipe import Recipe, stream
@@ -71,18 +73,25 @@ def test_low_pass_keeps_what_is_below_the_cutoff_alone(down, across):
 
 
 def test_band_energy_against_a_loop_over_all_frequencies():
-    maps = torch.randn(2, 3, 6, 5, generator=generator())
-    expected = np.zeros((2, 4))
+    maps = torch.randn(2, 3, 22, 20, generator=generator())
+    expected = np.zeros((2, 5))
     for b in range(2):
         for c in range(3):
             power = np.abs(np.fft.fft2(maps[b, c].double().numpy())) ** 2
-            for i in range(6):
-                for j in range(5):
-                    share = math.hypot(np.fft.fftfreq(6)[i], np.fft.fftfreq(5)[j]) / math.hypot(0.5, 0.5)
+            for i in range(22):
+                for j in range(20):
+                    cycles = 20 * math.hypot(np.fft.fftfreq(22)[i], np.fft.fftfreq(20)[j])  # of the shorter side
                     if i or j:
-                        expected[b, min(3, max(0, math.ceil(4 * share) - 1))] += power[i, j] / 3
+                        expected[b, sum(cycles > end + 1e-9 for end in (1, 2, 4, 8))] += power[i, j] / 3
     np.testing.assert_allclose(band_energy(maps).numpy(), expected, rtol=1e-4)
     assert band_energy(torch.zeros(2, 3, 3, 8)) is None
+
+
+@pytest.mark.parametrize(("periods", "band"), [(1, 0), (2, 1), (3, 2), (4, 2), (6, 3)])
+def test_one_pattern_is_in_one_band_whatever_the_resolution_of_the_map(periods, band):
+    for size in (14, 16, 24, 48):
+        energy = band_energy(wave(periods, 0, size))[0]
+        assert float(energy[band] / energy.sum()) == pytest.approx(1), size
 
 
 def test_shuffle_moves_whole_tiles_and_leaves_the_rest():
@@ -273,6 +282,41 @@ def test_a_low_resolution_sensor_of_the_student_blurs_the_small_pass_alone(sourc
     views = ViewSpec(student=Photometry(sensor=Sensor(down=2)))
     found = collect_teacher(load(source), source, views, choose_holdout(source, 30), 2, passes=("small",), windows=())
     assert not torch.allclose(found.altered["small"][0], found.logits)
+
+
+def test_both_sides_see_scenes_low_passed_at_the_same_frequencies(source):
+    """A pattern that the student's small image has well inside its own range is passed or stopped as it is for the
+    teacher; the noise of the sensor stays."""
+    pattern = ((0.5 + 0.4 * wave(0, 3)) * 255).round().to(torch.uint8).expand(4, 1, 16, 16)
+    given = dataclasses.replace(source, images=pattern.contiguous())
+    views = ViewSpec(student=Photometry(sensor=Sensor(down=2, shot=0.001, read=0.001)))
+    ids, share = torch.arange(4), math.hypot(0, 3) / math.hypot(8, 8)
+    net = Tapped(create_student("dscnn_8x2", 1, 8, 2).eval(), torch.zeros(2, 1, 8, 8), {"logits"}, label="s")
+    sides = [
+        Onlooker(net, given, views, side, size, None) for side, size in (("teacher", (16, 16)), ("student", (8, 8)))
+    ]
+    for cutoff, kept in ((share + 0.02, True), (share - 0.02, False)):
+        for side in sides:
+            pixels = side.canvas(ids, lambda scene, c=cutoff: low_pass(scene, c))
+            assert tuple(pixels.shape[2:]) == side.size
+            assert (float(pixels.std()) > 0.2) == kept, (side.side, cutoff)
+    shown, clean = sides[1].canvas(ids, lambda scene: scene), sides[1].canvas(ids)
+    assert torch.equal(shown, clean)  # the same noise too
+    assert torch.isfinite(sides[1].canvas(ids, lambda scene: scene - 9)).all()  # no light is less than none
+
+
+def test_a_student_behind_a_sensor_is_read_at_the_scene_s_frequencies(source):
+    """Its curve is that of scenes low-passed before the sensor: what is beyond its own range changes nothing."""
+    views = ViewSpec(student=Photometry(sensor=Sensor(down=2)))
+    ids = choose_holdout(source, 60)
+    net = create_student("dscnn_8x2", 1, 8, 2)
+    pupil = collect_student("s", net, source, views, RECIPE, Task(2), source.splits["train"], ids, epochs=1)
+    for cutoff, logits in zip(CUTOFFS[:-1], pupil.low[:-1], strict=True):
+        scenes = low_pass(source.images[ids].float() / 255, cutoff).clamp(0, 1)
+        seen = nn.functional.avg_pool2d(scenes, 2).mul(255).round().div(255)
+        with torch.no_grad():
+            expected = net((seen - source.mean[0]) / source.std[0])
+        torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_student_is_warmed_up_and_read(source, student):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from alambic.suitability.advice import advise
-from alambic.suitability.ask_families import gather_taught
+from alambic.suitability.ask_families import ask_families, gather_taught
 from alambic.suitability.gains import COMPOSITES, Gains, find_taught_by, make_blocks, measure_gains
+from alambic.suitability.judge import judge
 from alambic.suitability.scorecard import Scorecard
 from alambic.suitability.wording import tell_gains
 
@@ -214,3 +215,63 @@ def test_two_teachers_of_one_name_are_told_apart():
     given = dataclasses.replace(GIVEN, gains={key: {0: 1.0} for key in names}, names=names)
     (block,) = make_blocks([card("a"), card("a", hash="other hash"), card("b")], [given])
     assert sorted(block.teachers) == ["a (hash o)", "a (other )", "b"]
+
+
+def test_controls_are_left_out_by_name_however_many_weights_bear_it():
+    """Trained again under its old name, a nasty teacher is still one: neither is ranked, both must come last."""
+    values = {"a": 1.0, "b": 2.0, "c": 4.0, "d": 7.0, "x": -9.0, "y": -8.0}
+    cards = [card("nasty" if t in "xy" else t, hash=t, values={"accuracy": v}) for t, v in values.items()]
+    gains = {t: {0: v, 1: v + 1} for t, v in values.items()}
+    given = dataclasses.replace(GIVEN, gains=gains, names={c.hash: c.teacher for c in cards})
+    (block,) = make_blocks(cards, [given], {"nasty"})
+    assert block.teachers == ("a", "b", "c", "d", "nasty (x)", "nasty (y)")
+    verdict = judge([block], ["accuracy"], nasty=["nasty"], draws=50)[0]
+    assert (verdict.teachers, verdict.nasty_last) == (4, 1)
+    assert judge([block], ["accuracy"], controls=["nasty"], draws=50)[0].teachers == 4
+    first = judge([dataclasses.replace(block, scores={"accuracy": np.arange(6.0)})], ["accuracy"], (), ["nasty"], 50)
+    assert first[0].nasty_last == 0
+    assert find_taught_by([given], ["nasty"]) == {"nasty": (-8.0, True)}
+    better = dataclasses.replace(given, gains={**gains, "x": {0: 99.0}})  # one of both taught: no control
+    assert not find_taught_by([better], ["nasty"])["nasty"][1]
+
+
+def test_two_weights_of_one_name_are_two_teachers_of_the_family_question():
+    """Each has its own random intercept, accuracy and provenance, under the same label in every block."""
+    cards = [card("a", hash=key, values={"accuracy": v}) for key, v in (("first", 0.9), ("second", 0.1))]
+    alone = dataclasses.replace(GIVEN, method="vkd", gains={"first": {0: 2.0}}, names={"first": "a"})
+    both = dataclasses.replace(
+        GIVEN, gains={"first": {0: 1.0}, "second": {0: -5.0}}, names={c.hash: "a" for c in cards}
+    )
+    rows = gather_taught(cards, [both, alone], (), ("accuracy",))
+    assert [(row.teacher, row.gain, row.covariates) for row in rows] == [
+        ("a (first)", 1.0, (0.9,)),
+        ("a (second)", -5.0, (0.1,)),
+        ("a (first)", 2.0, (0.9,)),
+    ]
+    assert [block.teachers for block in make_blocks(cards, [both, alone])] == [
+        ("a (first)", "a (second)"),
+        ("a (first)",),
+    ]
+    assert [row.gain for row in gather_taught(cards, [both], {"second"}, ())] == [1.0]
+
+
+def test_the_family_question_leaves_out_a_control_of_two_weights():
+    families = {
+        "a": "vit",
+        "b": "vit",
+        "c": "vit",
+        "d": "resnet",
+        "e": "resnet",
+        "f": "resnet",
+        "x": "mixer",
+        "y": "mixer",
+    }
+    cards = [
+        card("nasty" if key in "xy" else key, hash=key, family=family, values={"accuracy": ord(key) / 200})
+        for key, family in families.items()
+    ]
+    gains = {c.hash: {0: float(ord(c.hash) % 5)} for c in cards}
+    given = dataclasses.replace(GIVEN, gains=gains, names={c.hash: c.teacher for c in cards})
+    case = next(case for case in ask_families(cards, [given], {"nasty"}) if case.main)
+    assert case.answer is not None
+    assert case.answer.teachers == 6

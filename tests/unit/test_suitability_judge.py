@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from alambic.errors import AlambicError
+from alambic.suitability.base import all_estimators
 from alambic.suitability.composite import combine, orient, score_pool, standardise
 from alambic.suitability.fitted import add_fitted, fit_ridge, judge_all, permute_fitted, predict_left_out
-from alambic.suitability.judge import Block, bounds, draw_teachers, judge, permute, resample
+from alambic.suitability.judge import LEVEL, Block, bounds, draw_teachers, judge, permute, resample
 from alambic.suitability.others import add_others
 from alambic.suitability.ranks import (
     adjust_holm,
@@ -287,6 +288,12 @@ def test_beats_accuracy_only_beyond_doubt():
     good, same = judge(blocks, ["e", "same"], draws=400)
     assert good.beats_accuracy
     assert good.surely_above < good.above_accuracy[0]  # whoever names the best has picked it among all
+    weights = draw_teachers(16, 400)
+    names = blocks[0].teachers
+    ahead = resample(blocks, "e", names, weights) - resample(blocks, "accuracy", names, weights)
+    count = sum(cls.kind == "estimator" for cls in all_estimators().values())
+    assert count == 12
+    assert good.surely_above == bounds(ahead, LEVEL / count)[0]  # Bonferroni over all that could have been named
     assert not same.beats_accuracy
     assert same.above_accuracy == (0, 0)
 

@@ -147,20 +147,36 @@ def test_a_pilot_draws_its_images_apart_from_those_that_keep_their_labels(source
     assert not torch.equal(chosen, choose_images(ids, 80, 1))
 
 
-ELSEWHERE = ("training/task", "treatments/calibrated_temperature", "functional/prob")
-HERE = ("collect", "inputs", "sketch", "pilot", "measures", "evidence", "estimators/cka")
+HERE = ["collect", "inputs", "onlooker", "sketch", "pilot", "measures", "evidence", "estimators/cka"]
+ELSEWHERE = (
+    *("training/task", "training/loop", "training/setup", "training/objective", "training/feed", "training/recipe"),
+    *("treatments/calibrated_temperature", "functional/prob", "methods/base", "methods/kd", "methods/none"),
+    *("data/views", "data/geometry", "data/photometry", "data/hashing", "models/taps", "models/feature"),
+    "models/student_blocks",
+)
 
 
-@pytest.mark.parametrize("name", [*HERE, *(f"../{path}" for path in ELSEWHERE)])
+@pytest.mark.parametrize("name", [*(f"suitability/{name}" for name in HERE), *ELSEWHERE])
 def test_a_changed_file_makes_old_scorecards_worthless(tmp_path, monkeypatch, name):
-    """Each file that decides a number, in a copy of the room and of the files elsewhere."""
-    room = scorecard.Path(scorecard.__file__).parent
-    for path in (*room.rglob("*.py"), *(room.parent / f"{path}.py" for path in ELSEWHERE)):
-        copy = tmp_path / path.relative_to(room.parent)
+    """Each file that decides a number, in a copy of the package."""
+    package = scorecard.Path(scorecard.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        copy = tmp_path / path.relative_to(package)
         copy.parent.mkdir(exist_ok=True, parents=True)
         copy.write_bytes(path.read_bytes())
     monkeypatch.setattr(scorecard, "__file__", str(tmp_path / "suitability" / "scorecard.py"))
     first = scorecard.code_version()
-    with (tmp_path / "suitability" / f"{name}.py").open("a") as file:
+    with (tmp_path / f"{name}.py").open("a") as file:
         file.write("# changed\n")
     assert scorecard.code_version() != first
+
+
+def test_scorecards_of_older_code_are_still_judged(tmp_path, monkeypatch):
+    """A key says what need not be computed again; what was computed is read whatever code made it."""
+    card = scorecard.Scorecard(
+        "t", "h", "vit", "labels", 1, "s", "d", "split", {"cka": 0.5}, key=scorecard.make_key(a=1)
+    )
+    scorecard.save_scorecards(tmp_path / "suitability.json", [card])
+    monkeypatch.setattr(scorecard, "code_version", lambda: "newer")
+    assert scorecard.make_key(a=1) != card.key
+    assert scorecard.load_scorecards(tmp_path / "suitability.json") == [card]

@@ -136,6 +136,33 @@ def test_what_is_there_is_not_computed_again_unless_the_question_changes(ranked,
         command(*arguments, "--warm-up", 2)
 
 
+def test_one_estimator_is_measured_anew_and_the_others_are_taken_over(ranked, folder, tmp_path, capsys):
+    """What was forged in the file comes back true for the named estimator and its variants, and for no other."""
+    whole = load_scorecards(ranked[1])
+    path = tmp_path / "suitability.json"
+    arguments = ("rank", folder / "study.toml", "--out", tmp_path, "--images", 60, "--warm-up", 1, "--renew")
+    forged = {"spectral_gap": 9.0, "spectral_gap.energy": 9.0, "spectral_gap.gone": 9.0, "cka": 9.0}
+    save_scorecards(
+        path, [dataclasses.replace(c, values={**c.values, **forged}, refused={"spectral_gap": "x"}) for c in whole]
+    )
+    assert command(*arguments, "spectral_gap.energy") == 0
+    for old, new in zip(whole, load_scorecards(path), strict=True):
+        assert new.values["spectral_gap.energy"] == pytest.approx(old.values["spectral_gap.energy"])
+        assert (new.values["spectral_gap"], new.refused) == (9.0, {"spectral_gap": "x"})
+    assert command(*arguments, "spectral_gap") == 0
+    for old, new in zip(whole, load_scorecards(path), strict=True):
+        assert new == dataclasses.replace(old, values=pytest.approx({**old.values, "cka": 9.0}))
+    capsys.readouterr()
+    with pytest.raises(AlambicError, match="need no pilot, got fidelity_slope"):
+        command(*arguments, "fidelity_slope")
+    save_scorecards(path, whole[1:])
+    with pytest.raises(AlambicError, match=r"scorecard of teacher 'small' for student .*, got none"):
+        command(*arguments, "spectral_gap")
+    save_scorecards(path, [dataclasses.replace(card, values={**card.values, "headroom": 0.9}) for card in whole])
+    with pytest.raises(AlambicError, match=r"expected headroom 0\.9000 of teacher 'small'"):
+        command(*arguments, "spectral_gap")
+
+
 def test_a_check_tries_each_teacher_as_a_ranking_does(ranked, folder, tmp_path, monkeypatch):
     out, tried = tmp_path / "out", []
     shutil.copytree(folder / "out" / "teachers", out / "teachers")  # they are trained

@@ -5,9 +5,10 @@ from alambic.data.load import load_source, source_names
 from alambic.data.photometry import Photometry, Sensor
 from alambic.data.source import Source
 from alambic.data.spec import DataSpec
-from alambic.data.views import ViewSpec, key, mixing, render, render_clean, view_ids
+from alambic.data.views import CLEAN, ViewSpec, key, mixing, photograph, render, render_clean, view_ids
 
 __all__ = [
+    "CLEAN",
     "DataSpec",
     "Photometry",
     "Sensor",
@@ -17,6 +18,7 @@ __all__ = [
     "key",
     "load_source",
     "mixing",
+    "photograph",
     "render",
     "render_clean",
     "source_names",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from alambic.data.decode import collect, opener
 from alambic.data.raw import RawImages, need_path, split_of
@@ -14,7 +15,14 @@ from alambic.data.spec import DataSpec
 from alambic.errors import AlambicError
 
 NAME = "folder"
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"))
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm")
+)
+# pictures too, of formats that cameras and browsers write and Pillow alone may not know
+UNKNOWN = frozenset((".avif", ".avifs", ".heic", ".heif", ".hif", ".jxl"))
+# what Pillow knows and nobody takes for pictures of a class: documents, films, tables, icons that programs leave behind
+DOCUMENTS = (".pdf", ".ps", ".eps", ".emf", ".wmf", ".mpg", ".mpeg", ".h5", ".hdf", ".bufr", ".grib", ".fit", ".fits")
+NO_PICTURES = frozenset((*DOCUMENTS, ".ico", ".icns", ".cur", ".iim", ".ftc", ".ftu"))
 
 
 def accepts(path: Path) -> bool:
@@ -23,18 +31,27 @@ def accepts(path: Path) -> bool:
 
 
 def read(spec: DataSpec, download: bool) -> RawImages:
-    """Reads every picture below the class folders, in the order of its relative path."""
+    """Reads every picture below the class folders, in the order of its relative path.
+
+    Files that are named as pictures of formats that are not read count as unreadable.
+    """
     root = need_path(spec, NAME)
     if not root.is_dir():
         raise AlambicError(f"{root}: expected a folder with one sub-folder per class, got a file or nothing")
     parts = _parts(root)
     classes = sorted({folder.name for part in parts for folder in _folders(part)})
     files, labels, splits = [], [], []
+    named = (SUFFIXES | UNKNOWN | set(Image.registered_extensions())) - NO_PICTURES
     for part, split in parts.items():
         for folder in _folders(part):
-            found = sorted(_pictures(folder))
+            found = sorted(_pictures(folder, named))
             if not found:
                 raise AlambicError(f"{folder}: expected pictures of class {folder.name!r}, got none; try to remove it")
+            if not any(file.suffix.lower() in SUFFIXES for file in found):
+                raise AlambicError(
+                    f"{folder}: expected pictures of class {folder.name!r}, got {len(found)} such as {found[0].name}, "
+                    "because none is of a format that is read; try to save them as PNG or JPEG"
+                )
             files += found
             labels += [classes.index(folder.name)] * len(found)
             splits += [split] * len(found)
@@ -59,12 +76,12 @@ def read(spec: DataSpec, download: bool) -> RawImages:
     )
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
+def _pictures(folder: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[Path]:
     """Files below a folder that are named as pictures; hidden ones and caches are copies that programs left there."""
     for file in folder.rglob("*"):
         *folders, name = file.relative_to(folder).parts
         hidden = name.startswith(".") or any(part.startswith((".", "__")) for part in folders)
-        if file.suffix.lower() in SUFFIXES and not hidden and file.is_file():
+        if file.suffix.lower() in suffixes and not hidden and file.is_file():
             yield file
 
 

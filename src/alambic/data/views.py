@@ -22,7 +22,7 @@ from torch import Tensor
 from alambic.data.geometry import choose, crop, flip_and_shift, resize
 from alambic.data.hashing import draw, draw_many, normal, uniform
 from alambic.data.mixes import Box, beta, cut_box
-from alambic.data.photometry import Photometry, box_mask, erase, expose, jitter, optics
+from alambic.data.photometry import Photometry, Sensor, box_mask, erase, expose, jitter, optics
 from alambic.errors import AlambicError
 
 Side = Literal["student", "teacher"]
@@ -169,13 +169,23 @@ def render(
         share = keep.view(-1, 1, 1, 1) if box is None else 1 - box_mask(*box, canvas)
         pixels = choose(share, pixels, other)
     if photometry.sensor is not None:
-        sensor = photometry.sensor
-        pixels = optics(pixels, sensor)
-        noise = None
-        if sensor.shot or sensor.read:
-            noise = normal(spec.seed, ids, views, _NOISE, pixels[0].numel()).view(pixels.shape)
-        pixels = expose(pixels, sensor, noise)
+        pixels = photograph(pixels, ids, views, spec.seed, photometry.sensor)
     return pixels if size is None else resize(pixels, size)
+
+
+def photograph(scene: Tensor, ids: Tensor, views: Tensor, seed: int, sensor: Sensor) -> Tensor:
+    """What a sensor gives of scenes: its optics, then its noise, which hangs on the view_seed, image and view alone.
+
+    Args:
+        scene: float32 in [0, 1], B x C x H x W, the whole canvas. ids, views: int64, B.
+
+    Returns: float32 in [0, 1], B x C x H/down x W/down; C is 1 where the sensor is grey.
+    """
+    pixels = optics(scene, sensor)
+    noise = None
+    if sensor.shot or sensor.read:
+        noise = normal(seed, ids, views, _NOISE, pixels[0].numel()).view(pixels.shape)
+    return expose(pixels, sensor, noise)
 
 
 def render_clean(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from torch import nn
 
 from alambic.errors import AlambicError
+from alambic.models.hub import find_hub_input
 
 TeacherData = Literal["same", "superset", "external"]
 
@@ -28,7 +29,9 @@ class TeacherSpec:
         kwargs: for the network's constructor.
         weights: safetensors, or a state_dict that loads without running code; a card beside it fills the rest.
         pretrained: the hub's weights (timm and torchvision), with a new head for the task unless the classes agree.
-        size: input (height, width); None takes the images' own. mean, std: input normalisation; empty takes the data's.
+        size: input (height, width); None takes what the hub's weights were trained at if ``pretrained``, else the
+            images' own.
+        mean, std: input normalisation; empty takes that of the hub's weights if ``pretrained``, else the data's.
         channels: that the network expects; None takes the images' own.
         family: resnet, convnext, vit, swin, mixer, ... for tables; guessed from the name when empty.
         teacher_data: ``same`` images as the student's, a ``superset`` of them, or ``external`` ones.
@@ -59,6 +62,10 @@ class TeacherSpec:
                 "teacher: expected a size and channels of at least 1 and std above 0, got size "
                 f"{self.size}, channels {self.channels}, std {self.std}"
             )
+        hub = find_hub_input(self.net, self.kwargs) if self.pretrained and self.weights is None else None
+        if hub is not None:
+            for name, value in hub._asdict().items():
+                object.__setattr__(self, name, getattr(self, name) or value)
 
     def for_card(self) -> dict[str, Any]:
         """What the card beside the weights keeps: all but where this study found them."""

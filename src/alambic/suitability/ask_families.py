@@ -9,7 +9,7 @@ import numpy as np
 
 from alambic.errors import AlambicError
 from alambic.suitability.families import FamilyAnswer, Taught, fit_families, match_accuracy
-from alambic.suitability.gains import Gains, choose_cards
+from alambic.suitability.gains import Gains, choose_cards, label_teachers
 from alambic.suitability.scorecard import Scorecard
 
 # estimators that say what else differs between teachers, the fullest set first
@@ -47,20 +47,21 @@ def ask_families(
     Args:
         outside: names of teachers that are controls. reference: the family that others are compared with.
     """
-    told = {card.teacher: (card.family, _provenance(card)) for card in cards if card.teacher not in outside}
+    controls = {card.hash for card in cards if card.teacher in outside}
+    told = {card.hash: (card.family, _provenance(card)) for card in cards if card.hash not in controls}
     kinds = sorted({kind for _, kind in told.values()})
     pairs = set(told.values())
     apart = {
-        name
-        for name, (family, kind) in told.items()
+        key
+        for key, (family, kind) in told.items()
         if len(kinds) > 1 and not any((family == f) != (kind == k) for f, k in pairs)
     }
-    cases = _fit("all", cards, measured, {*outside, *apart}, reference)
+    cases = _fit("all", cards, measured, {*controls, *apart}, reference)
     if len(kinds) > 1:
         for kind in kinds:
-            others = {card.teacher for card in cards if _provenance(card) != kind}
-            cases += _fit(kind, cards, measured, {*outside, *others}, reference)
-    return [*cases, *_fit("matched", cards, measured, {*outside, *apart}, reference, matched=True)]
+            others = {key for key, (_, other) in told.items() if other != kind}
+            cases += _fit(kind, cards, measured, {*controls, *others}, reference)
+    return [*cases, *_fit("matched", cards, measured, {*controls, *apart}, reference, matched=True)]
 
 
 def gather_taught(
@@ -68,19 +69,22 @@ def gather_taught(
 ) -> list[Taught]:
     """A row for each teacher, student, data and method: the mean gain over seeds.
 
-    Teachers that lack one of the covariates are left out.
+    Teachers that lack one of the covariates are left out. Two of one name are two teachers.
+
+    Args:
+        outside: hashes of teachers to leave out.
     """
-    rows = []
+    rows, labels = [], label_teachers(cards, measured)
     for given in measured:
         own = choose_cards(cards, given)
         for teacher, seeds in given.gains.items():
             card = own.get(teacher)
-            if card is None or card.teacher in outside or any(name not in card.values for name in covariates):
+            if card is None or teacher in outside or any(name not in card.values for name in covariates):
                 continue
             told = tuple(card.values[name] for name in covariates)
             block = f"{given.student}, {given.data}, {given.method}"
             gain = float(np.mean(list(seeds.values())))
-            rows.append(Taught(gain, block, card.teacher, card.family, _provenance(card), told))
+            rows.append(Taught(gain, block, labels[teacher], card.family, _provenance(card), told))
     return rows
 
 

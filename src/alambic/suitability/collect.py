@@ -6,17 +6,16 @@ The held-out images are labelled ones of the tune split: no network was trained 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Iterable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alambic.data import Source, ViewSpec, render, render_clean
+from alambic.data import Source, ViewSpec, render
 from alambic.data.geometry import resize
 from alambic.errors import AlambicError
 from alambic.methods.base import create_method
-from alambic.models.feature import Feature, Outputs
 from alambic.models.onnx_net import OnnxNet
 from alambic.models.taps import Tapped
 from alambic.models.teacher import Teacher, TeacherSpec, guess_family
@@ -25,12 +24,12 @@ from alambic.suitability.inputs import (
     CUTOFFS,
     NOISE,
     add_noise,
-    band_energy,
     cut_windows,
     low_pass,
     measure_window,
     shuffle_tiles,
 )
+from alambic.suitability.onlooker import BLOCK, STAGE_IMAGES, Onlooker, look
 from alambic.suitability.sketch import sketch_gradients
 from alambic.training.feed import Normalise
 from alambic.training.loop import train
@@ -40,14 +39,10 @@ from alambic.training.setup import input_shape, set_up, student_normalise, teach
 from alambic.training.task import Task
 
 FEWEST, MOST = 2000, 5000
-STAGE_IMAGES, STAGE_SIDE = 1000, 4
 GRADIENT_IMAGES, WINDOW_IMAGES = 256, 64
-BLOCK = 125
 # altered versions of the images and how many forward passes of the teacher each takes ("small" none where the student
 # sees the images' own resolution)
 PASSES = {"noise": len(NOISE), "augmented": 1, "crops": 5, "small": 1, "shuffled": 1, "low": len(CUTOFFS) - 1}
-
-Alter = Callable[[Tensor], Tensor]
 
 
 def choose_holdout(source: Source, count: int = FEWEST) -> Tensor:
@@ -60,75 +55,6 @@ def choose_holdout(source: Source, count: int = FEWEST) -> Tensor:
             "suitability is estimated on images that no teacher was trained on; try data.tune = 2000"
         )
     return ids[torch.randperm(len(ids), generator=stream(0, "holdout"))[:count]].sort().values
-
-
-@dataclasses.dataclass(frozen=True)
-class Onlooker:
-    """How one network sees the images of a source: side of the view, size, normalisation."""
-
-    tapped: Tapped
-    source: Source
-    views: ViewSpec
-    side: str
-    size: tuple[int, int]
-    normalise: Normalise
-
-    def canvas(self, ids: Tensor) -> Tensor:
-        """Clean pixels in [0, 1] before the resize to the network's size."""
-        return render_clean(self.source.images, ids, self.views, "teacher" if self.side == "teacher" else "student")
-
-    def see(self, pixels: Tensor) -> Outputs:
-        """Outputs on canvas pixels, without gradients."""
-        with torch.no_grad():
-            return self.tapped(self.normalise(resize(pixels, self.size)))
-
-    def answer(self, ids: Tensor, alter: Alter) -> Tensor:
-        """fp32 logits on altered clean images, len(ids) x C (at least 2)."""
-        blocks = [self.see(alter(self.canvas(rows))).need_logits().float() for rows in ids.split(BLOCK)]
-        return widen(torch.cat(blocks))
-
-
-@dataclasses.dataclass(frozen=True)
-class Plain:
-    """Outputs on clean images."""
-
-    logits: Tensor
-    embedding: Tensor | None
-    stages: tuple[Tensor, ...]
-    spectra: tuple[Tensor, ...]
-
-
-def look(onlooker: Onlooker, ids: Tensor) -> Plain:
-    """Logits and embedding of all images, stages of the first ones only: their maps are large."""
-    logits, embeddings = [], []
-    stages: list[list[Tensor]] = []
-    energies: list[list[Tensor]] = []
-    seen = 0
-    for rows in ids.split(BLOCK):
-        outputs = onlooker.see(onlooker.canvas(rows))
-        logits.append(outputs.need_logits().float())
-        if outputs.embedding is not None:
-            embeddings.append(outputs.embedding.float())
-        if seen < STAGE_IMAGES:
-            stages.append([shrink(stage)[: STAGE_IMAGES - seen] for stage in outputs.stages])
-            found = [band_energy(stage.as_map()) for stage in outputs.stages if stage.size is not None]
-            energies.append([energy for energy in found if energy is not None])
-        seen += len(rows)
-    shares = [torch.cat(parts).double().sum(0) for parts in zip(*energies, strict=True)]
-    return Plain(
-        widen(torch.cat(logits)),
-        torch.cat(embeddings) if embeddings else None,
-        tuple(torch.cat(parts) for parts in zip(*stages, strict=True)),
-        tuple((share / share.sum().clamp_min(1e-300)).float() for share in shares),
-    )
-
-
-def shrink(stage: Feature) -> Tensor:
-    """B x k: a stage averaged down to at most 4 x 4 positions, or its vector where it has no grid."""
-    if stage.size is None:
-        return stage.as_vector().float()
-    height, width = (min(STAGE_SIDE, side) for side in stage.size)
-    return F.adaptive_avg_pool2d(stage.as_map().float(), (height, width)).flatten(1)
 
 
 def collect_teacher(
@@ -220,8 +146,9 @@ def _alter(name: str, onlooker: Onlooker, ids: Tensor, clean: Tensor) -> tuple[T
 
 
 def _answer_cutoffs(onlooker: Onlooker, ids: Tensor, clean: Tensor) -> tuple[Tensor, ...]:
-    weaker = [onlooker.answer(ids, lambda pixels, c=c: low_pass(pixels, c)) for c in CUTOFFS[:-1]]  # type: ignore[misc]
-    return (*weaker, clean)
+    """Logits at each of ``CUTOFFS``, at the same frequencies of the scene whatever sensor and size the network has."""
+    scenes = [functools.partial(low_pass, cutoff=cutoff) for cutoff in CUTOFFS[:-1]]
+    return (*(onlooker.answer(ids, scene=scene) for scene in scenes), clean)
 
 
 def _answer_windows(onlooker: Onlooker, ids: Tensor, side: int) -> tuple[Tensor, ...]:

@@ -40,7 +40,7 @@ class TeacherEvidence:
         logits: N x C on clean images. labelled: whether its columns are the task's classes.
         embedding: N x D, None without one.
         stages: per stage M x k, maps and token grids averaged down to at most 4 x 4 positions.
-        spectra: per stage with a grid, four shares of its maps' energy by spatial frequency, low to high.
+        spectra: per stage with a grid, five shares of its maps' energy by octave, in cycles per image, low to high.
         altered: pass -> logits N x C of each altered version of the images; ``crops R`` for windows of R pixels.
         absent: need -> why it is not there.
     """
@@ -67,7 +67,7 @@ class StudentEvidence:
         family: resnet, dscnn, ... logits: N x C. embedding: N x d. stages, spectra: as a teacher's.
         window: side in pixels of the square that holds 95 % of the squared gradient of its deepest map's middle unit
             (its effective receptive field), at most 7/8 of the image's shorter side.
-        low: logits N x C on each low-passed version of the images, weakest pass first.
+        low: logits N x C on each low-passed version of the scenes before its sensor, lowest cut-off first.
         gradients: K x P, sketched gradients of random centred sums of its logits, K first images.
         untrained_map: M x k, deepest stage before the warm-up.
     """

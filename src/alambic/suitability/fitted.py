@@ -152,7 +152,7 @@ def judge_all(
     names += sorted(name for name in present if "." in name) if variants else []
     verdicts = judge(blocks, [name for name in names if name in present], controls, nasty, draws)
     outside = {*controls, *nasty}
-    inside = [block.keep(set(block.teachers) - outside) for block in blocks]
+    inside = [block.leave_out(outside) for block in blocks]
     inside = [block for block in inside if len(block.teachers) >= FEWEST]
     survey = [name for name, cls in all_estimators().items() if cls.kind == "estimator"]
     survey = [name for name in survey if all(name in block.scores for block in inside)]

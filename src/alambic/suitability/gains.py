@@ -14,7 +14,7 @@ from alambic.methods.modifier import Modifier
 from alambic.suitability.composite import combine, score_pool
 from alambic.suitability.judge import Block
 from alambic.suitability.ranks import spearman
-from alambic.suitability.scorecard import Scorecard, gather_values
+from alambic.suitability.scorecard import Scorecard, gather_values, pool_cards
 from alambic.treatments.registry import all_modifiers
 
 SETTING = ("data", "views", "recipe", "task", "int8", "environment", "threads")
@@ -199,34 +199,24 @@ def choose_cards(cards: Iterable[Scorecard], given: Gains) -> dict[str, Scorecar
     return {card.hash: card for card in pool}
 
 
-def pool_cards(cards: Iterable[Scorecard], names: Mapping[str, str]) -> dict[tuple[str, str, str], list[Scorecard]]:
-    """(student, images, split) -> one scorecard for each teacher's weights.
+def label_teachers(cards: Sequence[Scorecard], measured: Sequence[Gains]) -> dict[str, str]:
+    """Hash of each teacher with a gain and a scorecard -> its name, with the start of its hash if another bears it too.
 
-    A file keeps every card ever made. Of several for one teacher: one of its name in the ledger, then the one with
-    the most numbers, then the latest.
-
-    Args:
-        names: teacher hash -> its name in a ledger, where it has one.
+    The same in every block, so that a bootstrap over teachers draws the same ones everywhere.
     """
-
-    def rank(card: Scorecard) -> tuple[bool, int]:
-        return card.teacher == names.get(card.hash), len(card.values)
-
-    found: dict[tuple[str, str, str], dict[str, Scorecard]] = {}
-    for card in cards:
-        pool = found.setdefault((card.student, card.data, card.split_hash), {})
-        if rank(card) >= rank(pool.get(card.hash, card)):
-            pool[card.hash] = card
-    return {place: list(pool.values()) for place, pool in found.items()}
+    names = {key: card.teacher for given in measured for key, card in choose_cards(cards, given).items()}
+    names = {key: name for key, name in names.items() if any(key in given.gains for given in measured)}
+    count = Counter(names.values())
+    return {key: name if count[name] == 1 else f"{name} ({key[:6]})" for key, name in names.items()}
 
 
 def make_blocks(cards: Sequence[Scorecard], measured: Sequence[Gains], outside: Collection[str] = ()) -> list[Block]:
     """Joins scorecards and gains by student, images, split and the teacher's weights, see ``choose_cards``.
 
-    A block's seeds are those that most of its teachers have; teachers that lack one of them are left out. Two of one
-    name and different weights are told apart by their hash. ``outside``: controls, scored by the pool of the others.
+    A block's seeds are those that most of its teachers have; teachers that lack one of them are left out.
+    ``outside``: controls, by name whatever their weights; they are scored by the pool of the others.
     """
-    blocks = []
+    blocks, labels = [], label_teachers(cards, measured)
     for given in measured:
         own = choose_cards(cards, given)
         shared = [teacher for teacher in given.gains if teacher in own]
@@ -240,11 +230,8 @@ def make_blocks(cards: Sequence[Scorecard], measured: Sequence[Gains], outside: 
             honest = np.array([name not in outside for name in names])
             scores = score_pool(gather_values([own[t] for t in shared]), honest if honest.any() else None)
             scores |= {name: combine(scores, pilot) for name, pilot in COMPOSITES.items()}
-            teachers = tuple(
-                name if names.count(name) == 1 else f"{name} ({key[:6]})"
-                for name, key in zip(names, shared, strict=True)
-            )
-            blocks.append(Block(given.student, given.data, given.method, teachers, table, scores))
+            teachers = tuple(labels[teacher] for teacher in shared)
+            blocks.append(Block(given.student, given.data, given.method, teachers, table, scores, tuple(names)))
     return blocks
 
 
@@ -258,10 +245,11 @@ def find_taught_by(
     """
     found: dict[str, list[tuple[float, bool]]] = {}
     for given in measured:
-        means = {given.names[key]: float(np.mean(list(seeds.values()))) for key, seeds in given.gains.items()}
-        honest = [value for name, value in means.items() if name not in (*nasty, *controls)]
-        for name in sorted(set(nasty) & set(means)):
-            found.setdefault(name, []).append((means[name], means[name] < min(honest, default=np.inf)))
+        means = [(given.names[key], float(np.mean(list(seeds.values())))) for key, seeds in given.gains.items()]
+        least = min((value for name, value in means if name not in (*nasty, *controls)), default=np.inf)
+        for name, value in sorted(means):
+            if name in nasty:
+                found.setdefault(name, []).append((value, value < least))
     return {
         name: (float(np.mean([gain for gain, _ in own])), all(least for _, least in own)) for name, own in found.items()
     }

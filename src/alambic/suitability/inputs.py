@@ -13,9 +13,10 @@ from alambic.models.taps import Tapped
 
 LSB = 1 / 255  # of the student's 8-bit input
 NOISE = (0.5 * LSB, 2 * LSB)
-CUTOFFS = tuple(k / 8 for k in range(1, 9))  # shares of the largest spatial frequency; the last lets all pass
+# shares of the largest spatial frequency of a source's images; the last lets all pass
+CUTOFFS = tuple(k / 8 for k in range(1, 9))
 TILES = 4
-BANDS = 4
+OCTAVES = (1.0, 2.0, 4.0, 8.0)  # upper ends of the bands of a map's spectrum, cycles per image; a last one is above
 WINDOW_SHARE, WIDEST_WINDOW = 0.95, 7 / 8
 
 
@@ -53,24 +54,26 @@ def shuffle_tiles(pixels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _radius(height: int, width: int, device: torch.device) -> Tensor:
-    """Spatial frequency of each entry of ``rfft2``, as a share of the largest (both axes at Nyquist)."""
+    """Spatial frequency of each entry of ``rfft2`` in cycles per pixel; the largest is the root of one half."""
     down = torch.fft.fftfreq(height, device=device)[:, None]
     across = torch.fft.rfftfreq(width, device=device)[None]
-    return (down.square() + across.square()).sqrt() / math.sqrt(0.5)
+    return (down.square() + across.square()).sqrt()
 
 
 def low_pass(pixels: Tensor, cutoff: float) -> Tensor:
     """Keeps spatial frequencies up to a share of the largest, the mean always; 1 gives the images back."""
     if cutoff >= 1:
         return pixels
-    keep = _radius(int(pixels.shape[2]), int(pixels.shape[3]), pixels.device) <= cutoff
+    keep = _radius(int(pixels.shape[2]), int(pixels.shape[3]), pixels.device) / math.sqrt(0.5) <= cutoff
     return torch.fft.irfft2(torch.fft.rfft2(pixels) * keep, s=pixels.shape[2:])
 
 
 def band_energy(maps: Tensor) -> Tensor | None:
-    """Energy of maps B x C x H x W in four equal bands of spatial frequency, B x 4; None for maps under 4 x 4.
+    """Energy of maps B x C x H x W in the bands ``OCTAVES`` of spatial frequency, B x 5; None for maps under 4 x 4.
 
-    The mean is left out: it says nothing of where things are.
+    Frequencies are counted in cycles per image (its shorter side), not as shares of a map's own largest one, so that
+    maps of different resolutions are compared at equal frequencies; what a map is too coarse to hold is none. The mean
+    is left out: it says nothing of where things are.
     """
     height, width = int(maps.shape[2]), int(maps.shape[3])
     if min(height, width) < 4:
@@ -83,8 +86,10 @@ def band_energy(maps: Tensor) -> Tensor | None:
         twice[-1] = 1.0
     power = power * twice
     power[:, 0, 0] = 0.0
-    band = (_radius(height, width, maps.device) * BANDS).ceil().long().clamp(1, BANDS) - 1
-    return torch.stack([power[:, band == index].sum(1) for index in range(BANDS)], 1)
+    cycles = _radius(height, width, maps.device) * min(height, width)
+    # the least that tells two frequencies apart is larger by far than rounding, which must not move one over an end
+    band = torch.bucketize(cycles - 1e-4, torch.tensor(OCTAVES, device=maps.device))
+    return torch.stack([power[:, band == index].sum(1) for index in range(len(OCTAVES) + 1)], 1)
 
 
 def measure_window(tapped: Tapped, images: Tensor) -> int:

@@ -6,6 +6,7 @@ drawn at random, so teachers are resampled and permuted, the same ones in every 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ class Block:
     Attributes:
         gains: T x S, points gained over the same student without a teacher, paired by seed.
         scores: name -> T oriented scores (higher promises more), NaN where it was refused.
+        teachers: T labels that tell teachers apart. names: T names, by which controls are left out; the labels where
+            they are not given. Two teachers of one name have two labels.
     """
 
     student: str
@@ -50,6 +53,10 @@ class Block:
     teachers: tuple[str, ...]
     gains: Array
     scores: dict[str, Array]
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", self.names or self.teachers)
 
     @property
     def gain(self) -> Array:
@@ -57,12 +64,16 @@ class Block:
         return np.asarray(self.gains.mean(1))
 
     def keep(self, teachers: Iterable[str]) -> Block:
-        """The block with some of its teachers."""
+        """The block with some of its teachers, by their labels."""
         kept = set(teachers)
-        rows = np.array([name in kept for name in self.teachers], dtype=bool)
-        names = tuple(name for name in self.teachers if name in kept)
+        rows = np.array([label in kept for label in self.teachers], dtype=bool)
+        labels, names = (tuple(itertools.compress(told, rows)) for told in (self.teachers, self.names))
         scores = {name: score[rows] for name, score in self.scores.items()}
-        return replace(self, teachers=names, gains=self.gains[rows], scores=scores)
+        return replace(self, teachers=labels, gains=self.gains[rows], scores=scores, names=names)
+
+    def leave_out(self, names: Collection[str]) -> Block:
+        """The block without the teachers of these names, whatever their weights."""
+        return self.keep(t for t, name in zip(self.teachers, self.names, strict=True) if name not in names)
 
 
 def judge(
@@ -84,7 +95,7 @@ def judge(
     Raises AlambicError where no block has four teachers beside the controls.
     """
     outside = {*controls, *nasty}
-    inside = [block.keep(set(block.teachers) - outside) for block in blocks]
+    inside = [block.leave_out(outside) for block in blocks]
     most = max((len(block.teachers) for block in inside), default=0)
     if most < FEWEST:
         raise AlambicError(
@@ -235,7 +246,7 @@ def _share_last(blocks: Sequence[Block], name: str, nasty: Sequence[str], outsid
     for block in blocks:
         if name not in block.scores:
             continue
-        score = dict(zip(block.teachers, block.scores[name], strict=True))
-        honest = [value for teacher, value in score.items() if teacher not in outside and not math.isnan(value)]
-        found += [score[t] < min(honest) for t in nasty if t in score and not math.isnan(score[t]) and honest]
+        score = [pair for pair in zip(block.names, block.scores[name], strict=True) if not math.isnan(pair[1])]
+        honest = [value for teacher, value in score if teacher not in outside]
+        found += [value < min(honest) for teacher, value in score if teacher in nasty and honest]
     return float(np.mean(found)) if found else math.nan

@@ -19,7 +19,7 @@ from alambic.suitability.gains import Gains, compare_rankings, find_taught_by, m
 from alambic.suitability.scorecard import VERSION, Scorecard
 from alambic.suitability.verdict import Verdict
 
-JUDGED = 6  # raise it when a change of this room changes verdicts: what was judged before is then said to be old
+JUDGED = 7  # raise it when a change of this room changes verdicts: what was judged before is then said to be old
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Ranking:
         """Scorecards in the order of students, then teachers; saved after each teacher, so that a kill costs one."""
         keys = {(s, t.name): self._key(s, t, refused) for s in self.setting.speeds for t in self.teachers}
         missing = {pair for pair, key in keys.items() if key not in self.kept}
-        pupils = {student: self._warm_up(student, refused) for student in dict.fromkeys(s for s, _ in sorted(missing))}
+        pupils = {student: self.warm_up(student, refused) for student in dict.fromkeys(s for s, _ in sorted(missing))}
         for teacher in self.teachers:
             own = {student: pupil for student, pupil in pupils.items() if (student, teacher.name) in missing}
             if own:
@@ -116,7 +116,8 @@ class Ranking:
             refused=sorted(refused),
         )
 
-    def _warm_up(self, student: str, refused: Mapping[str, str]) -> Pupil:
+    def warm_up(self, student: str, refused: Mapping[str, str]) -> Pupil:
+        """The student after a few epochs on labels, read once, and its pilot alone unless that is refused."""
         given = self.setting
         evidence = collect_student(
             student,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,16 @@ from alambic.treatments.calibrated_temperature import fit_temperature
 
 Array = np.ndarray[Any, Any]
 VERSION = 1
+# room -> files that a number depends on, beside the estimators' own; those of training make warm-ups and pilots
+CODE = {
+    "suitability": "collect evidence inputs measures onlooker pilot sketch",
+    "data": "geometry hashing mixes photometry views",
+    "functional": "prob relation",
+    "methods": "base kd none",
+    "models": "discover feature grouped onnx_net student_blocks student_table students taps",
+    "training": "feed hooks layout loop objective recipe resident setup task",
+    "treatments": "calibrated_temperature",
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,27 @@ def gather_values(cards: Sequence[Scorecard]) -> dict[str, Array]:
     return {name: np.array([card.values.get(name, np.nan) for card in cards], dtype=float) for name in names}
 
 
+def pool_cards(cards: Iterable[Scorecard], names: Mapping[str, str]) -> dict[tuple[str, str, str], list[Scorecard]]:
+    """(student, images, split) -> one scorecard for each teacher's weights.
+
+    A file keeps every card ever made. Of several for one teacher: one of its name in the ledger, then the one with
+    the most numbers, then the latest.
+
+    Args:
+        names: teacher hash -> its name in a ledger, where it has one.
+    """
+
+    def rank(card: Scorecard) -> tuple[bool, int]:
+        return card.teacher == names.get(card.hash), len(card.values)
+
+    found: dict[tuple[str, str, str], dict[str, Scorecard]] = {}
+    for card in cards:
+        pool = found.setdefault((card.student, card.data, card.split_hash), {})
+        if rank(card) >= rank(pool.get(card.hash, card)):
+            pool[card.hash] = card
+    return {place: list(pool.values()) for place, pool in found.items()}
+
+
 def save_scorecards(path: Path, cards: Iterable[Scorecard]) -> None:
     """Writes the cards whole or not at all."""
     text = json.dumps({"version": VERSION, "cards": [asdict(card) for card in cards]}, indent=1)
@@ -110,16 +141,11 @@ def load_scorecards(path: Path) -> list[Scorecard]:
 
 def code_version() -> str:
     """Hash of the files that decide an estimator's number: a changed formula makes old scorecards worthless."""
-    folder = Path(__file__).parent
-    files = [
-        *sorted((folder / "estimators").glob("*.py")),
-        *(folder / f"{n}.py" for n in ("collect", "evidence", "inputs", "measures", "pilot", "sketch")),
-        folder.parent / "training" / "task.py",  # the metric
-        folder.parent / "treatments" / "calibrated_temperature.py",
-        folder.parent / "functional" / "prob.py",
-    ]
+    package = Path(__file__).parents[1]
+    rooms = [sorted((package / "suitability" / "estimators").glob("*.py"))]
+    rooms += [[package / room / f"{name}.py" for name in names.split()] for room, names in CODE.items()]
     digest = hashlib.sha256()
-    for path in files:
+    for path in (path for files in rooms for path in files):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

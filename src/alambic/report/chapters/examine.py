@@ -28,9 +28,9 @@ from alambic.study.cell import Arm
 from alambic.study.content import make_student
 from alambic.study.ledger import Ledger, Row
 from alambic.study.study_file import Study
-from alambic.suitability.collect import Onlooker, Plain, look
 from alambic.suitability.estimators.calibration_error import expected_calibration_error
 from alambic.suitability.estimators.cka import debiased_cka, gram
+from alambic.suitability.onlooker import Onlooker, Plain, look
 from alambic.training.feed import Normalise
 from alambic.training.setup import input_shape, student_normalise, teacher_spec
 

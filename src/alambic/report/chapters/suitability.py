@@ -19,8 +19,8 @@ from alambic.report.words.wording import LANGS, Lang, show_bounds, show_number
 from alambic.suitability.advice import FEWEST, Advice, advise, choose_order
 from alambic.suitability.base import all_estimators
 from alambic.suitability.fitted import FITTED
-from alambic.suitability.gains import pool_cards
 from alambic.suitability.others import OTHERS
+from alambic.suitability.scorecard import pool_cards
 
 
 def describe_suitability(findings: Findings, lang: Lang) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,8 +83,9 @@ def _read_blocks(study: Study) -> list[Block]:
     rows = [row for row in study.findings.rows if row.state == "done"]
     found = []
     for block in make_blocks(study.suitability.cards, measure_rows(rows), outside):
-        known: Array = ~np.isnan(block.scores.get(ACCURACY, np.full(len(block.teachers), np.nan)))
-        own = block.keep(t for t, there in zip(block.teachers, known, strict=True) if there and t not in outside)
+        inside = block.leave_out(outside)
+        known: Array = ~np.isnan(inside.scores.get(ACCURACY, np.full(len(inside.teachers), np.nan)))
+        own = inside.keep(itertools.compress(inside.teachers, known))
         found += [own] if len(own.teachers) >= FEWEST else []
     return found
 

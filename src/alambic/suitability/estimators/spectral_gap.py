@@ -18,18 +18,21 @@ def curve_distance(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def energy_distance(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> float:
-    """Mean over paired stages (from the deep end) of the L1 distance of their energy shares; each of 4 values."""
+    """Mean over paired stages (from the deep end) of the L1 distance of their energy shares at equal frequencies."""
     pairs = pair_stages(len(student), len(teacher))
     return sum(float((student[i] - teacher[j]).abs().sum()) for i, j in pairs) / len(pairs)
 
 
 class SpectralGap(Estimator):
-    """Area between the accuracies of teacher and warmed-up student on low-passed images."""
+    """Area between the accuracies of teacher and warmed-up student on low-passed scenes.
+
+    Both see the same scenes, low-passed before either side's sensor, so f is the same for both.
+    """
 
     code = "E7"
     title = "spectral gap"
     source = "ours, after UHKD (arXiv 2510.24116) and LFCC, which explain bad hints by it; not validated"
-    formula = "integral over cut-off f of |A_t(f) - A_s0(f)|, A = accuracy on images low-passed at f; L1 of energies"
+    formula = "integral over cut-off f of |A_t(f) - A_s0(f)|, A = accuracy on scenes low-passed at f; L1 of energies"
     cost = "both forwards"
     sign = "-"
     needs = frozenset({"scores", "low"})
