@@ -28,7 +28,7 @@ from alambic.report.overview.decisions import (
     tell_all_sure,
     tell_sure,
 )
-from alambic.report.overview.gather import Overview, gather
+from alambic.report.overview.gather import Overview, are_of_teachers, gather
 from alambic.report.overview.limits import RECOVERED, find_controls, say_limits
 from alambic.report.overview.views import name_view, say_views, say_views_first
 from alambic.report.words.overview_advice_texts import ADVICE_TEXTS
@@ -105,6 +105,22 @@ def test_a_teacher_that_won_only_after_a_look_is_not_advised(overview: Overview)
     assert "(plain)" in read(claims, "all_do_made")
     assert "(looked)" not in read(claims, "all_do_made")
     assert "(looked)" in read(claims, "all_not_advised")
+
+
+@pytest.mark.parametrize(
+    ("taught", "treatments", "expected"),
+    [("vit", [], False), ("convnext", [], True), ("convnext", ["adapted_teacher"], True)]
+    + [("convnext", [control], False) for control in ("self_distillation", "shuffled_teacher", "random_teacher")],
+)
+def test_a_controls_teacher_is_none_to_take(
+    overview: Overview, taught: str, treatments: list[str], expected: bool
+) -> None:
+    (_, found), *_ = overview.of_teachers
+    assert are_of_teachers(found)
+    row = found.other.rows[0]
+    arm = row.content["arm"] | {"treatments": treatments}
+    rows = (replace(row, content=row.content | {"arm": arm}),)
+    assert are_of_teachers(replace(found, other=replace(found.other, teacher=taught, rows=rows))) is expected
 
 
 def test_a_declaration_that_failed_again_undoes_the_first(overview: Overview) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from alambic.errors import AlambicError
 from alambic.report.check import check_report
 from alambic.report.facts.findings import find
 from alambic.report.page.page import write_report
-from alambic.report.stamp import read_stamp
+from alambic.report.stamp import MARK, _from_pdf, read_stamp
 from alambic.report.words.wording import Lang
 from alambic.study.archive import write_archive
 from report_ledger import make_ledger
@@ -175,3 +177,15 @@ def test_the_command(ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "99.99%" in capsys.readouterr().out
     assert main(["report"]) == 2
     assert "expected a ledger" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_pdf_whose_packed_facts_end_like_a_line_is_read(end: bytes, tmp_path: Path) -> None:
+    """One file in 256: the last byte of the stream is a carriage return of its own."""
+    texts = (json.dumps({MARK: 1, "lang": "en", "pad": "a" * pad}, separators=(", ", ": ")) for pad in range(256))
+    text = next(text for text in texts if zlib.compress(text.encode()).endswith(b"\r"))
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"1 0 obj\nstream\n" + zlib.compress(text.encode()) + end + b"endstream\nendobj\n")
+    assert _from_pdf(path) == text
+    path.write_bytes(b"1 0 obj\nstream\n" + zlib.compress(text.encode())[:-9] + end + b"endstream\nendobj\n")
+    assert _from_pdf(path) is None

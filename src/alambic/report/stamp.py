@@ -24,7 +24,7 @@ from alambic.report.words.wording import LANGS, Lang
 HERE = Path(__file__).parent
 MARK = "alambic-facts"
 META = re.compile(rf'<meta name="{MARK}" content="([^"]*)">')
-STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.DOTALL)
+STREAM = re.compile(rb"stream\r?\n(.*?)\nendstream", re.DOTALL)
 PART = "customXml/item1.xml"
 NUMBER = int | float
 # what reading says of a file that is not what its suffix tells: another encoding; a zip that is none, cut or locked
@@ -105,12 +105,15 @@ def _from_pdf(path: Path) -> str | None:
     for found in STREAM.finditer(path.read_bytes()):
         content = found.group(1)
         if not content.startswith(start):
+            unpacker = zlib.decompressobj()  # it leaves a last \r over where that is of the line's end, not its own
             try:
-                content = zlib.decompress(content)
+                content = unpacker.decompress(content)
             except zlib.error:  # not every stream of a PDF is a deflated one
                 continue
+            if not unpacker.eof:
+                continue
         if content.startswith(start):
-            return content.decode()
+            return content.decode().strip()
     return None
 
 

@@ -64,9 +64,9 @@ def say_all_families(overview: Overview) -> list[Claim]:
 
 
 def split_between(overview: Overview) -> tuple[Pairs, Pairs]:
-    """Declared contrasts of two taught arms: with two teachers, with one."""
-    two = [(study, c) for study, c in overview.between if c.group.teacher != c.other.teacher]
-    return two, [(study, c) for study, c in overview.between if c.group.teacher == c.other.teacher]
+    """Declared contrasts of two taught arms: of two teachers, all others."""
+    two = overview.of_teachers
+    return two, [pair for pair in overview.between if pair not in two]
 
 
 def say_brief(overview: Overview) -> list[Claim]:
@@ -169,7 +169,7 @@ def list_bare(overview: Overview) -> tuple[str, ...]:
 
 
 def say_methods_between(overview: Overview) -> list[Claim]:
-    """Two arms with one teacher, as declared."""
+    """Two taught arms that are no contrast of teachers, as declared."""
     _, one = split_between(overview)
     sure = list_confirmed(one)
     if not one:

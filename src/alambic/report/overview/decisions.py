@@ -102,9 +102,8 @@ def split_won(overview: Overview) -> tuple[list[Pair], list[Pair]]:
     Not to advise: seeds were added after a look; declared again on such data it was not confirmed; or the study
     declared the arm against other teachers too and it did not beat each of them.
     """
-    two = [(s, c) for s, c in overview.between if c.group.teacher != c.other.teacher]
-    won = [(s, c) for s, c in two if s.is_confirmed(c)]
-    lost = [(s, c) for s, c in two if not s.is_confirmed(c)]
+    won = [(s, c) for s, c in overview.of_teachers if s.is_confirmed(c)]
+    lost = [(s, c) for s, c in overview.of_teachers if not s.is_confirmed(c)]
     kept = [pair for pair in won if not has_looked(pair[0]) and not any(_undoes(pair, other) for other in lost)]
     return kept, [pair for pair in won if pair not in kept]
 

@@ -33,6 +33,7 @@ from alambic.report.overview.kept import (
 from alambic.report.words.document import HEADINGS
 from alambic.report.words.wording import Lang
 from alambic.study.ledger import Ledger
+from alambic.treatments.registry import all_treatments
 
 RANKED = ("accuracy", "pilot_gain")  # of a judged study, beside its estimators
 
@@ -176,6 +177,19 @@ class Overview:
     def between(self) -> list[tuple[Study, Contrast]]:
         """Those of two arms that both have a teacher."""
         return [(s, c) for s, c in self.declared if None not in (c.group.teacher, c.other.teacher)]
+
+    @property
+    def of_teachers(self) -> list[tuple[Study, Contrast]]:
+        """Those with two teachers, of which none is a control's, such as the student itself."""
+        return [(s, c) for s, c in self.between if are_of_teachers(c)]
+
+
+def are_of_teachers(contrast: Contrast) -> bool:
+    """Whether it compares teachers that one could take."""
+    known, sides = all_treatments(), (contrast.group, contrast.other)
+    used = {name for side in sides for name in side.rows[0].content["arm"].get("treatments") or ()}
+    controls = [name for name in used if name in known and known[name].kind == "control"]
+    return contrast.group.teacher != contrast.other.teacher and not controls
 
 
 def gather(root: Path, curves: Sequence[Curved], facts: Facts) -> Overview:

@@ -174,14 +174,14 @@ OVERVIEW_SENTENCES: dict[str, dict[Lang, str]] = {
         "fr": "Rien n’y a montré d’aide : {listing}.",
     },
     "all_between": {
-        "en": "Between two methods with one teacher, {confirmed} of {count} declared contrasts are confirmed: "
+        "en": "Between taught arms that differ otherwise, {confirmed} of {count} declared contrasts are confirmed: "
         "{listing}.",
-        "fr": "Entre deux méthodes avec un même enseignant, {confirmed} contrastes déclarés sur {count} sont confirmés "
-        ": {listing}.",
+        "fr": "Entre bras enseignés qui diffèrent autrement, {confirmed} contrastes déclarés sur {count} sont "
+        "confirmés : {listing}.",
     },
     "all_between_none": {
-        "en": "Between two methods with one teacher, none of {count} declared contrasts is confirmed.",
-        "fr": "Entre deux méthodes avec un même enseignant, aucun des {count} contrastes déclarés n’est confirmé.",
+        "en": "Between taught arms that differ otherwise, none of {count} declared contrasts is confirmed.",
+        "fr": "Entre bras enseignés qui diffèrent autrement, aucun des {count} contrastes déclarés n’est confirmé.",
     },
     "all_fading": {
         "en": "When does it pay, by {by}? Where there is little: with {least}, {first}; with {most} no arm is shown "
