@@ -14,7 +14,7 @@ import alambic
 ROOT = Path(alambic.__file__).parent
 FLOORS = [
     {"errors"},
-    {"files", "config"},
+    {"files", "config", "version"},
     {"functional"},
     {"models", "data"},
     {"methods"},

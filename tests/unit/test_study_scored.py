@@ -167,7 +167,7 @@ def test_a_changed_modifier_is_another_cell(write: Write, monkeypatch: pytest.Mo
     arm = Arm("kd, lskd", ("kd",), modifiers=("lskd",))
     told = describe(study, source, task, "dscnn_8x2", arm, None)
     assert set(told["modifiers"]) == {"lskd"}
-    monkeypatch.setattr("inspect.getsource", lambda module: "another formula")
+    monkeypatch.setattr("inspect.getsource", lambda module: "formula = 'another'\nweight = 2\n")
     assert describe(study, source, task, "dscnn_8x2", arm, None)["modifiers"] != told["modifiers"]
     assert "modifiers" not in describe(study, source, task, "dscnn_8x2", study.arms[0], None)
 
