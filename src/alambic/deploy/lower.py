@@ -142,11 +142,8 @@ class Lowering:
         if name in self.names:
             return self.tensors[self.names[name]]
         data, scale, zero_point, _ = self.stored(node, index)
-        rank = len(self.shapes[node.output[0]])
-        data = data.reshape([1] * (rank - data.ndim) + list(data.shape)) if data.size > 1 else data.reshape(1)
-        shape = nhwc(data.shape)
-        data = data.transpose(0, 2, 3, 1) if data.ndim == 4 else data
-        tensor = Quantized(f"{node.name}_{index}", shape, "int8", scale[:1], int(zero_point[0]), 0, data)
+        data = lay_out(data, len(self.shapes[node.output[0]]))
+        tensor = Quantized(f"{node.name}_{index}", data.shape, "int8", scale[:1], int(zero_point[0]), 0, data)
         return self.keep(tensor)
 
     def keep(self, tensor: Quantized) -> Quantized:
@@ -205,6 +202,17 @@ def nhwc(shape: Any) -> tuple[int, ...]:
     """N x C x H x W -> N x H x W x C; other ranks as they are."""
     sizes = tuple(int(size) for size in shape)
     return (sizes[0], sizes[2], sizes[3], sizes[1]) if len(sizes) == 4 else sizes
+
+
+def lay_out(operand: npt.NDArray[Any], rank: int) -> npt.NDArray[Any]:
+    """A constant operand of an ONNX operator whose output has ``rank`` axes, as the NHWC graph broadcasts it.
+
+    Missing axes stand first, as NumPy has it; a single number has one axis.
+    """
+    if operand.size == 1:
+        return operand.reshape(1)
+    whole = operand.reshape([1] * (rank - operand.ndim) + list(operand.shape))
+    return whole.transpose(0, 2, 3, 1) if whole.ndim == 4 else whole
 
 
 def split_padding(x: Quantized, pads: list[int], stride: Any, kernel: Any, dilation: Any) -> bool | None:

@@ -18,6 +18,7 @@ from alambic.deploy.arithmetic import TFLM, Arithmetic
 from alambic.deploy.execute import execute
 from alambic.deploy.graph import Int8Graph, Op, Quantized, order_columns
 from alambic.deploy.layers import RENAMED
+from alambic.deploy.lower import lay_out
 from alambic.deploy.packages import require
 
 TIED = ("average_pool", "max_pool", "pad", "reshape", "resize")  # their output keeps its input's grid
@@ -151,9 +152,7 @@ class _Source:
         given = [self.constants[name] for name in node.input if name in self.constants] if node is not None else []
         if len(given) != 1 or given[0].size != np.prod(tensor.shape):
             return _dequantize(tensor)
-        real = given[0].astype(np.float64)
-        real = real.reshape([1] * (len(tensor.shape) - real.ndim) + list(real.shape)) if real.size > 1 else real.ravel()
-        return real.transpose(0, 2, 3, 1) if real.ndim == 4 else real
+        return lay_out(given[0].astype(np.float64), len(tensor.shape))
 
 
 def _dequantize(tensor: Quantized) -> Reals:

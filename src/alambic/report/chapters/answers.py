@@ -9,14 +9,11 @@ from alambic.report.facts.contrasts import Contrast, Sight
 from alambic.report.facts.findings import Findings, StudentFindings
 from alambic.report.facts.gather import Group
 from alambic.report.words.wording import LANGS
+from alambic.study.skips import LACKS
 
 OF = {"en": "on", "fr": "sur"}
 LONGEST = 6  # named one by one in a sentence; the table holds them all
 LONGEST_BRIEF = 3  # on a slide, whose notes hold the long sentence
-LACKS = {  # number that says why there is none -> its claim, its facts' name
-    "int8_error": ("no_int8", "no int8"),
-    "kernels_missing": ("no_kernels", "no kernels"),
-}
 
 
 def say_purpose(findings: Findings) -> Claim:
@@ -182,14 +179,14 @@ def _say_superset(findings: Findings) -> list[Claim]:
 def _say_lacks(findings: Findings) -> list[Claim]:
     """Why students that are trained have no score in int8, or none by the device's kernels, each reason once."""
     claims = []
-    for number, (key, name) in LACKS.items():
+    for number in LACKS:
         lacking: dict[str, list[str]] = {}
         for row in findings.rows:
             if row.state == "done" and number in row.numbers:
                 lacking.setdefault(str(row.numbers[number]), []).append(row.id)
         for place, (reason, ids) in enumerate(lacking.items(), start=1):
-            fact = findings.facts.add(f"cells/{name}/{place}", len(ids), "cells", ids, "", f"cells with {number}")
-            claims.append(Claim(key, {"count": fact, "reason": reason}, "warning"))
+            fact = findings.facts.add(f"cells/{number}/{place}", len(ids), "cells", ids, "", f"cells with {number}")
+            claims.append(Claim(number, {"count": fact, "reason": reason}, "warning"))
     return claims
 
 

@@ -12,7 +12,7 @@ from alambic.report.facts.contrasts import Contrast
 from alambic.report.facts.fact import Fact
 from alambic.report.facts.ideas import Idea
 from alambic.report.overview.chip import is_detector, say_arithmetic, tell_group, tell_tensor
-from alambic.report.overview.gather import Overview, Study, main_families, see_families, tell_data
+from alambic.report.overview.gather import Overview, Study, are_of_teachers, main_families, see_families, tell_data
 from alambic.report.overview.left import say_left
 from alambic.report.overview.teachers import OF, say_accuracy, say_superset
 from alambic.report.overview.when import say_when
@@ -65,8 +65,7 @@ def say_all_families(overview: Overview) -> list[Claim]:
 
 def split_between(overview: Overview) -> tuple[Pairs, Pairs]:
     """Declared contrasts of two taught arms: of two teachers, all others."""
-    two = overview.of_teachers
-    return two, [pair for pair in overview.between if pair not in two]
+    return overview.of_teachers, [(study, c) for study, c in overview.between if not are_of_teachers(c)]
 
 
 def say_brief(overview: Overview) -> list[Claim]:

@@ -48,11 +48,11 @@ CAVEAT_SENTENCES: dict[str, dict[Lang, str]] = {
         "sur le "
         "test t et l’intervalle.",
     },
-    "no_int8": {
+    "int8_error": {
         "en": "Without a score in int8: {count}, because: {reason}",
         "fr": "Sans score en int8 : {count}, car : {reason}",
     },
-    "no_kernels": {
+    "kernels_missing": {
         "en": "Not run on the device’s kernels: {count}, because: {reason}",
         "fr": "Sans passage sur les noyaux de la puce : {count}, car : {reason}",
     },
