@@ -27,8 +27,7 @@ def renew_scorecards(ranking: Ranking, names: Sequence[str]) -> list[Scorecard]:
         names: estimators, their variants among them, or ``estimator.variant`` for what clean images give of variants.
 
     Raises AlambicError for an estimator that needs a pilot, where the file has no card of a pair, and where accuracy or
-    headroom are no longer the card's:
-    then its other numbers are not those of these networks and images either.
+    headroom are no longer the card's: then its other numbers are not those of these networks and images either.
     """
     given = ranking.setting
     known = {(card.student, card.hash): card for card in ranking.kept.values() if _is_of(card, ranking)}
